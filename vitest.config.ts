@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    include: ['test/**/*.test.{ts,tsx}'],
+    exclude: ['test/torture/**'],
+    globalSetup: ['scripts/build.mjs'],
+    reporters: ['default', './test/reporter.ts'],
+    // Tests start real processes, databases and browsers, on machines that may be slow and busy.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 30_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
