@@ -1,0 +1,93 @@
+import type { MessageParams } from './messages.ts';
+
+/**
+ * Every way in which Hearthlend says no, by its stable code. The words are in resources/locales/<language>/errors.json under the same code:
+ * `<CODE>` says what happened, `<CODE>.next` what to do.
+ */
+export const ERROR_CODES = [
+  // bytes and tensors
+  'TENSOR_INVALID',
+  'TENSOR_TYPE_UNSUPPORTED',
+  'TENSOR_TOO_LARGE',
+  'NPZ_INVALID',
+  'DIGEST_MISMATCH',
+  'BLOB_MISSING',
+  // models
+  'MODEL_NOT_FOUND',
+  'MODEL_INVALID',
+  'MODEL_VALUE_UNSUPPORTED',
+  'MODEL_PATH_UNSAFE',
+  'MODEL_NOT_GENERATIVE',
+  'INPUT_MISSING',
+  'INPUT_UNKNOWN',
+  'INPUT_MISMATCH',
+  'OUTPUT_UNKNOWN',
+  // worker
+  'WORKER_START_FAILED',
+  'WORKER_PROTOCOL',
+  'WORKER_CRASHED',
+  'WORKER_BACKING_OFF',
+  'WORKER_TIMEOUT',
+  'WORKER_OUT_OF_MEMORY',
+  'WORKER_STOPPED',
+  'RUN_FAILED',
+  'OUTPUT_TOO_LARGE',
+  'ISOLATION_REFUSED',
+  'ISOLATION_BROKEN',
+  // network
+  'NETWORK_UNKNOWN',
+  'LEASE_EXPIRED',
+  'LEASE_UNKNOWN',
+  'RESULT_MALFORMED',
+  'RESULT_CONFLICT',
+  'RECEIPT_INVALID',
+  'BATCH_INVALID',
+  'JOB_UNKNOWN',
+  'JOB_FAILED',
+  'JOB_CANCELLED',
+  // storage
+  'DISK_FULL',
+  'DATA_DIR_UNWRITABLE',
+  'DATABASE_CORRUPT',
+  'DATABASE_NEWER',
+  'DATABASE_UNAVAILABLE',
+  'LEDGER_BROKEN',
+  'SPOOL_LOST',
+  'IDENTITY_INVALID',
+  'IDENTITY_EXPOSED',
+  'SETTINGS_INVALID',
+  // shells
+  'AGENT_RUNNING',
+  'AGENT_NOT_RUNNING',
+  'AGENT_INCOMPATIBLE',
+  'PORT_IN_USE',
+  'RPC_UNKNOWN_CALL',
+  'RPC_FORBIDDEN',
+  'RPC_INVALID',
+  'RPC_DISCONNECTED',
+  'USAGE',
+  'FILE_UNREADABLE',
+  'FILE_UNWRITABLE',
+  'CANCELLED',
+  'INTERNAL',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** An error with a stable code, and the parameters of its message. `message` is for logs; people read `describeError`. */
+export class HearthlendError extends Error {
+  readonly code: ErrorCode;
+  readonly params: MessageParams;
+
+  constructor(code: ErrorCode, params: MessageParams = {}, options?: ErrorOptions) {
+    super(`${code} ${JSON.stringify(params)}`, options);
+    this.name = 'HearthlendError';
+    this.code = code;
+    this.params = params;
+  }
+}
+
+/** Any thrown value as a HearthlendError; what isn't one becomes INTERNAL, with the original as its cause. */
+export function asHearthlendError(thrown: unknown): HearthlendError {
+  if (thrown instanceof HearthlendError) return thrown;
+  return new HearthlendError('INTERNAL', { detail: thrown instanceof Error ? thrown.message : String(thrown) }, { cause: thrown });
+}

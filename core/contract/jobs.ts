@@ -1,0 +1,68 @@
+import type { Sha256 } from './digest.ts';
+import type { DecoderConfig, ModelManifest } from './model.ts';
+import type { JobStatus, Network } from './network.ts';
+import type { Sampling } from './sampler.ts';
+import type { Limits, SessionOptions, Shard } from './shard.ts';
+
+/** A model to run and where its files lie on this machine, by the manifest's paths. */
+export interface LocalModel {
+  manifest: ModelManifest;
+  files: ReadonlyMap<string, string>;
+}
+
+interface JobBase {
+  model: LocalModel;
+  /** A safetensors blob. */
+  inputs: Uint8Array;
+  limits: Limits;
+  session: SessionOptions;
+}
+export type JobRequest =
+  | (JobBase & { kind: 'onnx.run'; outputs: string[] })
+  | (JobBase & {
+      kind: 'onnx.generate';
+      decoder: DecoderConfig;
+      maxNewTokens: number;
+      stopTokens: number[];
+      sampling: Sampling;
+    });
+
+/** The requester's side of a coordinator: the owner's own jobs go in here, ahead of practice. */
+export interface JobIntake {
+  submitJob(request: JobRequest): Promise<JobStatus>;
+  job(id: string): Promise<JobStatus | null>;
+  jobs(): Promise<JobStatus[]>;
+  cancelJob(id: string): Promise<JobStatus>;
+  /** The outputs blob of a job that is done. @throws JOB_UNKNOWN, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
+  outputs(id: string): Promise<Uint8Array>;
+  onJob(listener: (job: JobStatus) => void): () => void;
+}
+
+/** What the practice network hands out: prompts to continue and batches of definitions to score, already tokenised. */
+export interface PracticeSource {
+  readonly model: LocalModel;
+  readonly decoder: DecoderConfig;
+  readonly stopTokens: number[];
+  /** The practice task with this number, the same each time. */
+  task(number: number): PracticeTask;
+}
+export type PracticeTask =
+  | { kind: 'onnx.generate'; inputs: Uint8Array; maxNewTokens: number; sampling: Sampling }
+  | { kind: 'onnx.run'; inputs: Uint8Array; outputs: string[] };
+
+/** The embedded coordinator: a network and its job intake in one process, given to createApp by the shell. */
+export interface EmbeddedCoordinator extends Network, JobIntake {
+  /** Practice left for today, and more of it when the user asks. */
+  practice(): { acceptedToday: number; shardsLeft: number; msLeft: number };
+  extendPractice(shards: number): void;
+}
+
+/** Computes a shard again, apart from the worker, to audit it: a sandboxed CPU worker of its own. */
+export interface ReferenceWorker {
+  compute(task: ReferenceTask): Promise<Uint8Array>;
+}
+export interface ReferenceTask {
+  model: { digest: Sha256; local: LocalModel };
+  shard: Shard;
+  inputs: Uint8Array;
+}

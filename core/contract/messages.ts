@@ -1,0 +1,49 @@
+import { IntlMessageFormat } from 'intl-messageformat';
+import { z } from 'zod';
+import cli from '../../resources/locales/en/cli.json' with { type: 'json' };
+import errors from '../../resources/locales/en/errors.json' with { type: 'json' };
+import screen from '../../resources/locales/en/screen.json' with { type: 'json' };
+import status from '../../resources/locales/en/status.json' with { type: 'json' };
+import { asHearthlendError, type HearthlendError } from './errors.ts';
+
+/**
+ * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
+ * `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `cli`, `screen`.
+ */
+const en = { ...errors, ...status, ...cli, ...screen };
+export type MessageKey = keyof typeof en;
+export type MessageParams = Record<string, string | number>;
+
+/** A message that travels: which one, and what to put into it. The reader's side has the words. */
+export const MessageRef = z.strictObject({
+  key: z.custom<MessageKey>((key) => typeof key === 'string' && Object.hasOwn(en, key)),
+  params: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+});
+export type MessageRef = z.infer<typeof MessageRef>;
+
+const compiled = new Map<MessageKey, IntlMessageFormat>();
+
+/** The words for a key, with its parameters put in. */
+export function message(key: MessageKey, params: MessageParams = {}): string {
+  let format = compiled.get(key);
+  if (format === undefined) {
+    format = new IntlMessageFormat(en[key], 'en', undefined, { ignoreTag: true });
+    compiled.set(key, format);
+  }
+  return String(format.format(params));
+}
+
+export function messageOf(ref: MessageRef): string {
+  return message(ref.key, ref.params);
+}
+
+/** A MessageRef, checked against the catalogue by the compiler. */
+export function ref(key: MessageKey, params: MessageParams = {}): MessageRef {
+  return { key, params };
+}
+
+/** What to tell a person about an error: what happened, what to do next, and the code to search for. */
+export function describeError(thrown: unknown): { code: HearthlendError['code']; what: string; next: string } {
+  const error = asHearthlendError(thrown);
+  return { code: error.code, what: message(error.code, error.params), next: message(`${error.code}.next`, error.params) };
+}

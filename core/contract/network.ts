@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import type { Sha256 } from './digest.ts';
+import { IsolationLevel } from './isolation.ts';
+import { MessageRef } from './messages.ts';
+import { AssetId } from './money.ts';
+import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
+import { JobId, Lease, NetworkId, type ShardId, type Submission } from './shard.ts';
+
+/** What a network says of itself at connecting. */
+export const NetworkInfo = z.strictObject({
+  id: NetworkId,
+  coordinator: Address,
+  asset: AssetId,
+  /** Isolation levels under which it lets its work run. */
+  isolation: z.array(IsolationLevel).min(1),
+  /** Worker and coordinator are one trust domain: audits show faults, not honesty. */
+  sameTrustDomain: z.boolean(),
+});
+export type NetworkInfo = z.infer<typeof NetworkInfo>;
+
+export const LeaseRequest = z.strictObject({
+  isolation: IsolationLevel,
+  /** Models that are loaded, most recent first, by digest: work on them is preferred. */
+  warmModels: z.array(z.string()).max(256),
+  memoryBytes: z.int().min(0),
+  /** Whether practice is wanted too, beside others' and the user's own work. */
+  practice: z.boolean(),
+});
+export type LeaseRequest = z.infer<typeof LeaseRequest>;
+
+/** A lease, or why there is none and when to ask again (null: when `onWork` says so). */
+export const LeaseReply = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('lease'), lease: Lease }),
+  z.strictObject({ type: z.literal('no-work'), reason: MessageRef, retryMs: z.int().min(1).nullable() }),
+]);
+export type LeaseReply = z.infer<typeof LeaseReply>;
+
+/** The answer to a submission; the same one each time the same (shard, attempt) is submitted again. */
+export const SubmitReply = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('accepted'), receipt: WorkReceipt, audited: z.boolean() }),
+  z.strictObject({ type: z.literal('disputed') }),
+  z.strictObject({ type: z.literal('rejected'), code: z.string().max(64), detail: z.string().max(1000) }),
+  z.strictObject({ type: z.literal('expired') }),
+]);
+export type SubmitReply = z.infer<typeof SubmitReply>;
+
+/** Bytes by digest: a file on this machine (to be linked, not copied), or a stream from `offset`. The reader verifies the digest. */
+export type BlobSource = { type: 'file'; path: string } | { type: 'stream'; stream: AsyncIterable<Uint8Array> };
+
+/**
+ * One network, as the agent sees it. Implementations: `local` (the embedded coordinator) and, later, NATS. Every method rejects with a
+ * HearthlendError; a connection that is lost rejects with NETWORK_UNKNOWN's siblings and reconnects by itself.
+ */
+export interface Network {
+  readonly id: string;
+  connect(worker: { address: Address; payee: Address }): Promise<NetworkInfo>;
+  lease(request: LeaseRequest): Promise<LeaseReply>;
+  /** Heartbeat with progress in [0, 1] or null; false where the lease is gone and the work is to be dropped. */
+  progress(shardId: string, attempt: number, fraction: number | null): Promise<boolean>;
+  fetchBlob(digest: Sha256, offset: number): Promise<BlobSource>;
+  submit(submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
+  release(shardId: string, attempt: number, reason: 'paused' | 'stopped' | 'crashed' | 'failed', code: string | null): Promise<void>;
+  /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
+  receiptsSince(sequence: number): Promise<WorkReceipt[]>;
+  /** Batches that the coordinator has signed and this worker has not. */
+  pendingBatches(): Promise<SignedBatch[]>;
+  countersign(batch: { network: string; last: number }, signature: Signature): Promise<void>;
+  /** Called when work may have come, when a batch waits for a signature, and when a lease was taken back. */
+  subscribe(listener: (event: NetworkEvent) => void): () => void;
+  close(): Promise<void>;
+}
+
+export type NetworkEvent = { type: 'work' } | { type: 'batch' } | { type: 'revoked'; shardId: string; attempt: number };
+
+/** A job as the requester sees it. */
+export const JobStatus = z.strictObject({
+  id: JobId,
+  network: NetworkId,
+  kind: z.enum(['onnx.run', 'onnx.generate']),
+  state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
+  createdAt: z.int(),
+  finishedAt: z.int().nullable(),
+  shards: z.int().min(0),
+  accepted: z.int().min(0),
+  error: z.strictObject({ code: z.string().max(64), params: z.record(z.string(), z.union([z.string(), z.number()])) }).nullable(),
+});
+export type JobStatus = z.infer<typeof JobStatus>;

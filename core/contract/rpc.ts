@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { HardwareReport } from './hardware.ts';
+import { IsolationReport } from './isolation.ts';
+import { JobStatus } from './network.ts';
+import { Sampling } from './sampler.ts';
+import { Settings } from './settings.ts';
+import { AssetEarnings, Snapshot } from './snapshot.ts';
+
+/**
+ * Who may call. `screen`: the UI, once it has its session token. `owner`: whoever can read the agent's 0600 endpoint file, which is the
+ * command line of the same user; only it may name files.
+ */
+export type Scope = 'screen' | 'owner';
+
+interface CallDefinition {
+  scope: Scope;
+  input: z.ZodType;
+  output: z.ZodType;
+}
+
+const nothing = z.strictObject({});
+const FilePath = z.string().min(1).max(4096);
+
+/** A check of the ledger: `ok`, or what is wrong and where. */
+export const LedgerVerification = z.strictObject({
+  ok: z.boolean(),
+  entries: z.int().min(0),
+  receipts: z.int().min(0),
+  batches: z.int().min(0),
+  headHash: z.string().nullable(),
+  problems: z.array(z.strictObject({ code: z.string(), sequence: z.int().nullable(), detail: z.string() })).max(100),
+});
+export type LedgerVerification = z.infer<typeof LedgerVerification>;
+
+/** Every call: name → who may call it, what goes in, what comes out. Both ends of Electron IPC and WebSocket are derived from this. */
+export const CALLS = {
+  /** The snapshot, and from then on the connection receives events. */
+  'app.watch': { scope: 'screen', input: nothing, output: Snapshot },
+  'work.pause': { scope: 'screen', input: z.strictObject({ forMs: z.int().min(1000).max(86_400_000).nullable() }), output: nothing },
+  'work.resume': { scope: 'screen', input: nothing, output: nothing },
+  'practice.extend': { scope: 'screen', input: z.strictObject({ shards: z.int().min(1).max(10_000) }), output: nothing },
+  /** Puts a prompt to the practice model; the answer comes in `prompt.text` events under the id. */
+  'prompt.ask': {
+    scope: 'screen',
+    input: z.strictObject({ prompt: z.string().min(1).max(400), maxNewTokens: z.int().min(1).max(120), sampling: Sampling }),
+    output: z.strictObject({ jobId: z.string() }),
+  },
+  'job.list': { scope: 'screen', input: nothing, output: z.array(JobStatus) },
+  'job.show': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
+  'job.cancel': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
+  /** Runs a model file on an .npz of inputs. Progress comes in `job.changed`; `job.save` writes the outputs. */
+  'job.submit': {
+    scope: 'owner',
+    input: z.strictObject({ model: FilePath, inputs: FilePath, threads: z.int().min(0).max(256), wallMs: z.int().min(1).max(86_400_000) }),
+    output: JobStatus,
+  },
+  'job.save': {
+    scope: 'owner',
+    input: z.strictObject({ jobId: z.string(), outputs: FilePath }),
+    output: z.strictObject({ tensors: z.int(), bytes: z.int() }),
+  },
+  'earnings.summary': { scope: 'screen', input: nothing, output: z.array(AssetEarnings) },
+  'ledger.verify': { scope: 'screen', input: nothing, output: LedgerVerification },
+  'ledger.export': {
+    scope: 'owner',
+    input: z.strictObject({
+      format: z.enum(['csv', 'json']),
+      from: z.int().nullable(),
+      to: z.int().nullable(),
+      path: FilePath,
+    }),
+    output: z.strictObject({ rows: z.int().min(0) }),
+  },
+  'doctor.report': {
+    scope: 'screen',
+    input: z.strictObject({ isolation: z.boolean() }),
+    output: z.strictObject({ hardware: HardwareReport, isolation: IsolationReport }),
+  },
+  'settings.get': { scope: 'screen', input: nothing, output: Settings },
+  'settings.set': { scope: 'screen', input: Settings.partial(), output: Settings },
+  /** Stops the agent: `now` drops the shard that runs, otherwise it is finished and submitted first. */
+  'agent.stop': { scope: 'owner', input: z.strictObject({ now: z.boolean() }), output: nothing },
+  /** A single-use code, valid for 30 s, that a page exchanges for a session token. */
+  'session.code': { scope: 'owner', input: nothing, output: z.strictObject({ url: z.string(), code: z.string() }) },
+} as const satisfies Record<string, CallDefinition>;
+
+/** Every event that an agent sends to those who watch. */
+export const EVENTS = {
+  /** Top-level fields of the snapshot that are new. */
+  changed: Snapshot.partial(),
+  /** One more piece of the text of the shard being computed. */
+  'current.text': z.strictObject({ shardId: z.string(), attempt: z.int(), text: z.string(), tokens: z.int() }),
+  /** The answer to `prompt.ask` so far; `done` with the last one. */
+  'prompt.text': z.strictObject({
+    jobId: z.string(),
+    text: z.string(),
+    tokens: z.int(),
+    done: z.boolean(),
+    tokensPerSecond: z.number().nullable(),
+    error: z.string().nullable(),
+  }),
+  'job.changed': JobStatus,
+} as const satisfies Record<string, z.ZodType>;
+
+export type CallName = keyof typeof CALLS;
+export type CallInput<N extends CallName> = z.input<(typeof CALLS)[N]['input']>;
+export type CallOutput<N extends CallName> = z.output<(typeof CALLS)[N]['output']>;
+export type EventName = keyof typeof EVENTS;
+export type EventData<N extends EventName> = z.output<(typeof EVENTS)[N]>;
+export type AnyEvent = { [N in EventName]: { event: N; data: EventData<N> } }[EventName];
+
+/** What stands behind the table: one function a call. */
+export type Handlers = { [N in CallName]: (input: z.output<(typeof CALLS)[N]['input']>) => Promise<CallOutput<N>> };
+
+/** Messages as they cross a transport, as JSON text or structured clones. */
+export const RpcRequest = z.strictObject({ id: z.int().min(1), call: z.string().max(64), input: z.unknown() });
+export type RpcRequest = z.infer<typeof RpcRequest>;
+export const RpcMessage = z.union([
+  z.strictObject({ id: z.int().min(1), ok: z.literal(true), output: z.unknown() }),
+  z.strictObject({
+    id: z.int().min(1),
+    ok: z.literal(false),
+    error: z.strictObject({ code: z.string(), params: z.record(z.string(), z.union([z.string(), z.number()])) }),
+  }),
+  z.strictObject({ event: z.string().max(64), data: z.unknown() }),
+]);
+export type RpcMessage = z.infer<typeof RpcMessage>;

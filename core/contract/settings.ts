@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { IsolationLevel } from './isolation.ts';
+
+/** What the user decides, in settings.json. Every field has a default, so an older file always reads. */
+export const Settings = z.strictObject({
+  /** Isolation levels under which strangers' work may run here. Practice and own jobs also run under `process`. */
+  acceptedIsolation: z.array(IsolationLevel).default(['os', 'chromium']),
+  practice: z
+    .strictObject({
+      shardsPerDay: z.int().min(0).max(1_000_000).default(200),
+      minutesPerDay: z.int().min(0).max(1440).default(10),
+    })
+    .default({ shardsPerDay: 200, minutesPerDay: 10 }),
+  worker: z
+    .strictObject({
+      /** Threads of a shard; null: half the cores for practice, all but one for other work. */
+      threads: z.int().min(1).max(256).nullable().default(null),
+      /** Memory that loaded models may take together. */
+      modelMemoryBytes: z
+        .int()
+        .min(1 << 20)
+        .default(4 * 2 ** 30),
+    })
+    .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30 }),
+  theme: z.enum(['system', 'dark', 'light']).default('system'),
+});
+export type Settings = z.infer<typeof Settings>;

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { Sha256 } from './digest.ts';
+import { ERROR_CODES } from './errors.ts';
+import type { FrameLimits } from './frame.ts';
+import { DecoderConfig, ModelPath } from './model.ts';
+import { Sampling } from './sampler.ts';
+import { SessionOptions, TensorName } from './shard.ts';
+import { TensorType } from './tensor.ts';
+
+/** Bounds of every frame in both directions. A body is one safetensors blob, held in memory whole. */
+export const WORKER_FRAME_LIMITS: FrameLimits = { headerBytes: 1 << 20, bodyBytes: 0x7fff_ffff };
+
+const request = { id: z.int().min(1) };
+
+/** Agent → worker. `load` names files below the worker's one read-only models directory: `<digest>/<entry>`. Bodies: inputs. */
+export const WorkerRequest = z.discriminatedUnion('type', [
+  z.strictObject({ ...request, type: z.literal('load'), model: Sha256, entry: ModelPath, session: SessionOptions }),
+  z.strictObject({ ...request, type: z.literal('unload'), model: Sha256, session: SessionOptions }),
+  z.strictObject({
+    ...request,
+    type: z.literal('run'),
+    model: Sha256,
+    session: SessionOptions,
+    outputs: z.array(TensorName).max(4096),
+    outputBytes: z.int().min(0),
+  }),
+  z.strictObject({
+    ...request,
+    type: z.literal('generate'),
+    model: Sha256,
+    session: SessionOptions,
+    decoder: DecoderConfig,
+    maxNewTokens: z.int().min(1).max(1_000_000),
+    stopTokens: z.array(z.int().min(0)).max(64),
+    sampling: Sampling,
+    outputBytes: z.int().min(0),
+  }),
+]);
+export type WorkerRequest = z.infer<typeof WorkerRequest>;
+
+/** A graph's input or output as ONNX Runtime declares it. A dimension is a size, or the name of one that varies. */
+export const GraphValue = z.strictObject({
+  name: TensorName,
+  type: TensorType,
+  shape: z.array(z.union([z.int().min(0), z.string().max(1024)])).max(64),
+});
+export type GraphValue = z.infer<typeof GraphValue>;
+
+/** Worker → agent. Exactly one of `loaded`, `unloaded`, `result`, `failed` answers each request. Bodies: outputs. */
+export const WorkerReply = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('ready'), onnxruntime: z.string().max(64), node: z.string().max(64) }),
+  z.strictObject({
+    ...request,
+    type: z.literal('loaded'),
+    loadMs: z.number().min(0),
+    inputs: z.array(GraphValue).max(4096),
+    outputs: z.array(GraphValue).max(4096),
+    residentBytes: z.int().min(0),
+  }),
+  z.strictObject({ ...request, type: z.literal('unloaded') }),
+  z.strictObject({ ...request, type: z.literal('token'), index: z.int().min(0), token: z.int().min(0) }),
+  z.strictObject({
+    ...request,
+    type: z.literal('result'),
+    runMs: z.number().min(0),
+    tokensMade: z.int().min(0),
+    /** Draws that came closer to their interval's edge than NEAR_TIE_MARGIN: other hardware might have drawn the neighbour. */
+    nearTies: z.int().min(0),
+    residentBytes: z.int().min(0),
+  }),
+  z.strictObject({
+    ...request,
+    type: z.literal('failed'),
+    code: z.enum(ERROR_CODES),
+    params: z.record(z.string().max(64), z.union([z.string().max(2000), z.number()])),
+  }),
+]);
+export type WorkerReply = z.infer<typeof WorkerReply>;
+
+/** A draw this close to an edge (probability; for greedy, logits) counts as a near-tie. */
+export const NEAR_TIE_MARGIN = 1e-5;
