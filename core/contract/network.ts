@@ -4,7 +4,7 @@ import { IsolationLevel } from './isolation.ts';
 import { MessageRef } from './messages.ts';
 import { AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
-import { JobId, Lease, NetworkId, type ShardId, type Submission } from './shard.ts';
+import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
 
 /** What a network says of itself at connecting. */
 export const NetworkInfo = z.strictObject({
