@@ -88,9 +88,9 @@ export const CALLS = {
 export const EVENTS = {
   /** Top-level fields of the snapshot that are new. */
   changed: Snapshot.partial(),
-  /** One more piece of the text of the shard being computed. */
+  /** One more piece of the text of the shard being computed: `text` is that piece alone, to be appended; `tokens` the count so far. */
   'current.text': z.strictObject({ shardId: z.string(), attempt: z.int(), text: z.string(), tokens: z.int() }),
-  /** The answer to `prompt.ask` so far; `done` with the last one. */
+  /** The answer to `prompt.ask` so far: `text` is all of it, without the prompt; `done` with the last one. `error` is an error's code. */
   'prompt.text': z.strictObject({
     jobId: z.string(),
     text: z.string(),
