@@ -3,7 +3,7 @@ import { HardwareReport } from './hardware.ts';
 import { IsolationReport } from './isolation.ts';
 import { JobStatus } from './network.ts';
 import { Sampling } from './sampler.ts';
-import { Settings } from './settings.ts';
+import { Settings, SettingsChange } from './settings.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
 
 /**
@@ -77,7 +77,7 @@ export const CALLS = {
     output: z.strictObject({ hardware: HardwareReport, isolation: IsolationReport }),
   },
   'settings.get': { scope: 'screen', input: nothing, output: Settings },
-  'settings.set': { scope: 'screen', input: Settings.partial(), output: Settings },
+  'settings.set': { scope: 'screen', input: SettingsChange, output: Settings },
   /** Stops the agent: `now` drops the shard that runs, otherwise it is finished and submitted first. */
   'agent.stop': { scope: 'owner', input: z.strictObject({ now: z.boolean() }), output: nothing },
   /** A single-use code, valid for 30 s, that a page exchanges for a session token. */

@@ -25,3 +25,14 @@ export const Settings = z.strictObject({
   theme: z.enum(['system', 'dark', 'light']).default('system'),
 });
 export type Settings = z.infer<typeof Settings>;
+
+const fields = Settings.shape;
+
+/** Some fields of the settings, to be changed. Without defaults: `Settings.partial()` would fill in those that are left out. */
+export const SettingsChange = z.strictObject({
+  acceptedIsolation: fields.acceptedIsolation.unwrap().optional(),
+  practice: fields.practice.unwrap().optional(),
+  worker: fields.worker.unwrap().optional(),
+  theme: fields.theme.unwrap().optional(),
+});
+export type SettingsChange = z.infer<typeof SettingsChange>;
