@@ -3,11 +3,28 @@ import type { DecoderConfig, ModelManifest } from './model.ts';
 import type { JobStatus, Network } from './network.ts';
 import type { Sampling } from './sampler.ts';
 import type { Limits, SessionOptions, Shard } from './shard.ts';
+import type { TensorType } from './tensor.ts';
 
 /** A model to run and where its files lie on this machine, by the manifest's paths. */
 export interface LocalModel {
   manifest: ModelManifest;
   files: ReadonlyMap<string, string>;
+}
+
+/**
+ * A graph's input or output as the model's file declares it. A dimension is a size, the name of one that varies, or null where nothing is
+ * said; `shape` is null where not even the rank is declared. `type` is null for outputs whose type is left to be inferred.
+ */
+export interface ModelValue {
+  name: string;
+  type: TensorType | null;
+  shape: Array<number | string | null> | null;
+}
+
+/** A model file read and hashed, with what goes in (initializers left out) and what comes out. */
+export interface DescribedModel extends LocalModel {
+  inputs: ModelValue[];
+  outputs: ModelValue[];
 }
 
 interface JobBase {
