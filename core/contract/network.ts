@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
-import { MessageRef } from './messages.ts';
+import { type MessageParams, MessageRef } from './messages.ts';
 import { AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
 import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
@@ -55,11 +55,21 @@ export interface Network {
   readonly id: string;
   connect(worker: { address: Address; payee: Address }): Promise<NetworkInfo>;
   lease(request: LeaseRequest): Promise<LeaseReply>;
-  /** Heartbeat with progress in [0, 1] or null; false where the lease is gone and the work is to be dropped. */
+  /**
+   * Heartbeat with progress in [0, 1] or null; false where the lease is gone and the work is to be dropped. It shows that the worker lives, and
+   * so starts the countdown of `leaseMs` anew for every lease that this worker holds.
+   */
   progress(shardId: string, attempt: number, fraction: number | null): Promise<boolean>;
   fetchBlob(digest: Sha256, offset: number): Promise<BlobSource>;
   submit(submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
-  release(shardId: string, attempt: number, reason: 'paused' | 'stopped' | 'crashed' | 'failed', code: string | null): Promise<void>;
+  /** Hands a shard back, or says that it can't be computed: `code` and `params` are then the error's, for the requester to read. */
+  release(
+    shardId: string,
+    attempt: number,
+    reason: 'paused' | 'stopped' | 'crashed' | 'failed',
+    code: string | null,
+    params?: MessageParams,
+  ): Promise<void>;
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
   /** Batches that the coordinator has signed and this worker has not. */
