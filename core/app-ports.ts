@@ -1,0 +1,42 @@
+import type { Bytes32 } from './contract/digest.ts';
+import type { EmbeddedCoordinator, ReferenceWorker } from './contract/jobs.ts';
+import type { Address, Signature } from './contract/receipt.ts';
+
+/** Signs digests with a key that nobody else sees. */
+export interface DigestSigner {
+  readonly address: Address;
+  signDigest(digest: Bytes32): Signature;
+}
+
+/** What the embedded coordinator is given by the agent that hosts it. */
+export interface CoordinatorNeeds {
+  /** Its own folder inside the data folder. */
+  dir: string;
+  signer: DigestSigner;
+  reference: ReferenceWorker;
+  quota: { shardsPerDay: number; minutesPerDay: number };
+  clock: () => number;
+  log: Log;
+}
+
+/** One structured log line: what happened, with its facts. Never a key, a payload or a prompt. */
+export type Log = (level: 'debug' | 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
+
+/** What a shell hands to createApp: everything that differs between shells, or that core may not import. */
+export interface AppPorts {
+  dataDir: string;
+  version: string;
+  clock: () => number;
+  log: Log;
+  /** Where this program's own parts lie. */
+  parts: {
+    nodePath: string;
+    workerScript: string;
+    probeScript: string;
+    onnxruntimeNode: string;
+    onnxruntimeCommon: string;
+    /** Folder of the practice model: config.json, tokenizer.json, onnx/model.onnx. */
+    practiceModel: string;
+  };
+  createCoordinator(needs: CoordinatorNeeds): EmbeddedCoordinator | Promise<EmbeddedCoordinator>;
+}

@@ -1,0 +1,69 @@
+import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
+import { ref } from '../contract/messages.ts';
+import { batchOf, batchSignedBy } from '../contract/receipt-hash.ts';
+import type { Submission } from '../contract/shard.ts';
+import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
+
+/** What is handed in: the result as recorded, and the shard where it is still known. */
+export interface Delivery {
+  from: ConnectedNetwork;
+  key: AttemptKey;
+  submission: Submission;
+  alreadySubmitted: boolean;
+}
+
+/**
+ * Hands in a result that is durable already, and records the answer. Safe to repeat: the network gives the same answer to the same attempt.
+ * @returns how the attempt ended; `open` where the network can't be reached now and the next start sends it again.
+ * @throws RECEIPT_INVALID where the network's receipt is wrong; nothing is recorded then.
+ */
+export async function deliver(ports: WorkPorts, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
+  const { from, key, submission } = delivery;
+  const outputs = ports.spool.get(submission.commitment);
+  if (!delivery.alreadySubmitted) ports.journal.submitted(key);
+  const reply = await from.network.submit(submission, outputs);
+  if (reply.type === 'accepted') {
+    ports.journal.accepted(key, reply.receipt, reply.audited);
+    ports.spool.remove(submission.commitment);
+    return { state: 'accepted' };
+  }
+  const end: AttemptEnd =
+    reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
+  ports.journal.ended(key, end);
+  if (end.state !== 'disputed') ports.spool.remove(submission.commitment);
+  return end;
+}
+
+/**
+ * Signs the batches that a network proposes, after checking each against the receipts recorded here and the coordinator's signature. Recorded
+ * before it is sent, so that a crash in between repeats the sending, not the signing.
+ * @throws BATCH_INVALID
+ */
+export async function signBatches(ports: WorkPorts, from: ConnectedNetwork): Promise<void> {
+  for (const { batch, coordinatorSignature } of await from.network.pendingBatches()) {
+    const recorded = ports.journal.signedBatch(batch.network, batch.last);
+    if (recorded?.workerSignature !== undefined && recorded.workerSignature !== null) {
+      await from.network.countersign({ network: batch.network, last: batch.last }, recorded.workerSignature);
+      continue;
+    }
+    // A receipt still on its way here is not an error: the batch is proposed again once it is recorded.
+    if (batch.last > ports.journal.receiptHead(batch.network)) return;
+    const own = batchOf(ports.journal.receipts(batch.network, batch.first, batch.last));
+    if (own.first !== batch.first || own.last !== batch.last || own.merkleRoot !== batch.merkleRoot || own.headHash !== batch.headHash) {
+      throw new HearthlendError('BATCH_INVALID', { network: from.info.id, detail: 'it does not match the receipts recorded here' });
+    }
+    if (!batchSignedBy(batch, coordinatorSignature, from.info.coordinator)) {
+      throw new HearthlendError('BATCH_INVALID', { network: from.info.id, detail: 'it is not signed by the coordinator' });
+    }
+    const workerSignature = ports.signBatch(batch);
+    ports.journal.batchSigned({ batch, coordinatorSignature, workerSignature });
+    await from.network.countersign({ network: batch.network, last: batch.last }, workerSignature);
+  }
+}
+
+/** A fault of a network after which no more work is taken from it; undefined for every other error. */
+export function networkFault(from: ConnectedNetwork, thrown: unknown): ReturnType<typeof ref> | undefined {
+  const { code } = asHearthlendError(thrown);
+  if (code === 'RECEIPT_INVALID' || code === 'BATCH_INVALID') return ref('reason.receipt-invalid', { network: from.info.id });
+  return undefined;
+}

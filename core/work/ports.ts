@@ -1,0 +1,101 @@
+import type { BlobRef, Sha256 } from '../contract/digest.ts';
+import type { MessageRef } from '../contract/messages.ts';
+import type { ModelManifest } from '../contract/model.ts';
+import type { Network, NetworkInfo } from '../contract/network.ts';
+import type { ReceiptBatch, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
+import type { Lease, Shard } from '../contract/shard.ts';
+
+/** One attempt at one shard of one network: what everything is recorded under. */
+export interface AttemptKey {
+  network: string;
+  shardId: string;
+  attempt: number;
+}
+
+/** How an attempt ended without acceptance. `code` is an error code, or the reason of a release. */
+export type AttemptEnd =
+  | { state: 'released'; code: 'paused' | 'stopped' | 'crashed' | 'restart' }
+  | { state: 'failed' | 'rejected'; code: string; detail: string }
+  | { state: 'cancelled' | 'expired' | 'disputed' };
+
+/** The ledger as the work loop needs it. Each call is one durable transaction; it throws DISK_FULL, LEDGER_BROKEN, RECEIPT_INVALID. */
+export interface WorkJournal {
+  leased(lease: Lease): void;
+  fetched(key: AttemptKey): void;
+  running(key: AttemptKey): void;
+  computed(key: AttemptKey, result: { commitment: Sha256; outputBytes: number; units: number; runMs: number }): void;
+  submitted(key: AttemptKey): void;
+  accepted(key: AttemptKey, receipt: WorkReceipt, audited: boolean): void;
+  ended(key: AttemptKey, end: AttemptEnd): void;
+  batchSigned(batch: SignedBatch): void;
+  /** Attempts that a crash left open, oldest first. */
+  unfinished(): OpenAttempt[];
+  attemptState(key: AttemptKey): string | undefined;
+  receiptHead(network: string): number;
+  receipts(network: string, first: number, last: number): WorkReceipt[];
+  signedBatch(network: string, last: number): SignedBatch | undefined;
+}
+
+export interface OpenAttempt extends AttemptKey {
+  state: 'leased' | 'fetched' | 'running' | 'computed' | 'submitted' | 'disputed';
+  result: { commitment: Sha256; outputBytes: number; units: number; runMs: number } | null;
+}
+
+/** Payload bytes that must survive a crash until they are accepted. */
+export interface WorkSpool {
+  put(digest: Sha256, bytes: Uint8Array): void;
+  /** @throws SPOOL_LOST, DIGEST_MISMATCH */
+  get(digest: Sha256): Uint8Array;
+  remove(digest: Sha256): void;
+}
+
+/** A model whose every byte was verified, held until `release`. */
+export interface HeldModel {
+  digest: Sha256;
+  manifest: ModelManifest;
+  files: ReadonlyMap<string, string>;
+  release(): void;
+}
+
+export interface Computed {
+  outputs: Uint8Array;
+  commitment: Sha256;
+  runMs: number;
+  tokensMade: number;
+}
+
+export interface WorkPorts {
+  clock(): number;
+  /** Connected networks in the order of preference. */
+  networks: readonly ConnectedNetwork[];
+  journal: WorkJournal;
+  spool: WorkSpool;
+  holdModel(network: Network, model: BlobRef): Promise<HeldModel>;
+  fetchInputs(network: Network, inputs: BlobRef): Promise<Uint8Array>;
+  compute(
+    task: { shard: Shard; model: HeldModel; inputs: Uint8Array },
+    hooks: { onToken: (token: number, index: number) => void; signal: AbortSignal },
+  ): Promise<Computed>;
+  warmModels(): Sha256[];
+  memoryBytes: number;
+  signBatch(batch: ReceiptBatch): Signature;
+  /** Called for what the screen shows; must not throw. */
+  onChange(change: WorkChange): void;
+}
+
+export interface ConnectedNetwork {
+  network: Network;
+  info: NetworkInfo;
+  /** Levels under which the worker runs here and that network lets its work run. */
+  admitted: boolean;
+}
+
+export type WorkChange =
+  | { type: 'started'; shard: Shard; attempt: number; inputs: Uint8Array }
+  | { type: 'token'; shard: Shard; attempt: number; token: number; index: number }
+  | { type: 'computed'; shard: Shard; attempt: number }
+  | { type: 'ended'; shard: Shard | null; key: AttemptKey; end: AttemptEnd | { state: 'accepted' } }
+  | { type: 'no-work'; network: string; reason: MessageRef | null }
+  | { type: 'fault'; network: string | null; reason: MessageRef | null }
+  | { type: 'backing-off'; until: number; failures: number }
+  | { type: 'idle' };
