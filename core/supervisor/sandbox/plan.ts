@@ -1,4 +1,7 @@
+import { posix } from 'node:path';
 import type { IsolationReport } from '../../contract/isolation.ts';
+import { seatbeltProfile } from './seatbelt.ts';
+import { seccompFilter } from './seccomp.ts';
 
 /** What a worker must be able to reach, as it lies on the host. Everything else stays outside. */
 export interface SandboxNeeds {
@@ -13,6 +16,8 @@ export interface SandboxNeeds {
   arch: string;
   /** Dynamic loader and shared libraries of Node and ONNX Runtime, by the paths under which the loader finds them. Empty but on Linux. */
   libraries: string[];
+  /** What /proc of the host holds beside processes: all but a few entries are covered up. Empty but on Linux. */
+  procEntries: Array<{ name: string; folder: boolean }>;
   /** The one read-only folder that the worker sees as its models; the agent hard-links files into it later. */
   modelsDir: string;
   /** Size of the private tmpfs. */
@@ -39,4 +44,146 @@ export interface Launch {
 export interface Wall extends Omit<IsolationReport, 'probe'> {
   /** Absolute path of the program that builds the wall; null for `none`. */
   program: string | null;
+  /** Whether bubblewrap can forbid further user namespaces (from 0.8 on, unless installed setuid). */
+  disablesUserNamespaces: boolean;
+}
+
+/** From 1.29 on ONNX Runtime reports home over HTTPS unless this is set before it loads. */
+const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
+const MODELS = '/models';
+const SCRATCH = '/scratch';
+const APP = '/app';
+const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom'];
+/** ONNX Runtime and V8 size themselves by these; `sys` has the allocator's settings, `mounts` and `net` are links into `self`. */
+const PROC_KEPT = new Set([
+  'cgroups',
+  'cpuinfo',
+  'filesystems',
+  'loadavg',
+  'meminfo',
+  'mounts',
+  'net',
+  'self',
+  'stat',
+  'sys',
+  'thread-self',
+  'uptime',
+  'version',
+  'vmstat',
+]);
+/** Where a dynamic loader looks without being told, whatever the distribution: FHS, and Debian's multiarch folders below it. */
+const LIBRARY_DIRS = /^(\/usr)?\/lib(32|64)?(\/[a-z0-9_]+-linux-(gnu|musl)[a-z0-9]*)?(\/glibc-hwcaps\/[\w-]+)?$/;
+
+/** How to start a worker behind this wall. */
+export function planLaunch(wall: Wall, needs: SandboxNeeds): Launch {
+  if (wall.program === null) return planBare(needs);
+  return wall.wall === 'bubblewrap'
+    ? planBubblewrap(wall.program, needs, { disableUserNamespaces: wall.disablesUserNamespaces })
+    : planSandboxExec(wall.program, needs);
+}
+
+/**
+ * Linux: every namespace of its own, a root that holds this allow-list and nothing else, no capability, a system call filter.
+ * Numbers of user and group say nothing of who runs it; outside it is still the agent's user, so everything shared is mounted read-only.
+ */
+export function planBubblewrap(program: string, needs: SandboxNeeds, options: { disableUserNamespaces: boolean }): Launch {
+  const filter = seccompFilter(needs.arch);
+  const readOnly = (from: string, to = from): string[] => ['--ro-bind', from, to];
+  const packageFiles = (folder: string, name: string, entries: string[]): string[] =>
+    entries.flatMap((entry) => readOnly(posix.join(folder, entry), `${APP}/node_modules/${name}/${entry}`));
+  const env = { ...NO_TELEMETRY, HOME: SCRATCH, TMPDIR: SCRATCH, ...libraryPath(needs.libraries) };
+  const args = [
+    ...['--unshare-all', '--unshare-user', '--uid', '65534', '--gid', '65534', '--hostname', 'worker'],
+    ...(options.disableUserNamespaces ? ['--disable-userns'] : []),
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
+    ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...needs.libraries.flatMap((path) => readOnly(path)),
+    ...readOnly(needs.nodePath, `${APP}/node`),
+    ...readOnly(needs.scriptPath, `${APP}/worker.mjs`),
+    ...packageFiles(needs.runtimeDirs.onnxruntimeNode, 'onnxruntime-node', [
+      'package.json',
+      'dist',
+      `bin/napi-v6/${needs.platform}/${needs.arch}`,
+    ]),
+    ...packageFiles(needs.runtimeDirs.onnxruntimeCommon, 'onnxruntime-common', ['package.json', 'dist']),
+    ...readOnly(needs.modelsDir, MODELS),
+    ...DEVICES.flatMap((device) => ['--dev-bind', device, device]),
+    ...['--proc', '/proc'],
+    ...needs.procEntries.filter(({ name }) => !PROC_KEPT.has(name)).flatMap(coverProcEntry),
+    // Root of the sandbox is root of the machine when the agent runs as root, and then /proc/sys obeys it: it must not be writable.
+    ...['--remount-ro', '/proc'],
+    ...['--size', String(needs.scratchBytes), '--tmpfs', SCRATCH],
+    // bubblewrap's root is a tmpfs, writable and without a bound.
+    ...['--remount-ro', '/'],
+    ...(filter === null ? [] : ['--seccomp', '3']),
+    ...['--chdir', SCRATCH, '--', `${APP}/node`],
+    ...nodeArgs(needs, [`${APP}/`, `${MODELS}/`, '/proc/'], [SCRATCH]),
+    `${APP}/worker.mjs`,
+  ];
+  // Its own environment is empty too: process 1 inside is bubblewrap, and /proc/1/environ shows what it was started with.
+  return { command: program, args, env: {}, inputs: filter === null ? [] : [filter], inside: { modelsDir: MODELS, scratchDir: SCRATCH } };
+}
+
+/** macOS: a profile that denies by default. There is no tmpfs to bound, so nothing at all is writable. */
+export function planSandboxExec(program: string, needs: SandboxNeeds): Launch {
+  const reads = runtimeFiles(needs);
+  return {
+    command: program,
+    args: [
+      '-p',
+      seatbeltProfile({ executable: needs.nodePath, reads: [...reads, needs.modelsDir] }),
+      needs.nodePath,
+      ...nodeArgs(needs, [...reads, `${needs.modelsDir}/`], []),
+      needs.scriptPath,
+    ],
+    env: { ...NO_TELEMETRY },
+    inputs: [],
+    inside: { modelsDir: needs.modelsDir, scratchDir: null },
+  };
+}
+
+/**
+ * No wall: a process of its own with an empty environment. Node's permission model keeps JavaScript from other files and from starting
+ * programs. It stops neither native code (ONNX Runtime is an addon) nor the network, so this is never a sandbox.
+ */
+export function planBare(needs: SandboxNeeds): Launch {
+  return {
+    command: needs.nodePath,
+    args: [...nodeArgs(needs, [...runtimeFiles(needs), `${needs.modelsDir}/`], []), needs.scriptPath],
+    env: { ...NO_TELEMETRY },
+    inputs: [],
+    inside: { modelsDir: needs.modelsDir, scratchDir: null },
+  };
+}
+
+function nodeArgs(needs: SandboxNeeds, reads: string[], writes: string[]): string[] {
+  return [
+    `--max-old-space-size=${needs.heapMiB}`,
+    ...(needs.permission
+      ? [
+          '--permission',
+          '--allow-addons',
+          // It warns on every start that addons void the permissions, which is why this is the second wall.
+          '--disable-warning=SecurityWarning',
+          ...reads.map((path) => `--allow-fs-read=${path}`),
+          ...writes.map((path) => `--allow-fs-write=${path}`),
+        ]
+      : []),
+  ];
+}
+
+/** The files of the program itself where host paths stay what they are. */
+function runtimeFiles(needs: SandboxNeeds): string[] {
+  return [needs.scriptPath, needs.runtimeDirs.onnxruntimeNode, needs.runtimeDirs.onnxruntimeCommon];
+}
+
+function coverProcEntry({ name, folder }: { name: string; folder: boolean }): string[] {
+  const path = `/proc/${name}`;
+  return folder ? ['--size', '4096', '--perms', '0555', '--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+}
+
+/** The loader's cache stays outside, so libraries in a folder that it doesn't look through by itself are named. */
+function libraryPath(libraries: string[]): { LD_LIBRARY_PATH?: string } {
+  const unusual = new Set(libraries.map((path) => posix.dirname(path)).filter((folder) => !LIBRARY_DIRS.test(folder)));
+  return unusual.size === 0 ? {} : { LD_LIBRARY_PATH: [...unusual].join(':') };
 }
