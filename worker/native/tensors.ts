@@ -1,0 +1,36 @@
+import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Tensor, TensorType } from '../../core/contract/tensor.ts';
+import type { Ort } from './onnxruntime.ts';
+
+type View = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => ArrayBufferView;
+
+/** The array in which ONNX Runtime takes and gives each type. */
+const VIEWS: Record<TensorType, View & { BYTES_PER_ELEMENT: number }> = {
+  bool: Uint8Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  // Not in ES2024's types yet, but in every Node that this runs on; without it ONNX Runtime would want a Uint16Array.
+  float16: (globalThis as unknown as { Float16Array: typeof Uint16Array }).Float16Array,
+  uint32: Uint32Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  uint64: BigUint64Array,
+  int64: BigInt64Array,
+  float64: Float64Array,
+};
+
+/** A tensor for ONNX Runtime over the same bytes. They are copied only where they don't lie aligned to their element's size. */
+export function toOrtTensor(ort: Ort, { type, shape, data }: Tensor): OrtTensor {
+  const view = VIEWS[type];
+  const aligned = data.byteOffset % view.BYTES_PER_ELEMENT === 0 ? data : new Uint8Array(data);
+  const elements = new view(aligned.buffer, aligned.byteOffset, aligned.byteLength / view.BYTES_PER_ELEMENT);
+  return new ort.Tensor(type, elements as never, shape);
+}
+
+/** A tensor of ONNX Runtime's as its bytes, not copied. Its type was found to be carried when the model was loaded. */
+export function fromOrtTensor(tensor: OrtTensor): Tensor {
+  const { buffer, byteOffset, byteLength } = tensor.data as unknown as ArrayBufferView;
+  return { type: tensor.type as TensorType, shape: [...tensor.dims], data: new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength) };
+}
