@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { canonicalJson, Sha256 } from '../contract/digest.ts';
+import { Amount, AssetId } from '../contract/money.ts';
+import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/receipt.ts';
+import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
+
+/** Foreign words that are kept with an entry (an error's detail): bounded, since they stay for good. */
+const Detail = z.string().max(300);
+const Code = z.string().max(64);
+
+/** A message as it is kept: not checked against today's catalogue, so that an old ledger reads after a key is gone. */
+const KeptMessage = z.strictObject({
+  key: z.string().max(100),
+  params: z.record(z.string().max(64), z.union([Detail, z.number()])),
+});
+
+const AttemptKey = { network: NetworkId, shardId: ShardId, attempt: z.int().min(1) };
+const transition = z.strictObject(AttemptKey);
+
+/** Every kind of entry and what its body holds: digests, never payloads. */
+export const ENTRY_BODIES = {
+  'shard.leased': z.strictObject({
+    ...AttemptKey,
+    jobId: JobId,
+    shardKind: z.enum(['onnx.run', 'onnx.generate']),
+    origin: z.enum(['practice', 'own', 'network']),
+    model: Sha256,
+    inputs: Sha256,
+    asset: AssetId,
+    priceUnit: z.enum(['run', 'token']),
+    unitPrice: Amount,
+    /** Whom the receipt must name. */
+    worker: Address,
+    payee: Address,
+  }),
+  'shard.fetched': transition,
+  'shard.running': transition,
+  'shard.computed': z.strictObject({
+    ...AttemptKey,
+    outputs: Sha256,
+    outputBytes: z.int().min(0),
+    units: z.int().min(0),
+    runMs: z.number().min(0),
+  }),
+  'shard.submitted': transition,
+  'shard.disputed': transition,
+  'shard.accepted': z.strictObject({ ...AttemptKey, receiptSequence: z.int().min(1), audited: z.boolean() }),
+  'shard.rejected': z.strictObject({ ...AttemptKey, code: Code, detail: Detail }),
+  'shard.released': z.strictObject({ ...AttemptKey, reason: z.enum(['paused', 'stopped', 'crashed', 'restart']) }),
+  'shard.failed': z.strictObject({ ...AttemptKey, code: Code, detail: Detail }),
+  'shard.cancelled': transition,
+  'shard.expired': transition,
+  receipt: WorkReceipt,
+  batch: z.strictObject({ batch: ReceiptBatch, coordinator: Address, coordinatorSignature: Signature, workerSignature: Signature }),
+  'agent.started': z.strictObject({ version: z.string().max(64), worker: Address }),
+  'agent.stopped': z.strictObject({}),
+  'agent.paused': z.strictObject({ reason: KeptMessage }),
+  'agent.resumed': z.strictObject({}),
+} as const;
+
+export type EntryKind = keyof typeof ENTRY_BODIES;
+export type EntryBody<K extends EntryKind> = z.output<(typeof ENTRY_BODIES)[K]>;
+export type KeptMessage = z.infer<typeof KeptMessage>;
+
+/** Something to be appended: its kind, its body, and when it happened (ms since 1970). */
+export type Draft<K extends EntryKind = EntryKind> = { [Kind in K]: { at: number; kind: Kind; body: EntryBody<Kind> } }[K];
+
+/** An entry with its place in the chain: `sequence` from 1 without gaps. */
+export type Entry<K extends EntryKind = EntryKind> = Draft<K> & { sequence: number };
+
+/** The hash before the first entry. */
+export const FIRST_PREVIOUS_HASH: Sha256 = '0'.repeat(64);
+
+/**
+ * SHA-256 of the canonical JSON of {sequence, at, kind, body, previousHash}. `bodyJson` is the body's canonical JSON as it is stored, byte for
+ * byte, so that a change which leaves its meaning (a space, an escape) shows as well.
+ */
+export function hashEntry(sequence: number, at: number, kind: string, bodyJson: string | Uint8Array, previousHash: string): Sha256 {
+  return createHash('sha256')
+    .update(`{"at":${at},"body":`)
+    .update(bodyJson)
+    .update(`,"kind":${canonicalJson(kind)},"previousHash":${canonicalJson(previousHash)},"sequence":${sequence}}`)
+    .digest('hex');
+}
