@@ -15,6 +15,21 @@ function hasTerminal() {
   }
 }
 
+/**
+ * Calls `leave` once when the npm that started us is gone. npm runs us through a shell: a SIGTERM to npm ends that shell, never us, and
+ * what it started would run on unseen.
+ */
+export function whenNpmIsGone(leave) {
+  if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    leave();
+  }, 500);
+  timer.unref();
+}
+
 /** Runs `command` on this terminal, hands it each signal once, and ends as it ends. */
 export function runAttached(command, args) {
   const fromTerminal = hasTerminal() ? ['SIGINT', 'SIGHUP'] : [];
@@ -29,6 +44,7 @@ export function runAttached(command, args) {
     };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, handle);
+    whenNpmIsGone(() => child.kill('SIGTERM'));
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       if (signal === null) process.exit(code);

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { runAttached } from './attached.mjs';
+import { runAttached, whenNpmIsGone } from './attached.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const main = join(root, 'dist/cli/main.mjs');
@@ -46,6 +46,7 @@ async function launch() {
     await build().catch((error) => leave(error.message));
     if (!existsSync(main)) leave(`The build left no ${main}.`);
   }
+  whenNpmIsGone(() => process.kill(process.pid, 'SIGTERM'));
   return import(pathToFileURL(main).href);
 }
 
