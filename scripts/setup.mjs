@@ -71,10 +71,12 @@ export async function ensureDependencies() {
   const startedAt = Date.now();
   // npm draws its own progress on a terminal and says nothing elsewhere.
   const ticker = process.stdout.isTTY ? undefined : setInterval(() => console.log(`  still installing, ${seconds(startedAt)}`), 15_000);
+  // Some packages ask for the Node that they will run on, which npm itself need not be: its warnings would mislead.
+  const quietly = '--loglevel=error';
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_(config_(loglevel|omit|production)|lifecycle_)/i.test(name)),
   );
-  const code = await run(command, [...args, ...verb], { env, shell })
+  const code = await run(command, [...args, ...verb, quietly], { env, shell })
     .catch((error) => {
       throw new SetupError(`npm could not be started (${error.message}). Install Node 20 or newer together with npm, then run this again.`);
     })
