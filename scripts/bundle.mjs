@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { isBuiltin } from 'node:module';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { stripVTControlCharacters } from 'node:util';
 import react from '@vitejs/plugin-react';
 import { rolldown } from 'rolldown';
 import { build as viteBuild } from 'vite';
@@ -70,6 +71,11 @@ async function bundlePages(into) {
   });
 }
 
+/** Bundlers colour their messages whether or not they reach a terminal. */
+function plain(message) {
+  return process.stderr.isTTY ? message : stripVTControlCharacters(message);
+}
+
 function filesUnder(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -118,5 +124,6 @@ try {
   lock.close();
 } catch (error) {
   if (error?.code === 'EACCES' || error?.code === 'EROFS') fail(new SetupError(`dist/ can't be written: ${error.message}`));
-  fail(error);
+  // A bundler's error says where and what in its message; our stack adds nothing.
+  fail(Array.isArray(error?.errors) ? new SetupError(plain(error.message)) : error);
 }

@@ -19,7 +19,7 @@ function runStep({ name, args }) {
     const child = spawn(
       nodeBinary,
       args.map((arg, i) => (i === 0 ? join(root, arg) : arg)),
-      { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: root, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let output = '';
     const add = (bytes) => {

@@ -25,7 +25,8 @@ export function fail(error) {
 /** Runs to the end, its output on this terminal. @returns {Promise<number>} the exit code, 1 when a signal ended it */
 export function run(command, args, { env = process.env, shell = false } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env, shell, stdio: ['ignore', 'inherit', 'inherit'] });
+    const plain = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+    const child = spawn(command, args, { cwd: root, env: { ...env, ...plain }, shell, stdio: ['ignore', 'inherit', 'inherit'] });
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));
   });
