@@ -172,7 +172,7 @@ const TIOCLINUX = 0x541c;
 export function seccompFilter(arch: string): Uint8Array | null {
   const own = ARCHITECTURES[arch];
   if (own === undefined) return null;
-  const program: Array<[code: number, ifTrue: number, ifFalse: number, value: number]> = [
+  const program: [code: number, ifTrue: number, ifFalse: number, value: number][] = [
     [LOAD, 0, 0, ARCHITECTURE],
     [JUMP_EQUAL, 1, 0, own.audit],
     [RETURN, 0, 0, KILL_PROCESS],
