@@ -33,7 +33,7 @@ export async function describeModel(path: string): Promise<DescribedModel> {
   }
   const paths = [...files.keys()].sort();
   const listed = [];
-  for (const name of paths) listed.push({ path: name, ...(await hashModelFile(files.get(name) as string)) });
+  for (const name of paths) listed.push({ path: name, ...(await hashFile(files.get(name) as string)) });
   return { manifest: { format: 'onnx', entry, files: listed }, files, inputs, outputs };
 }
 
@@ -79,14 +79,6 @@ async function resolveBeside(folder: string, name: string, location: string): Pr
   } catch (cause) {
     if (cause instanceof HearthlendError) throw cause;
     throw unreadable(cause, join(folder, name), new HearthlendError('MODEL_DATA_MISSING', { path: location }, { cause }));
-  }
-}
-
-async function hashModelFile(path: string): ReturnType<typeof hashFile> {
-  try {
-    return await hashFile(path);
-  } catch (cause) {
-    throw unreadable(cause, path);
   }
 }
 

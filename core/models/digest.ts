@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { canonicalJson, type Sha256 } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
 
 /** The one name of a model: SHA-256 of its manifest's canonical JSON, and so of every byte it is made of. */
@@ -28,9 +29,17 @@ export interface HashedFile {
  * SHA-256 of a file, by streaming. Remembered in this process's memory, never on disk, for as long as the file keeps device, inode, size and
  * modification time; so a file is read once after each start, however often it is used. Who changes bytes and puts the old time back is
  * running as this user and needs no such trick.
- * @throws the file system's error; an Error where the file changes while it is read
+ * @throws FILE_UNREADABLE, also where the file changes while it is read
  */
 export async function hashFile(path: string): Promise<HashedFile> {
+  try {
+    return await hashContents(path);
+  } catch (cause) {
+    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
+  }
+}
+
+async function hashContents(path: string): Promise<HashedFile> {
   const before = await identify(path);
   const known = remembered.get(before.key);
   if (known !== undefined) return { bytes: before.bytes, digest: known };
@@ -38,7 +47,7 @@ export async function hashFile(path: string): Promise<HashedFile> {
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   const digest = hash.digest('hex');
   const after = await identify(path);
-  if (after.key !== before.key) throw new Error(`${path} changed while it was read`);
+  if (after.key !== before.key) throw new Error('it changed while it was read');
   if (Date.now() - after.modifiedMs > SETTLED_MS) remember(after.key, digest);
   return { bytes: after.bytes, digest };
 }

@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { constants, copyFile, link, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import type { BlobRef } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import type { BlobSource } from '../contract/network.ts';
+import { hashFile, rememberDigest } from './digest.ts';
+import { blobChunks, type FetchBlob, verifyDigest } from './fetch.ts';
+
+/** Where the bytes of one blob go. */
+export interface Places {
+  /** Bytes of the store's own. */
+  blob: string;
+  /** A second name of a file that lies elsewhere on the same disk. */
+  linked: string;
+  /** What has come so far. */
+  part: string;
+}
+
+/**
+ * Brings one blob into the store and verifies every byte before it gets its name: a file is linked (copied from another disk), a stream is
+ * written to a part file, from where it ended the last time.
+ * @param reserve makes room for bytes of the store's own, and throws where there is none
+ * @throws DIGEST_MISMATCH (nothing of it is kept), BLOB_TRUNCATED (what came is kept for the next try), BLOB_MISSING, DISK_FULL, FILE_UNWRITABLE
+ */
+export async function placeBlob(
+  ref: BlobRef,
+  fetch: FetchBlob,
+  places: Places,
+  reserve: () => Promise<void>,
+  stallMs: number,
+): Promise<string> {
+  const offset = await partBytes(places.part, ref.bytes);
+  const first = await fetch(ref.digest, offset);
+  try {
+    if (first.type === 'file') return await placeFile(ref, first.path, places, reserve);
+    await reserve();
+  } catch (error) {
+    if (first.type === 'stream') await first.stream[Symbol.asyncIterator]().return?.();
+    throw error;
+  }
+  try {
+    return await placeStream(ref, fetch, places, { offset, first, stallMs });
+  } catch (error) {
+    // What was left of an earlier try may have been the bad part: once more, from the start.
+    if (offset === 0 || !(error instanceof HearthlendError) || error.code !== 'DIGEST_MISMATCH') throw error;
+    return await placeStream(ref, fetch, places, { offset: 0, first: await fetch(ref.digest, 0), stallMs });
+  }
+}
+
+async function partBytes(part: string, bytes: number): Promise<number> {
+  const size = await stat(part).then(
+    (file) => file.size,
+    () => 0,
+  );
+  if (size <= bytes) return size;
+  await rm(part, { force: true });
+  return 0;
+}
+
+async function placeFile(ref: BlobRef, source: string, places: Places, reserve: () => Promise<void>): Promise<string> {
+  const real = await realpath(source).catch((cause: unknown) => {
+    throw new HearthlendError('BLOB_MISSING', { digest: ref.digest }, { cause });
+  });
+  // Hashed where it lies, so that a file used again and again is read once.
+  verifyDigest(ref.digest, (await hashFile(real)).digest);
+  await onDisk(places.linked, () => rm(places.linked, { force: true }));
+  try {
+    await link(real, places.linked);
+  } catch (cause) {
+    if (!LINK_REFUSED.has((cause as NodeJS.ErrnoException).code ?? '')) throw diskError(cause, places.linked);
+    return copyIn(ref, real, places, reserve);
+  }
+  return await verified(ref, places.linked);
+}
+
+/** Another disk, a file system without links, a protected file of another user, too many links. */
+const LINK_REFUSED = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EACCES']);
+
+async function copyIn(ref: BlobRef, source: string, places: Places, reserve: () => Promise<void>): Promise<string> {
+  await reserve();
+  await onDisk(places.part, async () => {
+    await rm(places.part, { force: true });
+    await copyFile(source, places.part, constants.COPYFILE_FICLONE);
+  });
+  await verified(ref, places.part);
+  await onDisk(places.blob, () => rename(places.part, places.blob));
+  return places.blob;
+}
+
+/** The file may have changed between the first look and the link or copy. */
+async function verified(ref: BlobRef, path: string): Promise<string> {
+  const { digest } = await hashFile(path);
+  if (digest !== ref.digest) await rm(path, { force: true });
+  verifyDigest(ref.digest, digest);
+  return path;
+}
+
+async function placeStream(
+  ref: BlobRef,
+  fetch: FetchBlob,
+  places: Places,
+  start: { offset: number; first: BlobSource; stallMs: number },
+): Promise<string> {
+  const hash = createHash('sha256');
+  if (start.offset > 0) for await (const chunk of createReadStream(places.part)) hash.update(chunk as Buffer);
+  const part = await onDisk(places.part, () => open(places.part, start.offset > 0 ? 'a' : 'w', 0o600));
+  try {
+    for await (const chunk of blobChunks(ref, fetch, start)) {
+      hash.update(chunk);
+      await onDisk(places.part, () => part.writeFile(chunk));
+    }
+    await onDisk(places.part, () => part.sync());
+  } catch (error) {
+    await part.close();
+    // A full disk gets its space back; anything else leaves what has come for the next try.
+    if (error instanceof HearthlendError && error.code === 'DISK_FULL') await rm(places.part, { force: true });
+    throw error;
+  }
+  await part.close();
+  const digest = hash.digest('hex');
+  if (digest !== ref.digest) await rm(places.part, { force: true });
+  verifyDigest(ref.digest, digest);
+  await onDisk(places.blob, () => rename(places.part, places.blob));
+  await rememberDigest(places.blob, digest);
+  return places.blob;
+}
+
+/** Runs file operations of the store; its errors are about the disk, not about the data. @throws DISK_FULL, FILE_UNWRITABLE */
+export async function onDisk<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (cause) {
+    throw diskError(cause, path);
+  }
+}
+
+function diskError(cause: unknown, path: string): HearthlendError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new HearthlendError('DISK_FULL', { path }, { cause });
+  return new HearthlendError('FILE_UNWRITABLE', { path, detail: (cause as Error).message }, { cause });
+}
