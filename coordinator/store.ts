@@ -29,10 +29,13 @@ export interface AttemptEnd {
   failure: Failure | null;
 }
 
-/** One lending of a shard to a worker. Times in ms since 1970. */
-export interface AttemptRecord {
+export interface AttemptKey {
   shardId: string;
   attempt: number;
+}
+
+/** One lending of a shard to a worker. Times in ms since 1970. */
+export interface AttemptRecord extends AttemptKey {
   worker: Address;
   payee: Address;
   state: 'leased' | 'submitted' | 'disputed' | 'accepted' | 'rejected' | 'cancelled' | AttemptEnd['state'];
@@ -86,29 +89,28 @@ export interface LeaseStore {
   /** Own shards, oldest first, then practice. */
   queued(limit: number): Promise<ShardRecord[]>;
   shard(id: string): Promise<ShardRecord | null>;
-  attempt(shardId: string, attempt: number): Promise<AttemptRecord | null>;
+  attempt(key: AttemptKey): Promise<AttemptRecord | null>;
   attemptsOf(shardId: string): Promise<AttemptRecord[]>;
-  /** Attempts in state `leased`, of all workers. */
-  leases(): Promise<AttemptRecord[]>;
+  /** Attempts in state `leased`, `submitted` or `disputed`, of all workers. */
+  openAttempts(): Promise<AttemptRecord[]>;
   /** Lends a queued shard as the attempt after its last one. */
   lend(attempt: AttemptRecord): Promise<boolean>;
-  renew(shardId: string, attempt: number, deadline: number): Promise<boolean>;
-  /** Ends a leased attempt, and with `failed` the shard's job too. */
-  endAttempt(shardId: string, attempt: number, end: AttemptEnd, sequel: Sequel, at: number): Promise<boolean>;
+  renew(key: AttemptKey, deadline: number): Promise<boolean>;
+  /** Ends an attempt that is leased, or committed to and unanswered, and with `failed` the shard's job too. */
+  endAttempt(key: AttemptKey, from: 'leased' | 'submitted', end: AttemptEnd, sequel: Sequel, at: number): Promise<boolean>;
   /** Records what a leased attempt commits to. False where it is not leased any more. */
   commit(submission: Submission): Promise<boolean>;
   /** Records whether an attempt is audited, the first time; gives what is recorded. */
-  drawAudit(shardId: string, attempt: number, audit: boolean): Promise<boolean>;
-  dispute(shardId: string, attempt: number): Promise<void>;
+  drawAudit(key: AttemptKey, audit: boolean): Promise<boolean>;
+  dispute(key: AttemptKey): Promise<void>;
   /** Answers a submitted attempt with `rejected`. */
-  reject(shardId: string, attempt: number, reply: SubmitReply, failure: Failure, sequel: Sequel, at: number): Promise<boolean>;
+  reject(key: AttemptKey, reply: SubmitReply, failure: Failure, sequel: Sequel, at: number): Promise<boolean>;
   /**
    * Accepts a submitted attempt and appends its receipt, in one step. `chain` makes the receipt that follows a head; it may be called again
    * where another one was appended meanwhile. Null where the attempt is not to be answered any more.
    */
   accept(
-    shardId: string,
-    attempt: number,
+    key: AttemptKey,
     audited: boolean,
     chain: (head: ReceiptHead) => { receipt: WorkReceipt; hash: Bytes32 },
     at: number,

@@ -1,0 +1,65 @@
+import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
+import { type Address, BATCH_RECEIPTS, BATCH_WINDOW_MS, type Signature } from '../core/contract/receipt.ts';
+import { batchDigest, batchOf, batchSignedBy } from '../core/contract/receipt-hash.ts';
+import type { CoordinatorSigner } from './embedded.ts';
+import type { Log } from './log.ts';
+import type { ReceiptStore } from './store.ts';
+
+/** Closes batches of receipts: full ones at once, others a moment after their first receipt. */
+export interface Batching {
+  /** A receipt of this worker was recorded. */
+  added(worker: Address): Promise<void>;
+  /** Closes what is open, of every worker: at a start, after a crash, and at the end, so that no receipt stays unsigned. */
+  closeAll(): Promise<void>;
+  /** @throws BATCH_INVALID */
+  countersign(worker: Address, network: string, last: number, signature: Signature): Promise<void>;
+  stop(): void;
+}
+
+export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, log: Log, onBatch: () => void): Batching {
+  const open = new Map<Address, { receipts: number; timer: NodeJS.Timeout }>();
+
+  async function close(worker: Address): Promise<void> {
+    clearTimeout(open.get(worker)?.timer);
+    open.delete(worker);
+    for (;;) {
+      const receipts = await store.unbatched(worker, BATCH_RECEIPTS);
+      if (receipts.length === 0) return;
+      const batch = batchOf(receipts);
+      const coordinatorSignature = signer.signDigest(batchDigest(batch));
+      if (await store.addBatch({ batch, coordinatorSignature, workerSignature: null })) onBatch();
+    }
+  }
+
+  return {
+    async added(worker) {
+      const batch = open.get(worker);
+      if (batch === undefined) {
+        const timer = setTimeout(() => {
+          // It stays open: the next receipt, or the next start, closes it.
+          close(worker).catch((thrown: unknown) => log('error', 'batch-not-closed', { detail: asHearthlendError(thrown).message }));
+        }, BATCH_WINDOW_MS);
+        timer.unref();
+        open.set(worker, { receipts: 1, timer });
+        return;
+      }
+      batch.receipts += 1;
+      if (batch.receipts >= BATCH_RECEIPTS) await close(worker);
+    },
+    async closeAll() {
+      for (const worker of await store.workersWithUnbatched()) await close(worker);
+    },
+    async countersign(worker, network, last, signature) {
+      const signed = await store.batch(worker, last);
+      if (signed === null) throw new HearthlendError('BATCH_INVALID', { network, detail: `there is no batch that ends at ${last}` });
+      if (!batchSignedBy(signed.batch, signature, worker)) {
+        throw new HearthlendError('BATCH_INVALID', { network, detail: `the batch that ends at ${last} is not signed by ${worker}` });
+      }
+      await store.countersign(worker, last, signature);
+    },
+    stop() {
+      for (const { timer } of open.values()) clearTimeout(timer);
+      open.clear();
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BlobRef, Sha256 } from '../core/contract/digest.ts';
+import { HearthlendError } from '../core/contract/errors.ts';
+
+/** Bytes by digest: models, inputs, outputs. Every method may reject with DISK_FULL or FILE_UNREADABLE. */
+export interface Blobs {
+  putBytes(bytes: Uint8Array): Promise<BlobRef>;
+  /**
+   * Takes a file in without reading it into memory: by a hard link, or a copy where none can be made. A linked file that its owner changes afterwards
+   * no longer has its digest, which the reader finds.
+   * @throws DIGEST_MISMATCH, FILE_UNREADABLE
+   */
+  putFile(path: string, expected: BlobRef): Promise<void>;
+  /** @throws BLOB_MISSING */
+  path(digest: Sha256): string;
+  /** The bytes, with their digest checked. @throws BLOB_MISSING, DIGEST_MISMATCH */
+  read(digest: Sha256): Promise<Uint8Array>;
+  remove(digest: Sha256): Promise<void>;
+  /** Removes everything but these, also what was only half written. For a start, before anything else is under way. */
+  keepOnly(digests: ReadonlySet<Sha256>): void;
+}
+
+/** Blobs as files of one folder, named by their digests. @throws DATA_DIR_UNWRITABLE */
+export function openBlobs(dir: string): Blobs {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw new HearthlendError('DATA_DIR_UNWRITABLE', { path: dir, detail: (thrown as Error).message }, { cause: thrown });
+  }
+  let temporaries = 0;
+  const temporary = () => {
+    temporaries += 1;
+    return join(dir, `incoming-${process.pid}-${temporaries}`);
+  };
+  const at = (digest: Sha256) => join(dir, Sha256.parse(digest));
+
+  /** Runs `write` on a new name and puts what it wrote in place; leaves nothing behind otherwise. */
+  async function place(digest: Sha256, write: (path: string) => Promise<void>): Promise<void> {
+    const path = temporary();
+    try {
+      await write(path);
+      await rename(path, at(digest));
+    } catch (thrown) {
+      await rm(path, { force: true });
+      throw fileError(thrown, path);
+    }
+  }
+
+  async function isThere(digest: Sha256): Promise<boolean> {
+    if (!existsSync(at(digest))) return false;
+    try {
+      return (await digestOf(at(digest))).digest === digest;
+    } catch (thrown) {
+      throw fileError(thrown, at(digest));
+    }
+  }
+
+  return {
+    async putBytes(bytes) {
+      const digest = createHash('sha256').update(bytes).digest('hex');
+      if (!(await isThere(digest))) {
+        await place(digest, async (path) => {
+          const file = await open(path, 'wx', 0o600);
+          try {
+            await file.writeFile(bytes);
+            await file.datasync();
+          } finally {
+            await file.close();
+          }
+        });
+      }
+      return { digest, bytes: bytes.byteLength };
+    },
+    async putFile(path, expected) {
+      if (await isThere(expected.digest)) return;
+      await place(expected.digest, async (target) => {
+        const linked = await tryLink(path, target);
+        const actual = linked ? await digestOf(target) : await copy(path, target);
+        if (actual.digest !== expected.digest || actual.bytes !== expected.bytes) {
+          throw new HearthlendError('DIGEST_MISMATCH', { what: path, actual: actual.digest, expected: expected.digest });
+        }
+      });
+    },
+    path(digest) {
+      if (!Sha256.safeParse(digest).success || !existsSync(at(digest))) throw new HearthlendError('BLOB_MISSING', { digest });
+      return at(digest);
+    },
+    async read(digest) {
+      const path = this.path(digest);
+      try {
+        const bytes = await readFile(path);
+        const actual = createHash('sha256').update(bytes).digest('hex');
+        if (actual !== digest) throw new HearthlendError('DIGEST_MISMATCH', { what: path, actual, expected: digest });
+        return bytes;
+      } catch (thrown) {
+        throw fileError(thrown, path);
+      }
+    },
+    async remove(digest) {
+      await rm(at(digest), { force: true });
+    },
+    keepOnly(digests) {
+      for (const name of readdirSync(dir)) if (!digests.has(name)) rmSync(join(dir, name), { force: true, recursive: true });
+    },
+  };
+}
+
+/** False where the file system can't: another disk, no links, or a file that isn't ours to link. */
+async function tryLink(path: string, target: string): Promise<boolean> {
+  try {
+    await link(path, target);
+  } catch (thrown) {
+    if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'ENOSYS', 'EACCES'].includes(codeOf(thrown))) return false;
+    throw thrown;
+  }
+  // A link to a symbolic link would point elsewhere tomorrow.
+  if ((await stat(target)).isFile()) return true;
+  throw new HearthlendError('FILE_UNREADABLE', { path, detail: 'it is no file' });
+}
+
+async function digestOf(path: string): Promise<BlobRef> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer);
+    bytes += (chunk as Buffer).byteLength;
+  }
+  return { digest: hash.digest('hex'), bytes };
+}
+
+async function copy(path: string, target: string): Promise<BlobRef> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const file = await open(target, 'wx', 0o600);
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).byteLength;
+      await file.writeFile(chunk as Buffer);
+    }
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  return { digest: hash.digest('hex'), bytes };
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+}
+
+function fileError(thrown: unknown, path: string): unknown {
+  if (thrown instanceof HearthlendError) return thrown;
+  const code = codeOf(thrown);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new HearthlendError('DISK_FULL', { path }, { cause: thrown });
+  if (code === '') return thrown;
+  const failedAt = (thrown as NodeJS.ErrnoException).path ?? path;
+  return new HearthlendError('FILE_UNREADABLE', { path: failedAt, detail: (thrown as Error).message }, { cause: thrown });
+}

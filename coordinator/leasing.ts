@@ -1,0 +1,63 @@
+import type { LeaseRequest } from '../core/contract/network.ts';
+import type { Shard } from '../core/contract/shard.ts';
+import type { AttemptRecord, Sequel, ShardRecord } from './store.ts';
+
+/** Among jobs that came within this time of the oldest one, one whose model is loaded goes first; no job waits longer for another. */
+const WARM_PREFERENCE_MS = 60_000;
+/** A shard that fails so often with the same code fails for good: its model or its inputs are at fault. */
+const SAME_FAILURES = 3;
+/** The same, whatever the codes. */
+const FAILURES = 10;
+/** A worker that dies may have been killed by others (memory), so more is allowed, but not for ever. */
+const CRASHES = 5;
+/** Pausing is no failure, but each attempt is a row. */
+const ATTEMPTS = 1000;
+/** Heartbeats keep a lease this much longer than the shard may run: fetching, and waiting behind the shard before it. */
+const MAX_HELD_BEYOND_RUN_MS = 86_400_000;
+
+/**
+ * The shard to lend next, of those queued (own ones oldest first, then practice). Own work always goes first. How much memory a shard may take is
+ * no question here: both kinds run on the machine that asked for them.
+ */
+export function chooseShard(queued: readonly ShardRecord[], request: LeaseRequest): ShardRecord | undefined {
+  const own = queued.filter((record) => record.shard.origin !== 'practice');
+  const candidates = own.length > 0 ? own : request.practice ? queued : [];
+  const oldest = candidates[0];
+  if (oldest === undefined) return undefined;
+  const warm = new Set(request.warmModels);
+  const early = candidates.filter((record) => record.createdAt - oldest.createdAt <= WARM_PREFERENCE_MS);
+  return early.find((record) => warm.has(record.shard.model.digest)) ?? oldest;
+}
+
+/** The deadline (ms since 1970) that a heartbeat at `now` moves a lease to; the present one where it was held too long already. */
+export function renewedDeadline(lease: { leasedAt: number; deadline: number }, shard: Shard, now: number, leaseMs: number): number {
+  const latest = lease.leasedAt + shard.limits.wallMs + MAX_HELD_BEYOND_RUN_MS;
+  return now > latest ? lease.deadline : now + leaseMs;
+}
+
+/** What is left of a lease whose deadline is all that a restart knows: never more than a whole lease, whatever the clock did meanwhile. */
+export function remainingMs(deadline: number, now: number, leaseMs: number): number {
+  return Math.min(Math.max(deadline - now, 0), leaseMs);
+}
+
+/** What becomes of a shard after these attempts, oldest first, the last of which has just ended without acceptance. */
+export function sequelOf(attempts: readonly Pick<AttemptRecord, 'shardId' | 'reason' | 'failure'>[]): Sequel {
+  const last = attempts.at(-1);
+  if (last === undefined) return { state: 'queued' };
+  const failed = attempts.filter((attempt) => attempt.reason === 'failed');
+  if (last.reason === 'failed' && last.failure !== null) {
+    const { failure } = last;
+    const same = failed.filter((attempt) => attempt.failure?.code === failure.code).length;
+    if (same >= SAME_FAILURES || failed.length >= FAILURES) return { state: 'failed', failure };
+  }
+  if (attempts.filter((attempt) => attempt.reason === 'crashed').length >= CRASHES) {
+    return { state: 'failed', failure: last.failure ?? { code: 'WORKER_CRASHED', params: { how: `${CRASHES} attempts` } } };
+  }
+  if (attempts.length >= ATTEMPTS) return { state: 'failed', failure: { code: 'LEASE_EXPIRED', params: { shard: last.shardId } } };
+  return { state: 'queued' };
+}
+
+/** How long practice waits (ms) after so many failures in a row, so that a broken worker doesn't spin: none for two, then doubling up to a minute. */
+export function practiceBackOffMs(failuresInARow: number): number {
+  return failuresInARow < 3 ? 0 : Math.min(1000 * 2 ** (failuresInARow - 3), 60_000);
+}

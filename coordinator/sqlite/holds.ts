@@ -1,0 +1,36 @@
+import type { BlobHolds } from '../store.ts';
+import type { OpenDatabase } from './open.ts';
+
+export function sqliteHolds({ db, step }: OpenDatabase): BlobHolds {
+  const insert = db.prepare('INSERT OR IGNORE INTO blob_holds VALUES (?, ?)');
+  const remove = db.prepare<[string], { digest: string }>('DELETE FROM blob_holds WHERE holder = ? RETURNING digest');
+  const held = db.prepare('SELECT 1 FROM blob_holds WHERE digest = ? LIMIT 1');
+  const selectHolders = db.prepare<[], { holder: string }>('SELECT DISTINCT holder FROM blob_holds');
+  const selectDigests = db.prepare<[], { digest: string }>('SELECT DISTINCT digest FROM blob_holds');
+
+  return {
+    async hold(holder, digests) {
+      step(() =>
+        db.transaction(() => {
+          for (const digest of digests) insert.run(holder, digest);
+        })(),
+      );
+    },
+    async letGo(holder) {
+      return step(() =>
+        db.transaction(() =>
+          remove
+            .all(holder)
+            .map((row) => row.digest)
+            .filter((digest) => held.get(digest) === undefined),
+        )(),
+      );
+    },
+    async holders() {
+      return step(() => selectHolders.all()).map((row) => row.holder);
+    },
+    async heldBlobs() {
+      return new Set(step(() => selectDigests.all()).map((row) => row.digest));
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { JobStore, ShardRecord } from '../store.ts';
+import type { OpenDatabase } from './open.ts';
+import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
+
+const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
+
+export function sqliteJobs({ db, step }: OpenDatabase, network: string): JobStore {
+  const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+  const insertShard = db.prepare(
+    'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const takeNumber = db.prepare("UPDATE counters SET value = value + 1 WHERE name = 'practice' RETURNING value - 1 AS number");
+  const selectJob = db.prepare<[string], JobRow>('SELECT * FROM jobs WHERE id = ?');
+  const selectJobs = db.prepare<[number], JobRow>('SELECT * FROM jobs ORDER BY created_at DESC, rowid DESC LIMIT ?');
+  const selectShards = db.prepare<[string], ShardRow>('SELECT * FROM shards WHERE job_id = ? ORDER BY id');
+  const selectRevoked = db.prepare<[string], AttemptRow>(
+    `SELECT a.* FROM attempts a JOIN shards s ON s.id = a.shard_id WHERE s.job_id = ? AND a.state IN ${OPEN_ATTEMPTS}`,
+  );
+  const cancel = [
+    `UPDATE attempts SET state = 'cancelled', settled_at = :at, reply = '{"type":"expired"}'
+      WHERE state IN ${OPEN_ATTEMPTS} AND shard_id IN (SELECT id FROM shards WHERE job_id = :id)`,
+    "UPDATE shards SET state = 'cancelled', settled_at = :at WHERE job_id = :id AND state IN ('queued', 'leased', 'settling')",
+    "UPDATE jobs SET state = 'cancelled', finished_at = :at WHERE id = :id",
+  ].map((sql) => db.prepare(sql));
+  const selectOver = db.prepare<[number], { id: string }>('SELECT id FROM jobs WHERE finished_at < ?');
+  const over =
+    "SELECT id FROM shards WHERE settled_at < :at AND state IN ('done', 'failed', 'cancelled') AND (origin = 'practice' OR job_id IN (SELECT id FROM jobs WHERE finished_at < :at))";
+  const forget = [
+    `DELETE FROM attempts WHERE shard_id IN (${over})`,
+    `DELETE FROM shards WHERE id IN (${over})`,
+    'DELETE FROM jobs WHERE finished_at < :at',
+  ].map((sql) => db.prepare(sql));
+
+  const addShard = ({ shard, state, attempt, promptTokens, createdAt }: ShardRecord) =>
+    insertShard.run(shard.id, shard.jobId, shard.origin, state, attempt, promptTokens, createdAt, JSON.stringify(shard));
+
+  return {
+    async addJob(job, shards) {
+      step(() =>
+        db.transaction(() => {
+          const { id, kind, state, createdAt, finishedAt, accepted, error } = job;
+          insertJob.run(id, kind, state, createdAt, finishedAt, job.shards, accepted, toNullableJson(error));
+          for (const shard of shards) addShard(shard);
+        })(),
+      );
+    },
+    async takePracticeNumber() {
+      return step(() => (takeNumber.get() as { number: number }).number);
+    },
+    async addPractice(shard) {
+      step(() => addShard(shard));
+    },
+    async job(id) {
+      const row = step(() => selectJob.get(id));
+      return row === undefined ? null : jobFrom(network, row);
+    },
+    async jobs(limit) {
+      return step(() => selectJobs.all(limit)).map((row) => jobFrom(network, row));
+    },
+    async shardsOf(jobId) {
+      return step(() => selectShards.all(jobId)).map(shardFrom);
+    },
+    async cancelJob(id, at) {
+      return step(() =>
+        db.transaction(() => {
+          const before = selectJob.get(id);
+          if (before === undefined || (before.state !== 'queued' && before.state !== 'running')) return null;
+          const revoked = selectRevoked.all(id).map(attemptFrom);
+          for (const statement of cancel) statement.run({ id, at });
+          return { job: jobFrom(network, { ...before, state: 'cancelled', finished_at: at }), revoked };
+        })(),
+      );
+    },
+    async jobsOverBefore(at) {
+      return step(() => selectOver.all(at)).map((row) => row.id);
+    },
+    async forgetBefore(at) {
+      step(() =>
+        db.transaction(() => {
+          for (const statement of forget) statement.run({ at });
+        })(),
+      );
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import type { LeaseStore, Sequel } from '../store.ts';
+import { sqliteAcceptance } from './acceptance.ts';
+import type { OpenDatabase } from './open.ts';
+import { type AttemptRow, attemptFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
+
+const endAttempt = 'UPDATE attempts SET state = ?, reason = ?, failure = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?';
+
+export function sqliteLeases(database: OpenDatabase): LeaseStore {
+  const { db, step } = database;
+  const selectQueued = db.prepare<[number], ShardRow>(
+    "SELECT * FROM shards WHERE state = 'queued' ORDER BY origin = 'practice', created_at, rowid LIMIT ?",
+  );
+  const selectShard = db.prepare<[string], ShardRow>('SELECT * FROM shards WHERE id = ?');
+  const selectAttempt = db.prepare<[string, number], AttemptRow>('SELECT * FROM attempts WHERE shard_id = ? AND attempt = ?');
+  const selectAttempts = db.prepare<[string], AttemptRow>('SELECT * FROM attempts WHERE shard_id = ? ORDER BY attempt');
+  const selectOpen = db.prepare<[], AttemptRow>(
+    "SELECT * FROM attempts WHERE state IN ('leased', 'submitted', 'disputed') ORDER BY deadline",
+  );
+  const takeShard = db.prepare("UPDATE shards SET state = 'leased', attempt = ? WHERE id = ? AND state = 'queued' AND attempt = ? - 1");
+  const insertAttempt = db.prepare(
+    "INSERT INTO attempts (shard_id, attempt, worker, payee, state, leased_at, deadline) VALUES (?, ?, ?, ?, 'leased', ?, ?)",
+  );
+  const startJob = db.prepare("UPDATE jobs SET state = 'running' WHERE id = (SELECT job_id FROM shards WHERE id = ?) AND state = 'queued'");
+  const renew = db.prepare("UPDATE attempts SET deadline = ? WHERE shard_id = ? AND attempt = ? AND state = 'leased'");
+  const end = {
+    leased: db.prepare(`${endAttempt} AND state = 'leased'`),
+    submitted: db.prepare(`${endAttempt} AND state IN ('submitted', 'disputed')`),
+  };
+  const commit = db.prepare(
+    "UPDATE attempts SET state = 'submitted', submission = ?, run_ms = ? WHERE shard_id = ? AND attempt = ? AND state = 'leased'",
+  );
+  const settle = db.prepare("UPDATE shards SET state = 'settling' WHERE id = ? AND state = 'leased'");
+  const draw = db.prepare('UPDATE attempts SET audit = ? WHERE shard_id = ? AND attempt = ? AND audit IS NULL');
+  const dispute = db.prepare("UPDATE attempts SET state = 'disputed' WHERE shard_id = ? AND attempt = ? AND state = 'submitted'");
+  const reject = db.prepare(
+    `UPDATE attempts SET state = 'rejected', reason = 'failed', failure = ?, reply = ?, settled_at = ?
+      WHERE shard_id = ? AND attempt = ? AND state IN ('submitted', 'disputed')`,
+  );
+  const requeue = db.prepare("UPDATE shards SET state = 'queued' WHERE id = ?");
+  const rest = db.prepare(
+    `UPDATE jobs SET state = 'queued' WHERE id = (SELECT job_id FROM shards WHERE id = :id) AND state = 'running'
+      AND NOT EXISTS (SELECT 1 FROM shards o WHERE o.job_id = jobs.id AND o.state IN ('leased', 'settling'))`,
+  );
+  const failShard = db.prepare("UPDATE shards SET state = 'failed', settled_at = ? WHERE id = ?");
+  const failJob = db.prepare(
+    "UPDATE jobs SET state = 'failed', error = ?, finished_at = ? WHERE id = (SELECT job_id FROM shards WHERE id = ?) AND state IN ('queued', 'running')",
+  );
+
+  const follow = (shardId: string, sequel: Sequel, at: number): void => {
+    if (sequel.state === 'queued') {
+      requeue.run(shardId);
+      rest.run({ id: shardId });
+    } else {
+      failShard.run(at, shardId);
+      failJob.run(JSON.stringify(sequel.failure), at, shardId);
+    }
+  };
+
+  return {
+    ...sqliteAcceptance(database),
+    async queued(limit) {
+      return step(() => selectQueued.all(limit)).map(shardFrom);
+    },
+    async shard(id) {
+      const row = step(() => selectShard.get(id));
+      return row === undefined ? null : shardFrom(row);
+    },
+    async attempt({ shardId, attempt }) {
+      const row = step(() => selectAttempt.get(shardId, attempt));
+      return row === undefined ? null : attemptFrom(row);
+    },
+    async attemptsOf(shardId) {
+      return step(() => selectAttempts.all(shardId)).map(attemptFrom);
+    },
+    async openAttempts() {
+      return step(() => selectOpen.all()).map(attemptFrom);
+    },
+    async lend({ shardId, attempt, worker, payee, leasedAt, deadline }) {
+      return step(() =>
+        db.transaction(() => {
+          if (takeShard.run(attempt, shardId, attempt).changes === 0) return false;
+          insertAttempt.run(shardId, attempt, worker, payee, leasedAt, deadline);
+          startJob.run(shardId);
+          return true;
+        })(),
+      );
+    },
+    async renew({ shardId, attempt }, deadline) {
+      return step(() => renew.run(deadline, shardId, attempt).changes === 1);
+    },
+    async endAttempt({ shardId, attempt }, from, { state, reason, failure }, sequel, at) {
+      return step(() =>
+        db.transaction(() => {
+          if (end[from].run(state, reason, toNullableJson(failure), at, shardId, attempt).changes === 0) return false;
+          follow(shardId, sequel, at);
+          return true;
+        })(),
+      );
+    },
+    async commit(submission) {
+      const { shardId, attempt, runMs } = submission;
+      return step(() =>
+        db.transaction(() => {
+          if (commit.run(JSON.stringify(submission), runMs, shardId, attempt).changes === 0) return false;
+          settle.run(shardId);
+          return true;
+        })(),
+      );
+    },
+    async drawAudit({ shardId, attempt }, audit) {
+      return step(() => {
+        draw.run(audit ? 1 : 0, shardId, attempt);
+        return selectAttempt.get(shardId, attempt)?.audit === 1;
+      });
+    },
+    async dispute({ shardId, attempt }) {
+      step(() => dispute.run(shardId, attempt));
+    },
+    async reject({ shardId, attempt }, reply, failure, sequel, at) {
+      return step(() =>
+        db.transaction(() => {
+          if (reject.run(JSON.stringify(failure), JSON.stringify(reply), at, shardId, attempt).changes === 0) return false;
+          follow(shardId, sequel, at);
+          return true;
+        })(),
+      );
+    },
+  };
+}

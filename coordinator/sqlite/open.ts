@@ -1,0 +1,79 @@
+import Database from 'better-sqlite3';
+import { HearthlendError } from '../../core/contract/errors.ts';
+import { initial } from './migrations/0001-initial.ts';
+
+/** In order; the file's `user_version` is the number of those that were applied. A released one never changes. */
+const MIGRATIONS: readonly string[] = [initial];
+
+/** Where a step waits for another program that reads the file (a back-up). */
+const BUSY_MS = 5000;
+
+/** An open database. Every access goes through `step`, which turns SQLite's errors into ours. */
+export interface OpenDatabase {
+  db: Database.Database;
+  step<T>(access: () => T): T;
+}
+
+/**
+ * Opens the coordinator's database, checks it and brings it to this version's schema, each migration in one transaction.
+ * @throws DATABASE_NEWER, DATABASE_CORRUPT, DATABASE_UNAVAILABLE, DISK_FULL
+ */
+export function openDatabase(path: string): OpenDatabase {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { timeout: BUSY_MS });
+    const opened = db;
+    migrate(opened, path, MIGRATIONS);
+    return {
+      db: opened,
+      step(access) {
+        try {
+          return access();
+        } catch (thrown) {
+          throw databaseError(thrown, path);
+        }
+      },
+    };
+  } catch (thrown) {
+    db?.close();
+    throw databaseError(thrown, path);
+  }
+}
+
+/** Refuses a file from a newer version before anything in it is changed. */
+export function migrate(db: Database.Database, path: string, migrations: readonly string[]): void {
+  const found = db.pragma('user_version', { simple: true }) as number;
+  if (found > migrations.length) throw new HearthlendError('DATABASE_NEWER', { path, found, known: migrations.length });
+  const check = db.pragma('quick_check(1)', { simple: true }) as string;
+  if (check !== 'ok') throw new HearthlendError('DATABASE_CORRUPT', { path, detail: check });
+  db.pragma('journal_mode = WAL');
+  // A reply is given once its step is on the disk, and not before.
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  for (const [index, sql] of migrations.entries()) {
+    if (index < found) continue;
+    db.transaction(() => {
+      db.exec(sql);
+      db.pragma(`user_version = ${index + 1}`);
+    }).immediate();
+  }
+}
+
+/** Any error of an access to the file at `path`, by our codes. Source: sqlite.org/rescode.html. */
+function databaseError(thrown: unknown, path: string): unknown {
+  if (thrown instanceof HearthlendError) return thrown;
+  if (thrown instanceof Database.SqliteError) {
+    const { code, message: detail } = thrown;
+    if (code === 'SQLITE_FULL') return new HearthlendError('DISK_FULL', { path }, { cause: thrown });
+    if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
+      return new HearthlendError('DATABASE_CORRUPT', { path, detail }, { cause: thrown });
+    }
+    if (/^SQLITE_(CANTOPEN|READONLY|IOERR|BUSY|LOCKED|PERM|AUTH)/.test(code)) {
+      return new HearthlendError('DATABASE_UNAVAILABLE', { path, detail }, { cause: thrown });
+    }
+    return thrown;
+  }
+  // better-sqlite3 reports a missing folder by itself, as a TypeError.
+  if (thrown instanceof TypeError) return new HearthlendError('DATABASE_UNAVAILABLE', { path, detail: thrown.message }, { cause: thrown });
+  return thrown;
+}

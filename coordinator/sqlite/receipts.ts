@@ -1,0 +1,59 @@
+import type { WorkReceipt } from '../../core/contract/receipt.ts';
+import type { ReceiptStore } from '../store.ts';
+import type { OpenDatabase } from './open.ts';
+import { type BatchRow, batchFrom } from './rows.ts';
+
+interface ReceiptRow {
+  receipt: string;
+}
+
+export function sqliteReceipts({ db, step }: OpenDatabase): ReceiptStore {
+  const batched = 'COALESCE((SELECT MAX(last) FROM batches b WHERE b.worker = r.worker), 0)';
+  const selectAfter = db.prepare<[string, number, number], ReceiptRow>(
+    'SELECT receipt FROM receipts WHERE worker = ? AND sequence > ? ORDER BY sequence LIMIT ?',
+  );
+  const selectWorkers = db.prepare<[], { worker: string }>(
+    `SELECT worker FROM receipts r GROUP BY worker HAVING MAX(sequence) > ${batched}`,
+  );
+  const selectUnbatched = db.prepare<[string, number], ReceiptRow>(
+    `SELECT receipt FROM receipts r WHERE worker = ? AND sequence > ${batched} ORDER BY sequence LIMIT ?`,
+  );
+  // Follows the batch before it, or is not added: two coordinators can't both close the same receipts.
+  const insertBatch = db.prepare(
+    `INSERT INTO batches SELECT :worker, :first, :last, :batch, :coordinatorSignature, :workerSignature
+      WHERE :first = COALESCE((SELECT MAX(last) FROM batches WHERE worker = :worker), 0) + 1`,
+  );
+  const selectBatch = db.prepare<[string, number], BatchRow>('SELECT * FROM batches WHERE worker = ? AND last = ?');
+  const selectPending = db.prepare<[string, number], BatchRow>(
+    'SELECT * FROM batches WHERE worker = ? AND worker_signature IS NULL ORDER BY first LIMIT ?',
+  );
+  const sign = db.prepare('UPDATE batches SET worker_signature = ? WHERE worker = ? AND last = ? AND worker_signature IS NULL');
+  const receiptFrom = (row: ReceiptRow) => JSON.parse(row.receipt) as WorkReceipt;
+
+  return {
+    async receiptsAfter(worker, sequence, limit) {
+      return step(() => selectAfter.all(worker, sequence, limit)).map(receiptFrom);
+    },
+    async workersWithUnbatched() {
+      return step(() => selectWorkers.all()).map((row) => row.worker);
+    },
+    async unbatched(worker, limit) {
+      return step(() => selectUnbatched.all(worker, limit)).map(receiptFrom);
+    },
+    async addBatch({ batch, coordinatorSignature, workerSignature }) {
+      const { worker, first, last } = batch;
+      const row = { worker, first, last, batch: JSON.stringify(batch), coordinatorSignature, workerSignature };
+      return step(() => insertBatch.run(row).changes === 1);
+    },
+    async batch(worker, last) {
+      const row = step(() => selectBatch.get(worker, last));
+      return row === undefined ? null : batchFrom(row);
+    },
+    async pendingBatches(worker, limit) {
+      return step(() => selectPending.all(worker, limit)).map(batchFrom);
+    },
+    async countersign(worker, last, signature) {
+      step(() => sign.run(signature, worker, last));
+    },
+  };
+}
