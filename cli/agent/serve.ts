@@ -1,0 +1,68 @@
+import { rmSync } from 'node:fs';
+import type { App } from '../../core/app.ts';
+import type { Handlers } from '../../core/contract/rpc.ts';
+import { createAccess } from '../loopback/access.ts';
+import { readBundle } from '../loopback/bundle.ts';
+import { LOOPBACK_LIMITS } from '../loopback/limits.ts';
+import { openLoopback } from '../loopback/server.ts';
+import { launchFilePath, removeLaunchFiles } from '../window/launch-file.ts';
+import { removeEndpoint, writeEndpoint } from './endpoint.ts';
+
+export interface ServeOptions {
+  app: App;
+  dataDir: string;
+  version: string;
+  /** Folder of the built pages. */
+  uiFolder: string;
+  /** Null: any free port. */
+  port: number | null;
+  /** Called when the owner's command line asks to stop. */
+  onStop(options: { now: boolean }): void;
+}
+
+export interface ServedAgent {
+  readonly port: number;
+  /** The UI's address, without a code. */
+  readonly address: string;
+  /** An address that lets one page in, once, within 30 s. */
+  newCode(): { url: string; code: string };
+  /** Takes the endpoint file away and closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Makes the agent reachable: the loopback server, and the endpoint file that leads this user's commands to it. @throws PORT_IN_USE */
+export async function serveAgent(options: ServeOptions): Promise<ServedAgent> {
+  const { app, dataDir } = options;
+  await removeLaunchFiles(dataDir);
+  const access = createAccess(LOOPBACK_LIMITS.codeMs);
+  const newCode = () => {
+    const code = access.issueCode(() => {
+      rmSync(launchFilePath(dataDir, code), { force: true });
+    });
+    return { url: `${address}/#code=${code}`, code };
+  };
+  const handlers: Handlers = {
+    ...app.handlers,
+    'session.code': async () => newCode(),
+    'agent.stop': async (stop) => {
+      options.onStop(stop);
+      return {};
+    },
+  };
+  const bundle = await readBundle(options.uiFolder);
+  const loopback = await openLoopback(options.port, bundle, { handlers, events: app.events, access }, LOOPBACK_LIMITS);
+  const address = `http://127.0.0.1:${loopback.port}`;
+  const close = async () => {
+    await removeEndpoint(dataDir, process.pid);
+    access.close();
+    await loopback.close();
+  };
+  try {
+    const startedAt = Date.now();
+    await writeEndpoint(dataDir, { pid: process.pid, version: options.version, port: loopback.port, token: access.ownerToken, startedAt });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { port: loopback.port, address, newCode, close };
+}

@@ -1,0 +1,58 @@
+import { HearthlendError } from '../../core/contract/errors.ts';
+import { message } from '../../core/contract/messages.ts';
+import { processAlive } from '../agent/endpoint.ts';
+import { reachRunning } from '../agent/reach.ts';
+import { withProgress } from '../terminal/terminal.ts';
+import { showWindow } from '../window/show.ts';
+import type { Context, ExitCode } from './command.ts';
+
+const GONE_WITHIN_MS = 60_000;
+const LOOK_EVERY_MS = 50;
+
+export async function runOpen({ world, terminal, dataDir }: Context): Promise<ExitCode> {
+  const { client } = await reachRunning(world, dataDir);
+  try {
+    const showing = showWindow(world, terminal, dataDir, () => client.call('session.code', {}));
+    await withProgress(terminal, () => message('cli.progress.window'), showing);
+  } finally {
+    client.close();
+  }
+  return 0;
+}
+
+export async function runPause({ world, terminal, dataDir }: Context, forMs: number | null): Promise<ExitCode> {
+  const { client } = await reachRunning(world, dataDir);
+  await client.call('work.pause', { forMs });
+  client.close();
+  terminal.text(forMs === null ? message('cli.paused') : message('cli.paused-for', { minutes: Math.max(1, Math.round(forMs / 60_000)) }));
+  terminal.emit({ event: 'paused', forMs });
+  return 0;
+}
+
+export async function runResume({ world, terminal, dataDir }: Context): Promise<ExitCode> {
+  const { client } = await reachRunning(world, dataDir);
+  await client.call('work.resume', {});
+  client.close();
+  terminal.text(message('cli.resumed'));
+  terminal.emit({ event: 'resumed' });
+  return 0;
+}
+
+/** Stops the running agent, of whichever version, and returns when its process is gone: the next start finds everything free. */
+export async function runStop({ world, terminal, dataDir }: Context, now: boolean): Promise<ExitCode> {
+  const { client, endpoint } = await reachRunning(world, dataDir, { anyVersion: true });
+  await client.call('agent.stop', { now });
+  await withProgress(terminal, () => message('cli.progress.stopping'), processGone(endpoint.pid));
+  client.close();
+  terminal.text(message('cli.stopped', { pid: String(endpoint.pid) }));
+  terminal.emit({ event: 'stopped', pid: endpoint.pid });
+  return 0;
+}
+
+async function processGone(pid: number): Promise<void> {
+  const until = performance.now() + GONE_WITHIN_MS;
+  while (processAlive(pid)) {
+    if (performance.now() > until) throw new HearthlendError('AGENT_RUNNING', { pid: String(pid) });
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}

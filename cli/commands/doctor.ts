@@ -1,0 +1,63 @@
+import { type MessageKey, message, messageOf } from '../../core/contract/messages.ts';
+import type { CallOutput } from '../../core/contract/rpc.ts';
+import { reachAgent } from '../agent/reach.ts';
+import { alignColumns } from '../terminal/columns.ts';
+import { withProgress } from '../terminal/terminal.ts';
+import type { Context, ExitCode } from './command.ts';
+
+const GB = 1e9;
+
+/** Fails where the sandbox did not hold; a machine without one works, and is told what it lacks. */
+export async function runDoctor({ world, terminal, dataDir }: Context, isolation: boolean): Promise<ExitCode> {
+  const reach = await reachAgent(world, dataDir);
+  try {
+    const asking = reach.client.call('doctor.report', { isolation });
+    const report = await withProgress(terminal, () => message('cli.progress.examining'), asking);
+    terminal.emit(report);
+    for (const line of doctorLines(report, isolation)) terminal.text(line);
+    return report.isolation.reason?.key === 'isolation.probe-broken' ? 1 : 0;
+  } finally {
+    await reach.close();
+  }
+}
+
+export function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
+  const { os, cpu, memory, gpus, disk } = hardware;
+  const size = (bytes: number | null) =>
+    bytes === null ? message('cli.doctor.unknown') : message('cli.doctor.gigabytes', { gigabytes: bytes / GB });
+  const row = (key: MessageKey, value: string) => [message(key), value];
+  const rows = [
+    row('cli.doctor.os', `${os.name} ${os.release} (${os.arch})`),
+    row('cli.doctor.cpu', message('cli.doctor.cpu-cores', { model: cpu.model, cores: cpu.cores })),
+    row('cli.doctor.memory', size(memory.totalBytes)),
+    row('cli.doctor.disk', size(disk.freeBytes)),
+    ...(gpus.length === 0 ? [row('cli.doctor.gpu', message('cli.doctor.no-gpu'))] : []),
+    ...gpus.map((gpu) => {
+      const name = [gpu.vendor, gpu.model].filter((part) => part !== null).join(' ');
+      return row(
+        'cli.doctor.gpu',
+        gpu.software
+          ? message('cli.doctor.software-gpu', { name })
+          : message('cli.doctor.gpu-memory', { name, memory: size(gpu.vramBytes) }),
+      );
+    }),
+    row('cli.doctor.safety', message(`isolation.${isolation.level}`)),
+    ...(isolation.reason === null ? [] : [row('cli.doctor.why', messageOf(isolation.reason))]),
+    ...(isolation.remedy === null ? [] : [row('cli.doctor.remedy', messageOf(isolation.remedy))]),
+    row('cli.doctor.probe', probeWords(isolation.probe)),
+  ];
+  const attempts = showAttempts ? (isolation.probe?.attempts ?? []) : [];
+  const attemptRows = attempts.map(({ name, kind, succeeded, detail }) => [
+    message(succeeded ? 'cli.doctor.broke-out' : 'cli.doctor.held'),
+    kind,
+    name,
+    detail,
+  ]);
+  return [...alignColumns(rows), ...(attemptRows.length === 0 ? [] : ['', ...alignColumns(attemptRows)])];
+}
+
+function probeWords(probe: CallOutput<'doctor.report'>['isolation']['probe']): string {
+  if (probe === null) return message('cli.doctor.not-probed');
+  const broken = probe.attempts.filter((attempt) => attempt.succeeded).length;
+  return message('cli.doctor.probed', { attempts: probe.attempts.length, broken });
+}

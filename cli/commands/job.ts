@@ -1,0 +1,52 @@
+import { message } from '../../core/contract/messages.ts';
+import type { JobStatus } from '../../core/contract/network.ts';
+import { type Reach, reachAgent } from '../agent/reach.ts';
+import { alignColumns } from '../terminal/columns.ts';
+import type { Context, ExitCode } from './command.ts';
+
+export async function runJobList({ world, terminal, dataDir }: Context): Promise<ExitCode> {
+  const reach = await reachAgent(world, dataDir);
+  try {
+    const jobs = await reach.client.call('job.list', {});
+    for (const job of jobs) terminal.emit(job);
+    if (jobs.length === 0) terminal.text(message('cli.job.none'));
+    else for (const line of jobLines(jobs, terminal.bold)) terminal.text(line);
+  } finally {
+    await reach.close();
+  }
+  return 0;
+}
+
+export async function runJobShow(context: Context, jobId: string): Promise<ExitCode> {
+  return showJob(context, (reach) => reach.client.call('job.show', { jobId }));
+}
+
+export async function runJobCancel(context: Context, jobId: string): Promise<ExitCode> {
+  return showJob(context, (reach) => reach.client.call('job.cancel', { jobId }));
+}
+
+async function showJob({ world, terminal, dataDir }: Context, ask: (reach: Reach) => Promise<JobStatus>): Promise<ExitCode> {
+  const reach = await reachAgent(world, dataDir);
+  try {
+    const job = await ask(reach);
+    terminal.emit(job);
+    for (const line of jobLines([job], terminal.bold)) terminal.text(line);
+  } finally {
+    await reach.close();
+  }
+  return 0;
+}
+
+export function jobLines(jobs: readonly JobStatus[], bold: (text: string) => string): string[] {
+  const header = ['cli.job.id', 'cli.job.kind', 'cli.job.state', 'cli.job.tasks', 'cli.job.created', 'cli.job.error'] as const;
+  const rows = jobs.map((job) => [
+    job.id,
+    job.kind,
+    message(`cli.job.state.${job.state}`),
+    message('cli.job.tasks-of', { accepted: job.accepted, shards: job.shards }),
+    new Date(job.createdAt).toISOString(),
+    job.error?.code ?? '',
+  ]);
+  const [head = '', ...body] = alignColumns([header.map((key) => message(key)), ...rows]);
+  return [bold(head), ...body];
+}

@@ -1,0 +1,27 @@
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { createApp } from '../core/app.ts';
+import { appPorts } from './ports/app-ports.ts';
+import { findInstallation } from './ports/installation.ts';
+import { runCommandLine } from './program.ts';
+import { processSignals } from './terminal/signals.ts';
+
+const installation = findInstallation(fileURLToPath(import.meta.url));
+const { version, uiFolder } = installation;
+
+const exitCode = await runCommandLine(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  platform: process.platform,
+  uid: process.getuid?.(),
+  home: homedir(),
+  cwd: process.cwd(),
+  clock: Date.now,
+  signals: processSignals(process.stdout),
+  version,
+  uiFolder,
+  openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
+});
+// Everything is closed by now. Output that a slow reader hasn't taken yet is waited for; a timer that somebody forgot is not.
+process.stdout.write('', () => process.exit(exitCode));

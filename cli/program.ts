@@ -1,0 +1,207 @@
+import { Command, CommanderError, Option } from 'commander';
+import { HearthlendError } from '../core/contract/errors.ts';
+import { type MessageKey, message } from '../core/contract/messages.ts';
+import { dataDirPath } from '../core/datadir/open.ts';
+import { duration, instant, wholeNumber } from './commands/arguments.ts';
+import type { Context, ExitCode } from './commands/command.ts';
+import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
+import { runDoctor } from './commands/doctor.ts';
+import { runEarnings } from './commands/earnings.ts';
+import { runJobCancel, runJobList, runJobShow } from './commands/job.ts';
+import { runExport, runVerify } from './commands/ledger.ts';
+import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
+import { runStart } from './commands/start.ts';
+import { runSubmit } from './commands/submit.ts';
+import { createTerminal } from './terminal/terminal.ts';
+import type { World } from './world.ts';
+
+const MAX_COUNT = 1_000_000;
+const MAX_SECONDS = 86_400;
+
+/** Runs one command line, without the program's own name. Never throws: what went wrong has been told, and is in the exit code. */
+export async function runCommandLine(argv: readonly string[], world: World): Promise<ExitCode> {
+  // Wrong usage is told as JSON too, and options can't be trusted to have been parsed then.
+  const json = argv.includes('--json');
+  const styled = world.stdout.isTTY === true && !world.env.NO_COLOR;
+  const terminal = createTerminal({ stdout: world.stdout, stderr: world.stderr, json, styled, clock: world.clock });
+  let exitCode: ExitCode = 0;
+  const program = buildProgram(world, async (dataDirOption, command) => {
+    const dataDir = dataDirPath({ option: dataDirOption, env: world.env, platform: world.platform, home: world.home });
+    exitCode = await command({ world, terminal, dataDir });
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (thrown) {
+    const error = thrown instanceof CommanderError ? usageError(thrown) : thrown;
+    if (error === 'help' || error === 'no-command') return error === 'help' ? 0 : 2;
+    terminal.fail(error);
+    return error instanceof HearthlendError && error.code === 'USAGE' ? 2 : 1;
+  }
+}
+
+/** Commander ends by throwing: after help and version with success, else for wrong usage. */
+function usageError(thrown: CommanderError): 'help' | 'no-command' | HearthlendError {
+  if (thrown.exitCode === 0) return 'help';
+  // No command was given, and the help is on stderr already.
+  if (thrown.code === 'commander.help') return 'no-command';
+  const detail = thrown.message.replace(/^error: /, '');
+  return new HearthlendError('USAGE', { detail: detail.charAt(0).toUpperCase() + detail.slice(1) });
+}
+
+type Act = (dataDirOption: string | undefined, command: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+const TITLES: Record<string, MessageKey> = {
+  'Usage:': 'cli.help.usage',
+  'Arguments:': 'cli.help.arguments',
+  'Options:': 'cli.help.options',
+  'Global Options:': 'cli.help.global-options',
+  'Commands:': 'cli.help.commands',
+};
+
+function buildProgram(world: World, act: Act): Command {
+  const program = new Command('hearthlend')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void world.stdout.write(text),
+      writeErr: (text) => void world.stderr.write(text),
+      outputError: () => undefined,
+    })
+    .configureHelp({ showGlobalOptions: true, styleTitle: (title) => (title in TITLES ? message(TITLES[title] as MessageKey) : title) })
+    .description(message('cli.help.program'))
+    .helpOption('-h, --help', message('cli.help.help'))
+    .helpCommand(false)
+    .version(world.version, '-V, --version', message('cli.help.version'))
+    .option('--data-dir <folder>', message('cli.help.data-dir'))
+    .option('--json', message('cli.help.json'));
+  const run = (command: (context: Context) => Promise<ExitCode>) => act(program.opts<{ dataDir?: string }>().dataDir, command);
+
+  program
+    .command('start')
+    .description(message('cli.help.start'))
+    .option('--headless', message('cli.help.headless'))
+    .option('--network <id>', message('cli.help.network'), collect)
+    .option('--shards <count>', message('cli.help.shards'), wholeNumber(1, MAX_COUNT))
+    .option('--port <port>', message('cli.help.port'), wholeNumber(1, 65_535))
+    .action((options: { headless?: true; network?: string[]; shards?: number; port?: number }) =>
+      run((context) =>
+        runStart(context, {
+          headless: options.headless ?? false,
+          networks: options.network ?? ['local'],
+          shards: options.shards ?? null,
+          port: options.port ?? null,
+        }),
+      ),
+    );
+  program
+    .command('open')
+    .description(message('cli.help.open'))
+    .action(() => run(runOpen));
+  program
+    .command('pause')
+    .description(message('cli.help.pause'))
+    .option('--for <duration>', message('cli.help.for'), duration(1000, MAX_SECONDS * 1000))
+    .action((options: { for?: number }) => run((context) => runPause(context, options.for ?? null)));
+  program
+    .command('resume')
+    .description(message('cli.help.resume'))
+    .action(() => run(runResume));
+  program
+    .command('stop')
+    .description(message('cli.help.stop'))
+    .option('--now', message('cli.help.now'))
+    .action((options: { now?: true }) => run((context) => runStop(context, options.now ?? false)));
+  program
+    .command('earnings')
+    .description(message('cli.help.earnings'))
+    .action(() => run(runEarnings));
+  program
+    .command('doctor')
+    .description(message('cli.help.doctor'))
+    .option('--isolation', message('cli.help.isolation'))
+    .action((options: { isolation?: true }) => run((context) => runDoctor(context, options.isolation ?? false)));
+  addJobCommands(program, run);
+  addLedgerCommands(program, run);
+  addSettingsCommands(program, run);
+  return program;
+}
+
+type Run = (command: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+function addJobCommands(program: Command, run: Run): void {
+  const job = program.command('job').description(message('cli.help.job'));
+  job
+    .command('submit')
+    .description(message('cli.help.job-submit'))
+    .requiredOption('--model <file>', message('cli.help.model'))
+    .requiredOption('--inputs <file>', message('cli.help.inputs'))
+    .requiredOption('--outputs <file>', message('cli.help.outputs'))
+    .option('--network <id>', message('cli.help.job-network'))
+    .option('--threads <count>', message('cli.help.threads'), wholeNumber(1, 256))
+    .option('--timeout <seconds>', message('cli.help.timeout'), wholeNumber(1, MAX_SECONDS))
+    .action((options: { model: string; inputs: string; outputs: string; network?: string; threads?: number; timeout?: number }) =>
+      run((context) =>
+        runSubmit(context, {
+          model: options.model,
+          inputs: options.inputs,
+          outputs: options.outputs,
+          network: options.network ?? 'local',
+          threads: options.threads ?? 0,
+          wallMs: (options.timeout ?? MAX_SECONDS) * 1000,
+        }),
+      ),
+    );
+  job
+    .command('list')
+    .description(message('cli.help.job-list'))
+    .action(() => run(runJobList));
+  job
+    .command('show')
+    .argument('<job>', message('cli.help.job-id'))
+    .description(message('cli.help.job-show'))
+    .action((id: string) => run((context) => runJobShow(context, id)));
+  job
+    .command('cancel')
+    .argument('<job>', message('cli.help.job-id'))
+    .description(message('cli.help.job-cancel'))
+    .action((id: string) => run((context) => runJobCancel(context, id)));
+}
+
+function addLedgerCommands(program: Command, run: Run): void {
+  const ledger = program.command('ledger').description(message('cli.help.ledger'));
+  ledger
+    .command('verify')
+    .description(message('cli.help.ledger-verify'))
+    .action(() => run(runVerify));
+  ledger
+    .command('export')
+    .description(message('cli.help.ledger-export'))
+    .addOption(new Option('--format <format>', message('cli.help.format')).choices(['csv', 'json']).makeOptionMandatory())
+    .option('--from <date>', message('cli.help.from'), instant('start'))
+    .option('--to <date>', message('cli.help.to'), instant('end'))
+    .option('--out <file>', message('cli.help.out'))
+    .action((options: { format: 'csv' | 'json'; from?: number; to?: number; out?: string }) =>
+      run((context) =>
+        runExport(context, { format: options.format, from: options.from ?? null, to: options.to ?? null, out: options.out ?? null }),
+      ),
+    );
+}
+
+function addSettingsCommands(program: Command, run: Run): void {
+  const settings = program.command('settings').description(message('cli.help.settings'));
+  settings
+    .command('show')
+    .description(message('cli.help.settings-show'))
+    .action(() => run(runSettingsShow));
+  settings
+    .command('set')
+    .argument('<name>', message('cli.help.settings-name'))
+    .argument('<value>', message('cli.help.settings-value'))
+    .description(message('cli.help.settings-set'))
+    .action((name: string, value: string) => run((context) => runSettingsSet(context, name, value)));
+}
+
+/** An option that may be given several times. */
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}

@@ -1,0 +1,21 @@
+import type { App } from '../core/app.ts';
+import type { Signals } from './terminal/signals.ts';
+import type { TextStream } from './terminal/terminal.ts';
+import type { Surroundings } from './window/window.ts';
+
+/** Everything that the commands need from outside, so that tests can put something else in its place. */
+export interface World extends Surroundings {
+  stdout: TextStream;
+  stderr: TextStream;
+  home: string;
+  /** The folder that relative paths are meant from. */
+  cwd: string;
+  /** ms since 1970. */
+  clock: () => number;
+  signals: Signals;
+  version: string;
+  /** Folder of the built pages. */
+  uiFolder: string;
+  /** Opens the agent of a data folder in this process, without starting work. @throws AGENT_RUNNING and what createApp throws */
+  openApp(dataDir: string): Promise<App>;
+}
