@@ -26,7 +26,8 @@ export const BreakOutTask = z.strictObject({
   }),
   /** What the worker has by design. Anything beside it is a find. */
   granted: z.strictObject({
-    rootEntries: z.array(z.string().max(255)).max(64),
+    /** Null where the root is the machine's own, as it is by design on macOS. */
+    rootEntries: z.array(z.string().max(255)).max(64).nullable(),
     environment: z.array(z.string().max(64)).max(64),
     modelsDir: Path,
     scratchDir: Path.nullable(),

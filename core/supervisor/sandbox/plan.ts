@@ -36,8 +36,15 @@ export interface Launch {
   env: Record<string, string>;
   /** Bytes that the command reads from descriptors 3, 4, …, in this order, before the worker starts. */
   inputs: Uint8Array[];
-  /** Paths as the worker sees them. No scratch where the platform can't bound its size. */
-  inside: { modelsDir: string; scratchDir: string | null };
+  /** What the worker sees. No scratch where the platform can't bound its size. */
+  inside: {
+    modelsDir: string;
+    scratchDir: string | null;
+    /** All that lies directly in `/`; null where that is the machine's own. */
+    rootEntries: string[] | null;
+    /** Names of all environment variables. */
+    environment: string[];
+  };
 }
 
 /** What stands between a worker and this machine, as far as trying showed; the probe comes on top. */
@@ -121,7 +128,19 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, options: { 
     `${APP}/worker.mjs`,
   ];
   // Its own environment is empty too: process 1 inside is bubblewrap, and /proc/1/environ shows what it was started with.
-  return { command: program, args, env: {}, inputs: filter === null ? [] : [filter], inside: { modelsDir: MODELS, scratchDir: SCRATCH } };
+  return {
+    command: program,
+    args,
+    env: {},
+    inputs: filter === null ? [] : [filter],
+    inside: {
+      modelsDir: MODELS,
+      scratchDir: SCRATCH,
+      rootEntries: [...new Set([APP, MODELS, SCRATCH, '/dev', '/proc', ...needs.libraries].map((path) => path.split('/')[1] ?? ''))],
+      // bubblewrap adds PWD for --chdir.
+      environment: [...Object.keys(env), 'PWD'],
+    },
+  };
 }
 
 /** macOS: a profile that denies by default. There is no tmpfs to bound, so nothing at all is writable. */
@@ -138,7 +157,7 @@ export function planSandboxExec(program: string, needs: SandboxNeeds): Launch {
     ],
     env: { ...NO_TELEMETRY },
     inputs: [],
-    inside: { modelsDir: needs.modelsDir, scratchDir: null },
+    inside: { modelsDir: needs.modelsDir, scratchDir: null, rootEntries: null, environment: Object.keys(NO_TELEMETRY) },
   };
 }
 
@@ -152,7 +171,7 @@ export function planBare(needs: SandboxNeeds): Launch {
     args: [...nodeArgs(needs, [...runtimeFiles(needs), `${needs.modelsDir}/`], []), needs.scriptPath],
     env: { ...NO_TELEMETRY },
     inputs: [],
-    inside: { modelsDir: needs.modelsDir, scratchDir: null },
+    inside: { modelsDir: needs.modelsDir, scratchDir: null, rootEntries: null, environment: Object.keys(NO_TELEMETRY) },
   };
 }
 

@@ -46,7 +46,8 @@ export const readingWays: WayOut[] = [
     name: 'list-root',
     kind: 'files',
     reach: ({ granted }) => {
-      const extra = readdirSync('/').filter((name) => !granted.rootEntries.includes(name));
+      if (granted.rootEntries === null) return null;
+      const extra = readdirSync('/').filter((name) => !granted.rootEntries?.includes(name));
       return extra.length === 0 ? null : `also there: ${extra.join(', ')}`;
     },
   },
