@@ -1,0 +1,32 @@
+import { HearthlendError } from '../contract/errors.ts';
+import { decodeSafetensors } from '../contract/safetensors.ts';
+import type { Tensors } from '../contract/tensor.ts';
+
+/** Checks that a run's answer holds the outputs asked for, in their order. @throws WORKER_PROTOCOL */
+export function checkOutputs(blob: Uint8Array, names: readonly string[]): void {
+  const found = [...tensorsOf(blob).keys()];
+  if (found.length !== names.length || found.some((name, at) => name !== names[at]))
+    throw protocol('its result has other outputs than asked for');
+}
+
+/** Checks that a generation's answer holds the tokens that it sent as it made them. @throws WORKER_PROTOCOL */
+export function checkTokens(blob: Uint8Array, sent: readonly number[]): void {
+  const tensors = tensorsOf(blob);
+  const tokens = tensors.get('tokens');
+  if (tensors.size !== 1 || tokens?.type !== 'int64' || tokens.shape.length !== 1) throw protocol('its result is no list of tokens');
+  const view = new DataView(tokens.data.buffer, tokens.data.byteOffset, tokens.data.byteLength);
+  const same = tokens.shape[0] === sent.length && sent.every((token, at) => view.getBigInt64(8 * at, true) === BigInt(token));
+  if (!same) throw protocol('its result differs from the tokens that it sent');
+}
+
+function tensorsOf(blob: Uint8Array): Tensors {
+  try {
+    return decodeSafetensors(blob);
+  } catch (cause) {
+    throw protocol('its result is no safetensors blob', cause);
+  }
+}
+
+function protocol(detail: string, cause?: unknown): HearthlendError {
+  return new HearthlendError('WORKER_PROTOCOL', { detail }, { cause });
+}

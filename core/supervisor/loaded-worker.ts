@@ -1,0 +1,164 @@
+import { HearthlendError } from '../contract/errors.ts';
+import type { SessionOptions, Shard } from '../contract/shard.ts';
+import { checkOutputs, checkTokens } from './answer.ts';
+import { treeUsage } from './process-usage.ts';
+import type { Staging } from './staging.ts';
+import type { Computed, RunHooks, ShardTask } from './supervisor.ts';
+import { sessionKey, sessionsToUnload, type WarmSession } from './warm-models.ts';
+import type { WorkerProcess } from './worker-process.ts';
+
+/** How often the worker's memory is looked at while it works. It can't look itself: the model blocks it. */
+const MEMORY_SAMPLE_MS = 50;
+const UNLOAD_MS = 10_000;
+
+interface LoadedModel extends WarmSession {
+  outputs: string[];
+}
+
+/** A worker and the models that are loaded in it. */
+export class LoadedWorker {
+  readonly process: WorkerProcess;
+  /** The most recently used last. */
+  warm: LoadedModel[] = [];
+  readonly #staging: Staging;
+  readonly #modelMemoryBytes: number;
+  #requests = 0;
+  /** Resident memory when it last answered; null while it isn't known. */
+  #residentBytes: number | null = null;
+
+  constructor(process: WorkerProcess, staging: Staging, modelMemoryBytes: number) {
+    this.process = process;
+    this.#staging = staging;
+    this.#modelMemoryBytes = modelMemoryBytes;
+  }
+
+  /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */
+  async compute(task: ShardTask, onToken: RunHooks['onToken']): Promise<Omit<Computed, 'commitment'>> {
+    const { shard } = task;
+    const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
+    const { model, loadMs } = await this.#loaded(task, session);
+    const sent: number[] = [];
+    const startedAt = performance.now();
+    const { reply, body } = await this.#within(shard, model.bytes, () => {
+      const base = { id: this.#nextId(), model: model.digest, session, outputBytes: shard.limits.outputBytes };
+      if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
+      const { decoder, maxNewTokens, stopTokens, sampling } = shard;
+      return this.process.request<'generate'>(
+        { ...base, type: 'generate', decoder, maxNewTokens, stopTokens, sampling },
+        task.inputs,
+        ({ index, token }) => {
+          if (index !== sent.length || index >= maxNewTokens) {
+            throw new HearthlendError('WORKER_PROTOCOL', { detail: `it sent token ${index} when ${sent.length} was next` });
+          }
+          sent.push(token);
+          onToken?.(token, index);
+        },
+      );
+    });
+    const elapsedMs = performance.now() - startedAt;
+    this.#residentBytes = reply.residentBytes;
+    try {
+      if (reply.tokensMade !== sent.length) throw new HearthlendError('WORKER_PROTOCOL', { detail: 'it counts other tokens than it sent' });
+      if (shard.kind === 'onnx.generate') checkTokens(body, sent);
+      else checkOutputs(body, shard.outputs.length === 0 ? model.outputs : [...new Set(shard.outputs)]);
+    } catch (error) {
+      await this.process.kill(error as HearthlendError);
+      throw error;
+    }
+    const { tokensMade, nearTies, residentBytes } = reply;
+    // Its own clock is finer than ours; but it can't have computed for longer than we waited.
+    return { outputs: ownBytes(body), runMs: Math.min(reply.runMs, elapsedMs), loadMs, tokensMade, nearTies, residentBytes };
+  }
+
+  async #loaded(task: ShardTask, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
+    const { digest, manifest, files } = task.model;
+    const key = sessionKey(digest, session);
+    const loaded = this.warm.find((each) => each.key === key);
+    if (loaded !== undefined) {
+      this.warm = [...this.warm.filter((each) => each !== loaded), loaded];
+      return { model: loaded, loadMs: null };
+    }
+    const fileBytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+    if (fileBytes > this.#modelMemoryBytes) {
+      throw new HearthlendError('MODEL_OVER_MEMORY', { bytes: fileBytes, limitBytes: this.#modelMemoryBytes });
+    }
+    await this.#makeRoom(fileBytes);
+    await this.#staging.add(digest, manifest, files);
+    this.#residentBytes = this.#measure() ?? this.#residentBytes;
+    const before = this.#residentBytes;
+    try {
+      const { reply } = await this.#within(task.shard, 0, () =>
+        this.process.request<'load'>({ type: 'load', id: this.#nextId(), model: digest, entry: manifest.entry, session }),
+      );
+      this.#residentBytes = this.#measure() ?? reply.residentBytes;
+      const bytes = Math.max(fileBytes, before === null ? 0 : this.#residentBytes - before);
+      await this.#makeRoom(bytes);
+      const model = { key, digest, session, bytes, outputs: reply.outputs.map((output) => output.name) };
+      this.warm.push(model);
+      return { model, loadMs: reply.loadMs };
+    } catch (error) {
+      if (!this.warm.some((each) => each.digest === digest)) await this.#staging.remove(digest);
+      throw error;
+    }
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    for (const { key, digest, session } of sessionsToUnload(this.warm, bytes, this.#modelMemoryBytes)) {
+      const late = new HearthlendError('WORKER_PROTOCOL', { detail: 'it does not unload a model' });
+      const timer = setTimeout(() => this.#kill(late), UNLOAD_MS);
+      await this.process
+        .request<'unload'>({ type: 'unload', id: this.#nextId(), model: digest, session })
+        .finally(() => clearTimeout(timer));
+      this.warm = this.warm.filter((each) => each.key !== key);
+      if (!this.warm.some((each) => each.digest === digest)) await this.#staging.remove(digest);
+    }
+  }
+
+  /**
+   * Does something within the shard's limits of time and memory. Memory is the model's own and what the worker grows by meanwhile: what
+   * other models keep is not this shard's.
+   */
+  async #within<T extends { reply: { residentBytes: number } }>(shard: Shard, modelBytes: number, action: () => Promise<T>): Promise<T> {
+    const { wallMs: limitMs, memoryBytes: limitBytes } = shard.limits;
+    const before = this.#residentBytes;
+    const over = (residentBytes: number | null) =>
+      before !== null && residentBytes !== null && residentBytes - before + modelBytes > limitBytes;
+    const outOfMemory = () => new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes });
+    const timer = setTimeout(() => this.#kill(new HearthlendError('WORKER_TIMEOUT', { limitMs })), limitMs);
+    const sampler = setInterval(() => {
+      if (over(this.#measure())) this.#kill(outOfMemory());
+    }, MEMORY_SAMPLE_MS);
+    try {
+      const answer = await action();
+      if (over(answer.reply.residentBytes)) {
+        const error = outOfMemory();
+        await this.process.kill(error);
+        throw error;
+      }
+      return answer;
+    } finally {
+      clearTimeout(timer);
+      clearInterval(sampler);
+    }
+  }
+
+  #measure(): number | null {
+    return this.process.pid === undefined ? null : (treeUsage(this.process.pid)?.residentBytes ?? null);
+  }
+
+  /** What was asked for rejects with `error` at once; whoever asked waits until the worker is gone. */
+  #kill(error: HearthlendError): void {
+    this.process.kill(error).catch(() => undefined);
+  }
+
+  #nextId(): number {
+    this.#requests += 1;
+    return this.#requests;
+  }
+}
+
+/** The same bytes as a plain Uint8Array that keeps no larger buffer alive: small ones come as a view into what the pipe was read into. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return byteLength === buffer.byteLength ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(bytes);
+}

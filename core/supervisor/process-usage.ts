@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Linux counts processor time in these, whatever the kernel's own tick: `getconf CLK_TCK` is 100 on every architecture that Node runs on. */
+const MS_PER_TICK = 10;
+/** A worker is a sandbox's two processes and Node. */
+const MAX_PROCESSES = 64;
+
+/** What a process and all below it use just now. */
+export interface Usage {
+  residentBytes: number;
+  /** Processor time so far. */
+  cpuMs: number;
+}
+
+/** Usage of the tree of processes below `pid`, itself included; null where this system doesn't tell (no /proc), or it is gone. */
+export function treeUsage(pid: number): Usage | null {
+  const pids = processTree(pid);
+  if (pids === null) return null;
+  const usage: Usage = { residentBytes: 0, cpuMs: 0 };
+  for (const each of pids) {
+    const stat = readProc(`${each}/stat`);
+    if (stat === null) continue;
+    // The second field is the program's name in parentheses and may hold anything; what follows it is numbers, from field 3 on.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    usage.cpuMs += (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    // In kB, while stat counts pages, whose size differs between kernels. A zombie has none.
+    usage.residentBytes += Number(/^VmRSS:\s*(\d+) kB$/m.exec(readProc(`${each}/status`) ?? '')?.[1] ?? 0) * 1024;
+  }
+  return usage;
+}
+
+/** `pid` and the processes below it. Null where the kernel doesn't list children, or `pid` is gone. */
+function processTree(pid: number): number[] | null {
+  const found = [pid];
+  for (let next = 0; next < found.length && found.length < MAX_PROCESSES; next += 1) {
+    const children = childrenOf(found[next] as number);
+    if (children === null && next === 0) return null;
+    found.push(...(children ?? []));
+  }
+  return found;
+}
+
+function childrenOf(pid: number): number[] | null {
+  if (process.platform !== 'linux') return null;
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return null;
+  }
+  const lists = threads.map((thread) => readProc(`${pid}/task/${thread}/children`));
+  if (lists.every((list) => list === null)) return null;
+  return lists.flatMap((list) => (list ?? '').split(' ').filter(Boolean).map(Number));
+}
+
+/** A file of /proc; null where it is gone with its process, or isn't ours to read. */
+function readProc(path: string): string | null {
+  try {
+    return readFileSync(`/proc/${path}`, 'utf8');
+  } catch {
+    return null;
+  }
+}

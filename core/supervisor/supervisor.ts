@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { Sha256 } from '../contract/digest.ts';
+import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
+import type { ModelManifest } from '../contract/model.ts';
+import type { Shard } from '../contract/shard.ts';
+import { afterFailure, type CrashBudget, UNSPENT } from './crash-budget.ts';
+import { LoadedWorker } from './loaded-worker.ts';
+import { treeUsage } from './process-usage.ts';
+import type { Launch } from './sandbox/plan.ts';
+import { Staging } from './staging.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+export interface ShardTask {
+  shard: Shard;
+  /** The model's verified files, by the manifest's paths. */
+  model: { digest: Sha256; manifest: ModelManifest; files: ReadonlyMap<string, string> };
+  /** A safetensors blob. */
+  inputs: Uint8Array;
+  /** Threads where the shard leaves their number open. */
+  threads: number;
+}
+
+export interface Computed {
+  /** A safetensors blob. */
+  outputs: Uint8Array;
+  /** SHA-256 of `outputs`. */
+  commitment: Sha256;
+  /** Time that the model took, in ms. */
+  runMs: number;
+  /** Time to load the model, in ms; null where it was loaded already. */
+  loadMs: number | null;
+  tokensMade: number;
+  /** Draws that other hardware might have drawn otherwise. */
+  nearTies: number;
+  /** Resident memory of the worker, all of it, when it was done. */
+  residentBytes: number;
+}
+
+export interface RunHooks {
+  onToken?: (token: number, index: number) => void;
+  /** Aborting it kills the worker, which is the only way to stop a model that runs. A HearthlendError as its reason is what `run` rejects with. */
+  signal?: AbortSignal;
+}
+
+export type SupervisorState =
+  | { name: 'starting' | 'ready' | 'busy' | 'stopped' }
+  /** The worker failed several times in a row; until `retryAt` (ms since 1970) it is not started again. */
+  | { name: 'backing-off'; retryAt: number; failures: number };
+
+/** Keeps one worker: starts it when there is work, kills it when it misbehaves or is told to, and keeps models loaded within a bound. */
+export interface Supervisor {
+  /**
+   * Computes a shard. Calls take their turn.
+   * @throws what is wrong with the shard: TENSOR_*, MODEL_*, INPUT_*, OUTPUT_*, RUN_FAILED; which limit it passed: WORKER_TIMEOUT,
+   *   WORKER_OUT_OF_MEMORY, OUTPUT_TOO_LARGE; what happened to the worker: WORKER_START_FAILED, WORKER_PROTOCOL, WORKER_CRASHED,
+   *   WORKER_BACKING_OFF, WORKER_STOPPED; CANCELLED; FILE_UNREADABLE, DISK_FULL, DATA_DIR_UNWRITABLE
+   */
+  run(task: ShardTask, hooks?: RunHooks): Promise<Computed>;
+  /** Loaded models, the most recently used first. */
+  warmModels(): Sha256[];
+  /** Load since the last call, 0 to 1 of the threads that the shard may use; null when nothing runs or it can't be known. */
+  load(): number | null;
+  /** Kills the worker and waits until it is gone and its memory is returned. What runs rejects with WORKER_STOPPED; the next `run` starts anew. */
+  stop(): Promise<{ msToGone: number }>;
+  /** Called with each new state; must not throw. Returns the way to leave. */
+  onState(listener: (state: SupervisorState) => void): () => void;
+  /** Stops for good, and removes the models given to the worker. */
+  dispose(): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  /** The supervisor's own folder. Its `models` is what the worker sees. */
+  workDir: string;
+  /** How to start a worker that sees this folder as its models. */
+  launch: (needs: { modelsDir: string }) => Launch;
+  /** What loaded models may take together. */
+  modelMemoryBytes: number;
+  /** ms since 1970. */
+  clock: () => number;
+  log?: (level: 'debug' | 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  return new OneWorker(options);
+}
+
+/** Ends of a worker that are its own fault and spend the crash budget. */
+const FAULTS = new Set<ErrorCode>(['WORKER_START_FAILED', 'WORKER_CRASHED', 'WORKER_PROTOCOL']);
+/** Node, ONNX Runtime and JavaScript's garbage, which come on top of the models. */
+const RUNTIME_BYTES = 256 * 2 ** 20;
+const HASH_BYTES = 8 * 2 ** 20;
+
+class OneWorker implements Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #staging: Staging;
+  readonly #listeners = new Set<(state: SupervisorState) => void>();
+  #state: SupervisorState = { name: 'stopped' };
+  #worker: LoadedWorker | null = null;
+  #budget: CrashBudget = UNSPENT;
+  #turn: Promise<unknown>;
+  /** Counts calls of stop: work that was asked for before one doesn't start after it. */
+  #stops = 0;
+  #disposed = false;
+  #running: { pid: number | undefined; threads: number; cpuMs: number; at: number } | null = null;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#staging = new Staging(join(options.workDir, 'models'));
+    this.#turn = Promise.resolve();
+  }
+
+  run(task: ShardTask, hooks: RunHooks = {}): Promise<Computed> {
+    const stops = this.#stops;
+    return this.#inTurn(async () => {
+      if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+      if (hooks.signal?.aborted) throw cancellation(hooks.signal);
+      const abort = () => this.#cancel(hooks.signal);
+      hooks.signal?.addEventListener('abort', abort, { once: true });
+      let worker: LoadedWorker | null = null;
+      try {
+        worker = await this.#started(stops);
+        if (hooks.signal?.aborted) abort();
+        return await this.#compute(worker, task, hooks);
+      } catch (thrown) {
+        const error = asHearthlendError(thrown);
+        // Whoever hears that it was cancelled or killed may count on its memory.
+        if (worker?.process.ended) await worker.process.kill(error);
+        throw error;
+      } finally {
+        hooks.signal?.removeEventListener('abort', abort);
+        this.#running = null;
+        if (worker !== null && this.#worker === worker) this.#enter({ name: 'ready' });
+      }
+    });
+  }
+
+  warmModels(): Sha256[] {
+    return [...new Set((this.#worker?.warm ?? []).toReversed().map((session) => session.digest))];
+  }
+
+  load(): number | null {
+    const last = this.#running;
+    if (last?.pid === undefined) return null;
+    const usage = treeUsage(last.pid);
+    const at = performance.now();
+    if (usage === null || at <= last.at) return null;
+    const load = (usage.cpuMs - last.cpuMs) / (at - last.at) / last.threads;
+    this.#running = { ...last, cpuMs: usage.cpuMs, at };
+    return Math.min(1, Math.max(0, load));
+  }
+
+  async stop(): Promise<{ msToGone: number }> {
+    this.#stops += 1;
+    const startedAt = performance.now();
+    await this.#worker?.process.kill(new HearthlendError('WORKER_STOPPED'));
+    const msToGone = performance.now() - startedAt;
+    await this.#inTurn(() => this.#staging.removeAll());
+    return { msToGone };
+  }
+
+  onState(listener: (state: SupervisorState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.stop();
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #started(stops: number): Promise<LoadedWorker> {
+    if (this.#worker !== null) return this.#worker;
+    const { clock, launch } = this.#options;
+    const { failures, retryAt } = this.#budget;
+    const waitMs = retryAt - clock();
+    if (waitMs > 0) throw new HearthlendError('WORKER_BACKING_OFF', { count: failures, seconds: Math.ceil(waitMs / 1000) });
+    await this.#staging.prepare();
+    if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+    const process = new WorkerProcess(launch({ modelsDir: this.#staging.modelsDir }));
+    this.#enter({ name: 'starting' });
+    const worker = new LoadedWorker(process, this.#staging, this.#options.modelMemoryBytes);
+    this.#worker = worker;
+    void process.gone.then((error) => this.#ended(worker, error));
+    const { onnxruntime, node } = await process.ready.catch(async (error) => {
+      await process.kill(error);
+      throw error;
+    });
+    this.#options.log?.('info', 'worker-ready', { pid: process.pid, onnxruntime, node });
+    return worker;
+  }
+
+  async #compute(worker: LoadedWorker, task: ShardTask, hooks: RunHooks): Promise<Computed> {
+    const { shard } = task;
+    this.#enter({ name: 'busy' });
+    const threads = shard.session.intraOpThreads || task.threads;
+    const { pid } = worker.process;
+    this.#running = { pid, threads, cpuMs: (pid === undefined ? undefined : treeUsage(pid)?.cpuMs) ?? 0, at: performance.now() };
+    const made = await worker.compute(task, hooks.onToken);
+    this.#budget = UNSPENT;
+    const commitment = await sha256(made.outputs);
+    if (made.residentBytes > this.#options.modelMemoryBytes + RUNTIME_BYTES) {
+      // ONNX Runtime keeps what a run needed at its peak, and the allocator what was freed. Ending the process gives all of it back.
+      this.#options.log?.('info', 'worker-retired', { residentBytes: made.residentBytes });
+      await worker.process.kill(new HearthlendError('WORKER_STOPPED'));
+    }
+    return { ...made, commitment };
+  }
+
+  #cancel(signal: AbortSignal | undefined): void {
+    const process = this.#worker?.process;
+    process?.kill(cancellation(signal)).catch((error) => this.#options.log?.('error', 'worker-not-gone', { error: String(error) }));
+  }
+
+  #ended(worker: LoadedWorker, error: HearthlendError): void {
+    if (this.#worker === worker) this.#worker = null;
+    const now = this.#options.clock();
+    const fault = FAULTS.has(error.code);
+    if (fault) this.#budget = afterFailure(this.#budget, now);
+    const { failures, retryAt } = this.#budget;
+    const said = fault ? { stderr: worker.process.stderr } : {};
+    this.#options.log?.(fault ? 'warn' : 'info', 'worker-ended', { code: error.code, ...error.params, ...said });
+    this.#enter(fault && retryAt > now ? { name: 'backing-off', retryAt, failures } : { name: 'stopped' });
+  }
+
+  #enter(state: SupervisorState): void {
+    if (state.name === this.#state.name && state.name !== 'backing-off') return;
+    this.#state = state;
+    for (const listener of [...this.#listeners]) listener(state);
+  }
+}
+
+function cancellation(signal: AbortSignal | undefined): HearthlendError {
+  return signal?.reason instanceof HearthlendError ? signal.reason : new HearthlendError('CANCELLED');
+}
+
+/** In pieces, so that the agent stays awake while it hashes gigabytes. */
+async function sha256(bytes: Uint8Array): Promise<Sha256> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.byteLength; at += HASH_BYTES) {
+    if (at > 0) await setImmediate();
+    hash.update(bytes.subarray(at, at + HASH_BYTES));
+  }
+  return hash.digest('hex');
+}
