@@ -1,5 +1,6 @@
 import type { Bytes32 } from './contract/digest.ts';
-import type { EmbeddedCoordinator, ReferenceWorker } from './contract/jobs.ts';
+import type { EmbeddedCoordinator, LocalModel, ReferenceWorker } from './contract/jobs.ts';
+import type { DecoderConfig } from './contract/model.ts';
 import type { Address, Signature } from './contract/receipt.ts';
 
 /** Signs digests with a key that nobody else sees. */
@@ -17,6 +18,8 @@ export interface CoordinatorNeeds {
   quota: { shardsPerDay: number; minutesPerDay: number };
   clock: () => number;
   log: Log;
+  /** The practice model: its files, what its decoder needs to be told, and the folder with its tokenizer. */
+  practice: { folder: string; model: LocalModel; decoder: DecoderConfig; stopTokens: number[] };
 }
 
 /** One structured log line: what happened, with its facts. Never a key, a payload or a prompt. */
@@ -33,8 +36,6 @@ export interface AppPorts {
     nodePath: string;
     workerScript: string;
     probeScript: string;
-    onnxruntimeNode: string;
-    onnxruntimeCommon: string;
     /** Folder of the practice model: config.json, tokenizer.json, onnx/model.onnx. */
     practiceModel: string;
   };

@@ -1,6 +1,7 @@
+import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
-import { batchOf, batchSignedBy } from '../contract/receipt-hash.ts';
+import { batchOf } from '../contract/receipt-hash.ts';
 import type { Submission } from '../contract/shard.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
@@ -19,19 +20,23 @@ export interface Delivery {
  */
 export async function deliver(ports: WorkPorts, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
   const { from, key, submission } = delivery;
-  const outputs = ports.spool.get(submission.commitment);
+  const outputs = await ports.spool.get(submission.commitment, key.shardId);
   if (!delivery.alreadySubmitted) ports.journal.submitted(key);
   const reply = await from.network.submit(submission, outputs);
   if (reply.type === 'accepted') {
     ports.journal.accepted(key, reply.receipt, reply.audited);
-    ports.spool.remove(submission.commitment);
+    await drop(ports, submission.commitment);
     return { state: 'accepted' };
   }
-  const end: AttemptEnd =
-    reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
+  const end: AttemptEnd = reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
   ports.journal.ended(key, end);
-  if (end.state !== 'disputed') ports.spool.remove(submission.commitment);
+  if (end.state !== 'disputed') await drop(ports, submission.commitment);
   return end;
+}
+
+/** Two attempts may have one result: its bytes go with the last of them. */
+export async function drop(ports: WorkPorts, commitment: Sha256): Promise<void> {
+  if (!ports.journal.isAwaited(commitment)) await ports.spool.remove(commitment);
 }
 
 /**
@@ -40,24 +45,24 @@ export async function deliver(ports: WorkPorts, delivery: Delivery): Promise<Att
  * @throws BATCH_INVALID
  */
 export async function signBatches(ports: WorkPorts, from: ConnectedNetwork): Promise<void> {
+  const { journal } = ports;
+  const { id, coordinator } = from.info;
   for (const { batch, coordinatorSignature } of await from.network.pendingBatches()) {
-    const recorded = ports.journal.signedBatch(batch.network, batch.last);
-    if (recorded?.workerSignature !== undefined && recorded.workerSignature !== null) {
-      await from.network.countersign({ network: batch.network, last: batch.last }, recorded.workerSignature);
-      continue;
-    }
     // A receipt still on its way here is not an error: the batch is proposed again once it is recorded.
-    if (batch.last > ports.journal.receiptHead(batch.network)) return;
-    const own = batchOf(ports.journal.receipts(batch.network, batch.first, batch.last));
-    if (own.first !== batch.first || own.last !== batch.last || own.merkleRoot !== batch.merkleRoot || own.headHash !== batch.headHash) {
-      throw new HearthlendError('BATCH_INVALID', { network: from.info.id, detail: 'it does not match the receipts recorded here' });
-    }
-    if (!batchSignedBy(batch, coordinatorSignature, from.info.coordinator)) {
-      throw new HearthlendError('BATCH_INVALID', { network: from.info.id, detail: 'it is not signed by the coordinator' });
-    }
+    if (batch.last > journal.receiptHead(id)) return;
     const workerSignature = ports.signBatch(batch);
-    ports.journal.batchSigned({ batch, coordinatorSignature, workerSignature });
-    await from.network.countersign({ network: batch.network, last: batch.last }, workerSignature);
+    const signed = { batch, coordinatorSignature, workerSignature };
+    if (batch.last > journal.lastBatched(id)) {
+      journal.checkBatch(signed, coordinator);
+      journal.batchSigned(signed, coordinator);
+    } else {
+      // Recorded before a crash, and proposed again: the signature says nothing new, but only over the same receipts.
+      const own = batchOf(journal.receipts(id, batch.first, batch.last));
+      if (own.merkleRoot !== batch.merkleRoot || own.headHash !== batch.headHash || own.first !== batch.first || own.last !== batch.last) {
+        throw new HearthlendError('BATCH_INVALID', { network: id, detail: 'it differs from the receipts that were signed before' });
+      }
+    }
+    await from.network.countersign({ network: id, last: batch.last }, workerSignature);
   }
 }
 

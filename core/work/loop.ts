@@ -102,12 +102,12 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   async function acquire(): Promise<ReadyShard | undefined> {
     for (const from of ports.networks) {
       if (suspended.has(from)) continue;
-      if (!from.admitted) {
+      if (!from.admitted()) {
         ports.onChange({ type: 'no-work', network: from.info.id, reason: ref('reason.isolation-refused', { network: from.info.id }) });
         continue;
       }
       const reply = await from.network.lease({
-        isolation: from.info.isolation[0] ?? 'process',
+        isolation: ports.isolation(),
         warmModels: ports.warmModels(),
         memoryBytes: ports.memoryBytes,
         practice,
@@ -150,7 +150,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     const end = endOf(error, aborted);
     ports.journal.ended(key, end);
     if (end.state === 'released') await from.network.release(key.shardId, key.attempt, releaseReason(end.code), null);
-    else if (end.state === 'failed') await from.network.release(key.shardId, key.attempt, 'failed', end.code);
+    else if (end.state === 'failed')
+      await from.network.release(key.shardId, key.attempt, crashed(error) ? 'crashed' : 'failed', end.code, error.params);
     ended(lease, key, end);
   }
 
@@ -187,7 +188,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         units: unitsOf(shard, result.tokensMade),
         runMs: result.runMs,
       };
-      ports.spool.put(result.commitment, result.outputs);
+      await ports.spool.put(result.commitment, result.outputs);
       ports.journal.computed(key, facts);
       ports.onChange({ type: 'computed', shard, attempt: lease.attempt });
       handIn(lease, { from, key, submission: { shardId: shard.id, attempt: lease.attempt, ...facts }, alreadySubmitted: false });
@@ -279,7 +280,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       const unsubscribe = ports.networks.map((from) =>
         from.network.subscribe((event) => {
           if (event.type === 'work') wake();
-          if (event.type === 'batch') deliveries = deliveries.then(() => signBatches(ports, from)).catch((thrown: unknown) => note(thrown, from));
+          if (event.type === 'batch')
+            deliveries = deliveries.then(() => signBatches(ports, from)).catch((thrown: unknown) => note(thrown, from));
           if (event.type === 'revoked' && current?.key.shardId === event.shardId && current.key.attempt === event.attempt) {
             current.abort.abort('revoked' satisfies AbortReason);
           }
@@ -304,7 +306,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         }
         await dropNext('stopped');
         await deliveries;
-        for (const from of ports.networks) if (!suspended.has(from)) await signBatches(ports, from).catch((thrown: unknown) => note(thrown, from));
+        for (const from of ports.networks)
+          if (!suspended.has(from)) await signBatches(ports, from).catch((thrown: unknown) => note(thrown, from));
       } finally {
         clearTimeout(retryTimer);
         for (const each of unsubscribe) each();
@@ -326,6 +329,11 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       wake();
     },
   };
+}
+
+/** The worker broke, which says nothing of the shard yet: the network counts it apart. */
+function crashed(error: HearthlendError): boolean {
+  return error.code === 'WORKER_CRASHED' || error.code === 'WORKER_PROTOCOL' || error.code === 'WORKER_START_FAILED';
 }
 
 function releaseReason(code: 'paused' | 'stopped' | 'crashed' | 'restart'): 'paused' | 'stopped' | 'crashed' {

@@ -1,9 +1,11 @@
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
+import type { IsolationLevel } from '../contract/isolation.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Network, NetworkInfo } from '../contract/network.ts';
-import type { ReceiptBatch, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
+import type { Address, ReceiptBatch, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { Lease, Shard } from '../contract/shard.ts';
+import type { ShardState } from '../contract/shard-state.ts';
 
 /** One attempt at one shard of one network: what everything is recorded under. */
 export interface AttemptKey {
@@ -27,26 +29,31 @@ export interface WorkJournal {
   submitted(key: AttemptKey): void;
   accepted(key: AttemptKey, receipt: WorkReceipt, audited: boolean): void;
   ended(key: AttemptKey, end: AttemptEnd): void;
-  batchSigned(batch: SignedBatch): void;
+  /** @throws BATCH_INVALID where the batch is not over the receipts recorded here, or not signed by the coordinator. */
+  checkBatch(batch: SignedBatch, coordinator: Address): void;
+  batchSigned(batch: SignedBatch, coordinator: Address): void;
   /** Attempts that a crash left open, oldest first. */
   unfinished(): OpenAttempt[];
-  attemptState(key: AttemptKey): string | undefined;
+  attemptState(key: AttemptKey): ShardState | undefined;
+  /** Sequence of a network's last receipt recorded here, and of the last one that a co-signed batch covers; 0 for none. */
   receiptHead(network: string): number;
+  lastBatched(network: string): number;
   receipts(network: string, first: number, last: number): WorkReceipt[];
-  signedBatch(network: string, last: number): SignedBatch | undefined;
+  /** Whether a result with this digest still waits to be accepted, so that the spool must keep it. */
+  isAwaited(outputs: Sha256): boolean;
 }
 
 export interface OpenAttempt extends AttemptKey {
-  state: 'leased' | 'fetched' | 'running' | 'computed' | 'submitted' | 'disputed';
+  state: ShardState;
   result: { commitment: Sha256; outputBytes: number; units: number; runMs: number } | null;
 }
 
 /** Payload bytes that must survive a crash until they are accepted. */
 export interface WorkSpool {
-  put(digest: Sha256, bytes: Uint8Array): void;
+  put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** @throws SPOOL_LOST, DIGEST_MISMATCH */
-  get(digest: Sha256): Uint8Array;
-  remove(digest: Sha256): void;
+  get(digest: Sha256, shardId: string): Promise<Uint8Array>;
+  remove(digest: Sha256): Promise<void>;
 }
 
 /** A model whose every byte was verified, held until `release`. */
@@ -77,6 +84,7 @@ export interface WorkPorts {
     hooks: { onToken: (token: number, index: number) => void; signal: AbortSignal },
   ): Promise<Computed>;
   warmModels(): Sha256[];
+  isolation(): IsolationLevel;
   memoryBytes: number;
   signBatch(batch: ReceiptBatch): Signature;
   /** Called for what the screen shows; must not throw. */
@@ -86,8 +94,8 @@ export interface WorkPorts {
 export interface ConnectedNetwork {
   network: Network;
   info: NetworkInfo;
-  /** Levels under which the worker runs here and that network lets its work run. */
-  admitted: boolean;
+  /** Whether its work may run here just now: the isolation that this machine has is one that both sides accept. */
+  admitted(): boolean;
 }
 
 export type WorkChange =

@@ -1,6 +1,6 @@
 import { asHearthlendError } from '../contract/errors.ts';
 import { afterCrash } from '../contract/shard-state.ts';
-import { deliver } from './deliver.ts';
+import { deliver, drop } from './deliver.ts';
 import type { ConnectedNetwork, OpenAttempt, WorkPorts } from './ports.ts';
 
 /** What a start after a crash found and did. */
@@ -42,7 +42,7 @@ async function takeReceipts(ports: WorkPorts, from: ConnectedNetwork, open: Open
     if (attempt?.state === 'computed') ports.journal.submitted(attempt);
     // For work that is not open here the journal refuses the receipt: nobody is credited for what was not recorded first.
     ports.journal.accepted({ network: from.info.id, shardId: receipt.shardId, attempt: receipt.attempt }, receipt, false);
-    if (attempt?.result != null) ports.spool.remove(attempt.result.commitment);
+    if (attempt?.result != null) await drop(ports, attempt.result.commitment);
     if (attempt !== undefined) settled.add(keyOf(attempt));
   }
   return settled;
@@ -63,7 +63,8 @@ async function resubmit(
     const error = asHearthlendError(thrown);
     if (error.code !== 'SPOOL_LOST' && error.code !== 'DIGEST_MISMATCH') throw thrown;
     // The recorded result has no bytes any more: from computed the attempt fails; a submitted one can only expire.
-    const lost = attempt.state === 'computed' ? ({ state: 'failed', code: error.code, detail: '' } as const) : ({ state: 'expired' } as const);
+    const lost =
+      attempt.state === 'computed' ? ({ state: 'failed', code: error.code, detail: '' } as const) : ({ state: 'expired' } as const);
     ports.journal.ended(attempt, lost);
     await from.network.release(attempt.shardId, attempt.attempt, 'failed', error.code);
     return false;

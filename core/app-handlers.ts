@@ -1,0 +1,105 @@
+import { createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { App } from './app.ts';
+import { HearthlendError } from './contract/errors.ts';
+import { decodeSafetensors } from './contract/safetensors.ts';
+import type { Settings } from './contract/settings.ts';
+import type { Engine } from './engine.ts';
+import { writeNpzFile } from './jobs/npz.ts';
+import { prepareJob } from './jobs/prepare.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { describeModel } from './models/describe.ts';
+import { saveSettings } from './settings/settings.ts';
+
+interface HandlerParts {
+  engine: Engine;
+  ledger: Ledger;
+  settings: { current: Settings };
+  settingsPath: string;
+}
+
+/** What stands behind each call of the RPC table: the features, asked. */
+export function createHandlers({ engine, ledger, settings, settingsPath }: HandlerParts): App['handlers'] {
+  const { coordinator, workers, screen } = engine;
+
+  async function knownJob(jobId: string) {
+    const job = await coordinator.job(jobId);
+    if (job === null) throw new HearthlendError('JOB_UNKNOWN', { job: jobId });
+    return job;
+  }
+
+  return {
+    async 'app.watch'() {
+      void engine.hardware();
+      return screen.snapshot();
+    },
+    async 'work.pause'({ forMs }) {
+      await engine.pause(forMs);
+      return {};
+    },
+    async 'work.resume'() {
+      engine.resume();
+      return {};
+    },
+    async 'practice.extend'({ shards }) {
+      coordinator.extendPractice(shards);
+      screen.touch('practice', 'state');
+      return {};
+    },
+    'prompt.ask': (question) => engine.prompts.ask(question),
+    'job.list': () => coordinator.jobs(),
+    'job.show': ({ jobId }) => knownJob(jobId),
+    async 'job.cancel'({ jobId }) {
+      await knownJob(jobId);
+      return coordinator.cancelJob(jobId);
+    },
+    async 'job.submit'({ model, inputs, threads, wallMs }) {
+      const described = await describeModel(model);
+      return coordinator.submitJob(await prepareJob({ model: described, inputsPath: inputs, threads, wallMs }));
+    },
+    async 'job.save'({ jobId, outputs }) {
+      await knownJob(jobId);
+      const tensors = decodeSafetensors(await coordinator.outputs(jobId));
+      const bytes = await writeNpzFile(outputs, tensors);
+      return { tensors: tensors.size, bytes };
+    },
+    'earnings.summary': async () => screen.snapshot().earnings,
+    'ledger.verify': () => ledger.verify(),
+    async 'ledger.export'({ format, from, to, path }) {
+      let rows = 0;
+      const counted = function* () {
+        for (const row of ledger.export(format, from, to)) {
+          rows += 1;
+          yield row;
+        }
+      };
+      try {
+        await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));
+      } catch (cause) {
+        if (cause instanceof HearthlendError) throw cause;
+        throw new HearthlendError('FILE_UNWRITABLE', { path, detail: (cause as Error).message }, { cause });
+      }
+      // The first row of a CSV file names its columns.
+      return { rows: Math.max(0, format === 'csv' ? rows - 1 : rows) };
+    },
+    async 'doctor.report'({ isolation }) {
+      const [hardware, report] = await Promise.all([engine.hardware(), isolation ? workers.probe() : workers.isolation()]);
+      return { hardware, isolation: report };
+    },
+    'settings.get': async () => settings.current,
+    async 'settings.set'(change) {
+      const next = { ...settings.current, ...definedFields(change) };
+      saveSettings(settingsPath, next);
+      settings.current = next;
+      return next;
+    },
+  };
+}
+
+/** The fields that are there: an optional one that is undefined must not erase a setting. */
+function definedFields<T extends object>(change: T): { [F in keyof T]?: Exclude<T[F], undefined> } {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as {
+    [F in keyof T]?: Exclude<T[F], undefined>;
+  };
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { createHandlers } from './app-handlers.ts';
+import type { AppPorts } from './app-ports.ts';
+import type { AnyEvent, Handlers } from './contract/rpc.ts';
+import { lockDataDir } from './datadir/lock.ts';
+import { openDataDir } from './datadir/open.ts';
+import { openEngine } from './engine.ts';
+import { openIdentity } from './identity/identity.ts';
+import { openLedger } from './ledger/ledger.ts';
+import { openSpool } from './ledger/spool.ts';
+import { createModelStore } from './models/store.ts';
+import { loadSettings } from './settings/settings.ts';
+
+/** Disk that models fetched from networks may take. The owner's own models lie where the owner put them. */
+const MODEL_DISK_BYTES = 50 * 2 ** 30;
+
+/** What came of a run of the agent. */
+export interface Summary {
+  accepted: number;
+  rejected: number;
+  failed: number;
+  released: number;
+  ms: number;
+}
+
+export interface StartOptions {
+  /** Stop by itself after so many accepted shards; null: never. */
+  shards: number | null;
+  networks: string[];
+  /** Whether to take practice when nothing else waits; default true. */
+  practice?: boolean;
+}
+
+/** The agent without a shell: what a window, a browser page and the command line all talk to. */
+export interface App {
+  /** Everything of the RPC table but what only a shell can do. */
+  handlers: Omit<Handlers, 'session.code' | 'agent.stop'>;
+  events(listener: (event: AnyEvent) => void): () => void;
+  /** Resolves once the agent works. @throws NETWORK_UNKNOWN */
+  start(options: StartOptions): Promise<void>;
+  /** Resolves when the agent has stopped, by itself or by `stop`; rejects with what made going on impossible. */
+  finished: Promise<Summary>;
+  /** Hands in the shard that runs, or drops it now; then closes everything. May be called again, to hurry. */
+  stop(options: { now: boolean }): Promise<Summary>;
+}
+
+/**
+ * Opens a data folder and puts the features together. Nothing runs yet.
+ * @throws AGENT_RUNNING, DATA_DIR_UNWRITABLE, DATABASE_*, LEDGER_BROKEN, IDENTITY_*, SETTINGS_INVALID, DISK_FULL, WORKER_START_FAILED
+ */
+export async function createApp(ports: AppPorts): Promise<App> {
+  const { dataDir, clock, log } = ports;
+  const closers: Array<() => void | Promise<void>> = [];
+  const close = async () => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
+  try {
+    openDataDir(dataDir);
+    const lock = lockDataDir(dataDir);
+    closers.push(() => lock.release());
+    const settingsPath = join(dataDir, 'settings.json');
+    const settings = { current: loadSettings(settingsPath) };
+    const identity = openIdentity(join(dataDir, 'identity.json'));
+    const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
+    closers.push(() => ledger.close());
+    const spool = await openSpool(join(dataDir, 'spool'));
+    const models = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: MODEL_DISK_BYTES });
+    const engine = await openEngine({ ports, settings, identity, ledger, spool, models });
+    closers.push(() => engine.close());
+    log('info', 'opened', { dataDir, worker: identity.address });
+
+    const startedAt = clock();
+    let running: Promise<void> | undefined;
+    let stopped: Promise<Summary> | undefined;
+    const finished = Promise.withResolvers<Summary>();
+    // Whoever doesn't wait for the end is told of errors by `stop` and by the screen.
+    finished.promise.catch(() => undefined);
+
+    const end = async (): Promise<Summary> => {
+      try {
+        await running;
+      } finally {
+        await close();
+      }
+      return { ...engine.counts(), ms: clock() - startedAt };
+    };
+
+    return {
+      handlers: createHandlers({ engine, ledger, settings, settingsPath }),
+      events: (listener) => engine.screen.listen(listener),
+      async start(options) {
+        ({ running } = await engine.start(options));
+        // It may end by itself: the wanted shards are accepted, or going on is impossible.
+        const settle = () => (stopped ??= end()).then(finished.resolve, finished.reject);
+        running.then(settle, settle);
+      },
+      finished: finished.promise,
+      stop({ now }) {
+        engine.stop(now);
+        stopped ??= end();
+        stopped.then(finished.resolve, finished.reject);
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import { HearthlendError } from './contract/errors.ts';
+import type { Address } from './contract/receipt.ts';
+import type { Attempt } from './ledger/attempt.ts';
+import type { LedgerEvent } from './ledger/event.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { AttemptEnd, AttemptKey, OpenAttempt, WorkJournal } from './work/ports.ts';
+
+/** An entry keeps this much of an error's detail. */
+const DETAIL_CHARACTERS = 300;
+
+/** The ledger as the work loop sees it: each step of an attempt as the event that records it. */
+export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
+  const record = (event: LedgerEvent) => ledger.record([event]);
+  const step = (kind: 'shard.fetched' | 'shard.running' | 'shard.submitted', { network, shardId, attempt }: AttemptKey) =>
+    record({ kind, at: facts.clock(), network, shardId, attempt });
+  return {
+    leased({ shard, attempt }) {
+      record({
+        kind: 'shard.leased',
+        at: facts.clock(),
+        network: shard.network,
+        shardId: shard.id,
+        attempt,
+        jobId: shard.jobId,
+        shardKind: shard.kind,
+        origin: shard.origin,
+        model: shard.model.digest,
+        inputs: shard.inputs.digest,
+        asset: shard.price.asset,
+        priceUnit: shard.price.unit,
+        unitPrice: shard.price.perUnit,
+        payee: facts.payee,
+      });
+    },
+    fetched: (key) => step('shard.fetched', key),
+    running: (key) => step('shard.running', key),
+    submitted: (key) => step('shard.submitted', key),
+    computed({ network, shardId, attempt }, { commitment, outputBytes, units, runMs }) {
+      record({ kind: 'shard.computed', at: facts.clock(), network, shardId, attempt, outputs: commitment, outputBytes, units, runMs });
+    },
+    accepted({ network, shardId, attempt }, receipt, audited) {
+      if (receipt.network !== network || receipt.shardId !== shardId || receipt.attempt !== attempt) {
+        throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `it is for task ${receipt.shardId}` });
+      }
+      record({ kind: 'shard.accepted', at: facts.clock(), receipt, audited });
+    },
+    ended: (key, end) => record(endEvent(key, end, facts.clock())),
+    checkBatch: (batch, coordinator) => ledger.checkBatch(batch, coordinator),
+    batchSigned({ batch, coordinatorSignature, workerSignature }, coordinator) {
+      if (workerSignature === null) return;
+      record({ kind: 'batch', at: facts.clock(), batch, coordinator, coordinatorSignature, workerSignature });
+    },
+    unfinished: () => ledger.unfinished().map(openAttempt),
+    attemptState: ({ network, shardId, attempt }) => ledger.attempt(network, shardId, attempt)?.state,
+    receiptHead: (network) => ledger.receiptHead(network).sequence,
+    lastBatched: (network) => ledger.lastBatched(network),
+    receipts: (network, first, last) => ledger.receiptsOf(network, first, last),
+    isAwaited: (outputs) => ledger.isAwaited(outputs),
+  };
+}
+
+function endEvent({ network, shardId, attempt }: AttemptKey, end: AttemptEnd, at: number): LedgerEvent {
+  const key = { at, network, shardId, attempt };
+  if (end.state === 'released') return { kind: 'shard.released', ...key, reason: end.code };
+  if (end.state === 'failed' || end.state === 'rejected') {
+    return { kind: `shard.${end.state}`, ...key, code: end.code, detail: end.detail.slice(0, DETAIL_CHARACTERS) };
+  }
+  return { kind: `shard.${end.state}`, ...key };
+}
+
+function openAttempt({ network, shardId, attempt, state, outputs, outputBytes, units, runMs }: Attempt): OpenAttempt {
+  const computed = outputs !== null && outputBytes !== null && units !== null && runMs !== null;
+  return { network, shardId, attempt, state, result: computed ? { commitment: outputs, outputBytes, units, runMs } : null };
+}

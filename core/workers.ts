@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { AppPorts } from './app-ports.ts';
+import type { IsolationReport } from './contract/isolation.ts';
+import type { ReferenceWorker } from './contract/jobs.ts';
+import type { Settings } from './contract/settings.ts';
+import type { Shard } from './contract/shard.ts';
+import { detectWall } from './supervisor/sandbox/detect.ts';
+import { resolveNeeds } from './supervisor/sandbox/needs.ts';
+import { planLaunch } from './supervisor/sandbox/plan.ts';
+import { probeIsolation } from './supervisor/sandbox/probe.ts';
+import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
+import type { WorkPorts } from './work/ports.ts';
+
+const SCRATCH_BYTES = 64 * 2 ** 20;
+const HEAP_MIB = 512;
+
+/** The workers of this agent: the one that earns, and the reference's own; with the wall that both run behind. */
+export interface Workers {
+  compute: WorkPorts['compute'];
+  reference: ReferenceWorker;
+  warmModels: Supervisor['warmModels'];
+  load(): number | null;
+  isolation(): IsolationReport;
+  /** Tries to break out of the identical sandbox, and keeps the answer. */
+  probe(): Promise<IsolationReport>;
+  /** Kills both; the next shard starts them again. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Threads for a shard that leaves their number open: half the cores for practice, all but one for other work. */
+export function threadsFor(origin: Shard['origin'], setting: number | null, cores: number): number {
+  if (setting !== null) return Math.min(setting, cores);
+  return Math.max(1, origin === 'practice' ? Math.floor(cores / 2) : cores - 1);
+}
+
+interface WorkersOptions {
+  ports: AppPorts;
+  settings: { current: Settings };
+  /** Called when the isolation report is new. */
+  onChange(): void;
+}
+
+/** @throws WORKER_START_FAILED where a part of the program is missing. */
+export async function openWorkers({ ports, settings, onChange }: WorkersOptions): Promise<Workers> {
+  const { dataDir, clock, log, parts } = ports;
+  const cores = availableParallelism();
+  const wanted = {
+    nodePath: parts.nodePath,
+    scriptPath: parts.workerScript,
+    modelsDir: dataDir,
+    scratchBytes: SCRATCH_BYTES,
+    heapMiB: HEAP_MIB,
+  };
+  const needs = await resolveNeeds(wanted);
+  const wall = await detectWall(needs);
+  let report: IsolationReport = { level: wall.level, wall: wall.wall, reason: wall.reason, remedy: wall.remedy, probe: null };
+  let probing: Promise<IsolationReport> | undefined;
+
+  const supervise = (name: string, modelMemoryBytes: number) =>
+    createSupervisor({
+      workDir: join(dataDir, 'workers', name),
+      launch: ({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir }),
+      modelMemoryBytes,
+      clock,
+      log,
+    });
+  const worker = supervise('cpu', settings.current.worker.modelMemoryBytes);
+  const reference = supervise('reference', settings.current.worker.modelMemoryBytes);
+  const threads = (shard: Shard) => threadsFor(shard.origin, settings.current.worker.threads, cores);
+
+  return {
+    compute: ({ shard, model, inputs }, hooks) => worker.run({ shard, model, inputs, threads: threads(shard) }, hooks),
+    reference: {
+      async compute({ model, shard, inputs }) {
+        const { digest, local } = model;
+        const task = { shard, model: { digest, manifest: local.manifest, files: local.files }, inputs, threads: threads(shard) };
+        return (await reference.run(task)).outputs;
+      },
+    },
+    warmModels: () => worker.warmModels(),
+    load: () => worker.load(),
+    isolation: () => report,
+    probe: () =>
+      (probing ??= probeIsolation(
+        wall,
+        { ...needs, scriptPath: parts.probeScript, modelsDir: join(dataDir, 'workers') },
+        secretsOf(dataDir),
+      )
+        .then((probed) => {
+          report = probed;
+          onChange();
+          return probed;
+        })
+        .finally(() => {
+          probing = undefined;
+        })),
+    stop: async () => void (await Promise.all([worker.stop(), reference.stop()])),
+    close: async () => void (await Promise.all([worker.dispose(), reference.dispose()])),
+  };
+}
+
+/** What must stay closed to a worker whatever else is open. */
+function secretsOf(dataDir: string): Array<{ label: string; path: string }> {
+  return ['identity.json', 'coordinator-identity.json', 'ledger.db', 'settings.json'].map((name) => ({
+    label: name.replace(/\W+/g, '-'),
+    path: join(dataDir, name),
+  }));
+}
