@@ -1,0 +1,52 @@
+import { useEffect, useRef } from 'react';
+import { message } from '../core/contract/messages.ts';
+import { type Store, useAppState } from './agent/store.ts';
+import { Alone } from './frame/alone.tsx';
+import { Foot } from './frame/foot.tsx';
+import { Notice } from './frame/notice.tsx';
+import { SideBar } from './frame/side-bar.tsx';
+import { useRoute } from './frame/use-route.ts';
+import { useTheme } from './frame/use-theme.ts';
+import { headline } from './home/headline.ts';
+import { Home } from './home/home.tsx';
+import { UseIt } from './use-it/use-it.tsx';
+
+export function App({ store }: { store: Store }): React.ReactNode {
+  const state = useAppState(store);
+  const route = useRoute();
+  const main = useRef<HTMLElement>(null);
+  const firstRoute = useRef(route);
+  useTheme(state.theme);
+
+  const { title } = headline(state);
+  useEffect(() => {
+    document.title = message('screen.title', { state: title });
+  }, [title]);
+  // After a change of page the keyboard and the reader go on at its beginning.
+  useEffect(() => {
+    if (firstRoute.current === route) return;
+    firstRoute.current = route;
+    main.current?.focus();
+    scrollTo(0, 0);
+  }, [route]);
+
+  const { snapshot, link } = state;
+  const alone = snapshot === null || link.name === 'refused' || link.name === 'broken';
+  return (
+    <>
+      <button type="button" className="skip" onClick={() => main.current?.focus()}>
+        {message('screen.skip')}
+      </button>
+      <SideBar route={route} alone={alone} />
+      <div className="page">
+        <main id="page" ref={main} tabIndex={-1}>
+          {state.notice !== null && <Notice error={state.notice} />}
+          {alone && <Alone link={link} />}
+          {!alone && route === 'home' && <Home state={state} snapshot={snapshot} />}
+          {!alone && route === 'use-it' && <UseIt state={state} />}
+        </main>
+      </div>
+      <Foot snapshot={alone ? null : snapshot} theme={state.theme} />
+    </>
+  );
+}

@@ -1,0 +1,64 @@
+import { type MessageKey, message } from '../../core/contract/messages.ts';
+import type { CurrentShard, Snapshot } from '../../core/contract/snapshot.ts';
+import type { AppState } from '../agent/app-state.ts';
+import { NewestText } from '../frame/newest-text.tsx';
+import { kindWord, shortId } from '../words/plain.ts';
+
+/** The task being computed, its text appearing as it is made. Between two tasks the one before stays to be read. */
+export function ComputingNow({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
+  const between = snapshot.state.name === 'working' ? state.finished : null;
+  const shard = snapshot.current ?? between;
+  return (
+    <section className="card computing" aria-labelledby="now">
+      <div className="head">
+        <h2 id="now">{message(snapshot.current === null && between !== null ? 'screen.now.done' : 'screen.now')}</h2>
+        {shard !== null && (
+          <span title={shard.shardId}>{message('screen.now.task', { id: shortId(shard.shardId), kind: kindWord(shard) })}</span>
+        )}
+      </div>
+      {shard === null ? <p className="empty">{nothingWords(snapshot)}</p> : <Work shard={shard} newest={newestOf(state, shard)} />}
+      {shard !== null && <Details shard={shard} />}
+    </section>
+  );
+}
+
+function newestOf({ newest }: AppState, shard: CurrentShard): string {
+  return newest?.shardId === shard.shardId && newest.attempt === shard.attempt ? newest.piece : '';
+}
+
+function nothingWords({ state }: Snapshot): string {
+  if (state.name === 'paused') return message('screen.now.nothing.paused');
+  return message(state.name === 'starting' || state.name === 'working' ? 'screen.now.nothing.starting' : 'screen.now.nothing');
+}
+
+function Work({ shard, newest }: { shard: CurrentShard; newest: string }): React.ReactNode {
+  if (shard.origin === 'network') return <p className="plainly">{message('screen.now.network', { network: shard.network })}</p>;
+  if (shard.kind === 'onnx.run')
+    return <p className="plainly">{message(shard.origin === 'practice' ? 'screen.now.scoring' : 'screen.now.own-run')}</p>;
+  return <NewestText prompt={shard.prompt ?? ''} text={shard.text ?? ''} newest={newest} />;
+}
+
+function Details({ shard }: { shard: CurrentShard }): React.ReactNode {
+  const tokens =
+    shard.maxNewTokens === null ? null : message('screen.now.details.tokens-of', { tokens: shard.tokens, max: shard.maxNewTokens });
+  const facts: [MessageKey, string][] = [
+    ['screen.now.details.shard', shard.shardId],
+    ['screen.now.details.attempt', String(shard.attempt)],
+    ['screen.now.details.network', shard.network],
+    ['screen.now.details.kind', shard.kind],
+  ];
+  if (tokens !== null) facts.push(['screen.now.details.tokens', tokens]);
+  return (
+    <details>
+      <summary>{message('screen.now.details')}</summary>
+      <dl className="facts">
+        {facts.map(([name, value]) => (
+          <div className="fact" key={name}>
+            <dt>{message(name)}</dt>
+            <dd className="mono">{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  );
+}

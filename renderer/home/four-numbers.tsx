@@ -1,0 +1,81 @@
+import { message } from '../../core/contract/messages.ts';
+import { practiceCredit } from '../../core/contract/money.ts';
+import type { AssetEarnings } from '../../core/contract/snapshot.ts';
+import { amountText, moneyFirst } from '../words/amounts.ts';
+
+/** Before anything was computed: the four numbers all the same, at nothing. */
+const NOTHING_YET: AssetEarnings = {
+  asset: practiceCredit('local'),
+  practice: true,
+  symbol: '',
+  decimals: 0,
+  expected: '0',
+  accepted: '0',
+  promised: '0',
+  paid: '0',
+  acceptedShards: 0,
+  acceptedToday: '0',
+  acceptedShardsToday: 0,
+};
+
+const STAGES = ['expected', 'accepted', 'promised', 'paid'] as const;
+
+/** Expected, accepted, promised, paid: always four, of each asset; money first. */
+export function FourNumbers({ earnings }: { earnings: readonly AssetEarnings[] }): React.ReactNode {
+  const assets = earnings.length === 0 ? [NOTHING_YET] : moneyFirst(earnings);
+  return (
+    <section className="numbers" aria-label={message('screen.four')}>
+      {assets.map((asset) => (
+        <Four key={asset.asset} earnings={asset} />
+      ))}
+      <details>
+        <summary>{message('screen.four.explain')}</summary>
+        <dl className="facts">
+          {STAGES.map((stage) => (
+            <Explained key={stage} name={message(`screen.four.${stage}`)} words={message(`screen.four.explain.${stage}`)} />
+          ))}
+          {assets.some((asset) => asset.practice) && (
+            <Explained name={message('screen.four.practice')} words={message('screen.four.explain.practice')} />
+          )}
+        </dl>
+      </details>
+    </section>
+  );
+}
+
+function Explained({ name, words }: { name: string; words: string }): React.ReactNode {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{words}</dd>
+    </>
+  );
+}
+
+function Four({ earnings }: { earnings: AssetEarnings }): React.ReactNode {
+  const name = earnings.practice ? message('screen.four.practice') : earnings.symbol;
+  return (
+    <dl className="four" aria-label={message('screen.four.asset', { symbol: name })}>
+      {STAGES.map((stage) => {
+        const amount = amountText(BigInt(earnings[stage]), earnings.decimals);
+        return (
+          <div key={stage}>
+            <dt>
+              {message(`screen.four.${stage}`)}
+              {earnings.practice && <span className="tag">{message('screen.four.practice')}</span>}
+            </dt>
+            <dd className={stage === 'expected' ? 'value estimate' : 'value'}>
+              {stage === 'expected' ? message('screen.four.approximately', { amount }) : amount}
+            </dd>
+            <dd className="sub">{subWords(stage, earnings)}</dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+function subWords(stage: (typeof STAGES)[number], { practice, symbol, acceptedShards: count }: AssetEarnings): string {
+  if (practice) return message(`screen.four.practice.${stage}.sub`, { count });
+  return message(`screen.four.${stage}.sub`, { symbol, count });
+}

@@ -1,0 +1,43 @@
+// First of all: it must run before any schema is made.
+import './no-eval.ts';
+import '@fontsource-variable/inter/wght.css';
+import '@fontsource-variable/inter/wght-italic.css';
+import '@fontsource-variable/jetbrains-mono/wght.css';
+import './style/tokens.css';
+import './style/base.css';
+import './frame/frame.css';
+import './home/home.css';
+import './use-it/use-it.css';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { AgentContext, createAgent } from './agent/agent.ts';
+import { openBySession, takeCode } from './agent/session.ts';
+import { createStore } from './agent/store.ts';
+import { App } from './app.tsx';
+import { CrashBoundary } from './frame/crash-boundary.tsx';
+
+const session = openBySession(takeCode());
+const store = createStore();
+const agent = createAgent(store, session.open);
+
+// A link pasted into this tab changes only the part after #, so the page isn't loaded anew.
+addEventListener('hashchange', () => {
+  const code = takeCode();
+  if (code === null) return;
+  session.takeNewCode(code);
+  agent.reconnect();
+});
+// Timers of a hidden page are slowed down: whoever comes back to it shouldn't wait.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible' && store.get().link.name === 'lost') agent.reconnect();
+});
+
+createRoot(document.getElementById('root') as HTMLElement).render(
+  <StrictMode>
+    <CrashBoundary>
+      <AgentContext value={agent}>
+        <App store={store} />
+      </AgentContext>
+    </CrashBoundary>
+  </StrictMode>,
+);
