@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { type MessageRef, ref } from '../../contract/messages.ts';
-import { type Launch, planBubblewrap, planSandboxExec, type SandboxNeeds, type Wall } from './plan.ts';
+import { type BubblewrapFeatures, type Launch, planBubblewrap, planSandboxExec, type SandboxNeeds, type Wall } from './plan.ts';
 import { containerEngine, explainMissing, explainRefusal, type LinuxClues } from './remedy.ts';
 import { spawnLaunch } from './spawn.ts';
 
@@ -21,11 +21,18 @@ const TRY_MS = 15_000;
 const STDERR_CHARS = 4000;
 /** Before PATH, which others may have written. NixOS keeps its programs in the third. */
 const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/run/current-system/sw/bin', '/usr/local/bin'];
+const NO_FEATURES: BubblewrapFeatures = { disableUserNamespaces: false, boundedScratch: false };
+/** Best first: bubblewrap from 0.8 on, 0.7, anything older or setuid. */
+const FEATURES: BubblewrapFeatures[] = [
+  { disableUserNamespaces: true, boundedScratch: true },
+  { disableUserNamespaces: false, boundedScratch: true },
+  NO_FEATURES,
+];
 const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container', '/proc/1/cgroup'] as const;
 
 /**
  * The best wall that this machine has for a worker with these `needs`, found by really starting Node behind it, with the options that the
- * worker will have. Otherwise level `process`, with the reason and the exact remedy. Takes some 100 ms, at most 30 s.
+ * worker will have. Otherwise level `process`, with the reason and the exact remedy. Takes some 50 ms, at most 45 s.
  */
 export async function detectWall(needs: SandboxNeeds, host: DetectHost = thisHost): Promise<Wall> {
   if (host.platform === 'linux') return detectBubblewrap(needs, host);
@@ -41,11 +48,9 @@ async function detectBubblewrap(needs: SandboxNeeds, host: DetectHost): Promise<
     return noWall('none', reason, remedy);
   }
   let stderr = '';
-  for (const disableUserNamespaces of [true, false]) {
-    const tried = await host.run(emptyRun(planBubblewrap(program, needs, { disableUserNamespaces })));
-    if (tried.code === 0) {
-      return { level: 'os', wall: 'bubblewrap', reason: null, remedy: null, program, disablesUserNamespaces: disableUserNamespaces };
-    }
+  for (const features of FEATURES) {
+    const tried = await host.run(emptyRun(planBubblewrap(program, needs, features)));
+    if (tried.code === 0) return { level: 'os', wall: 'bubblewrap', reason: null, remedy: null, program, features };
     stderr = tried.stderr;
   }
   const { reason, remedy } = explainRefusal(program, stderr, linuxClues(host));
@@ -56,12 +61,12 @@ async function detectSandboxExec(needs: SandboxNeeds, host: DetectHost): Promise
   const program = host.find('sandbox-exec');
   const { code, stderr } =
     program === null ? { code: null, stderr: 'sandbox-exec is missing' } : await host.run(emptyRun(planSandboxExec(program, needs)));
-  if (code === 0) return { level: 'os', wall: 'sandbox-exec', reason: null, remedy: null, program, disablesUserNamespaces: false };
+  if (code === 0) return { level: 'os', wall: 'sandbox-exec', reason: null, remedy: null, program, features: NO_FEATURES };
   return noWall('none', ref('isolation.worker-unable', { detail: stderr.trim().slice(0, 300) }), ref('isolation.platform.remedy'));
 }
 
 function noWall(wall: Wall['wall'], reason: MessageRef, remedy: MessageRef): Wall {
-  return { level: 'process', wall, reason, remedy, program: null, disablesUserNamespaces: false };
+  return { level: 'process', wall, reason, remedy, program: null, features: NO_FEATURES };
 }
 
 /** The same launch, but for the script: every plan names that last. */

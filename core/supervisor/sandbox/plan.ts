@@ -51,8 +51,15 @@ export interface Launch {
 export interface Wall extends Omit<IsolationReport, 'probe'> {
   /** Absolute path of the program that builds the wall; null for `none`. */
   program: string | null;
-  /** Whether bubblewrap can forbid further user namespaces (from 0.8 on, unless installed setuid). */
-  disablesUserNamespaces: boolean;
+  features: BubblewrapFeatures;
+}
+
+/** What not every bubblewrap can do, and none that is installed setuid. */
+export interface BubblewrapFeatures {
+  /** `--disable-userns`, from 0.8 on. The system call filter refuses new namespaces as well. */
+  disableUserNamespaces: boolean;
+  /** `--size` of a tmpfs, from 0.7 on. Without it there is no scratch, and nothing at all is writable. */
+  boundedScratch: boolean;
 }
 
 /** From 1.29 on ONNX Runtime reports home over HTTPS unless this is set before it loads. */
@@ -84,25 +91,25 @@ const LIBRARY_DIRS = /^(\/usr)?\/lib(32|64)?(\/[a-z0-9_]+-linux-(gnu|musl)[a-z0-
 /** How to start a worker behind this wall. */
 export function planLaunch(wall: Wall, needs: SandboxNeeds): Launch {
   if (wall.program === null) return planBare(needs);
-  return wall.wall === 'bubblewrap'
-    ? planBubblewrap(wall.program, needs, { disableUserNamespaces: wall.disablesUserNamespaces })
-    : planSandboxExec(wall.program, needs);
+  return wall.wall === 'bubblewrap' ? planBubblewrap(wall.program, needs, wall.features) : planSandboxExec(wall.program, needs);
 }
 
 /**
  * Linux: every namespace of its own, a root that holds this allow-list and nothing else, no capability, a system call filter.
  * Numbers of user and group say nothing of who runs it; outside it is still the agent's user, so everything shared is mounted read-only.
  */
-export function planBubblewrap(program: string, needs: SandboxNeeds, options: { disableUserNamespaces: boolean }): Launch {
+export function planBubblewrap(program: string, needs: SandboxNeeds, features: BubblewrapFeatures): Launch {
   const filter = seccompFilter(needs.arch);
   const readOnly = (from: string, to = from): string[] => ['--ro-bind', from, to];
   const packageFiles = (folder: string, name: string, entries: string[]): string[] =>
     entries.flatMap((entry) => readOnly(posix.join(folder, entry), `${APP}/node_modules/${name}/${entry}`));
-  const env = { ...NO_TELEMETRY, HOME: SCRATCH, TMPDIR: SCRATCH, ...libraryPath(needs.libraries) };
+  const scratchDir = features.boundedScratch ? SCRATCH : null;
+  const home = scratchDir ?? '/';
+  const env = { ...NO_TELEMETRY, HOME: home, TMPDIR: home, ...libraryPath(needs.libraries) };
   const args = [
     ...['--unshare-all', '--unshare-user', '--uid', '65534', '--gid', '65534', '--hostname', 'worker'],
-    ...(options.disableUserNamespaces ? ['--disable-userns'] : []),
-    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
+    ...(features.disableUserNamespaces ? ['--disable-userns'] : []),
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
     ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
     ...needs.libraries.flatMap((path) => readOnly(path)),
     ...readOnly(needs.nodePath, `${APP}/node`),
@@ -119,15 +126,16 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, options: { 
     ...needs.procEntries.filter(({ name }) => !PROC_KEPT.has(name)).flatMap(coverProcEntry),
     // Root of the sandbox is root of the machine when the agent runs as root, and then /proc/sys obeys it: it must not be writable.
     ...['--remount-ro', '/proc'],
-    ...['--size', String(needs.scratchBytes), '--tmpfs', SCRATCH],
+    ...(scratchDir === null ? [] : ['--size', String(needs.scratchBytes), '--tmpfs', scratchDir]),
     // bubblewrap's root is a tmpfs, writable and without a bound.
     ...['--remount-ro', '/'],
     ...(filter === null ? [] : ['--seccomp', '3']),
-    ...['--chdir', SCRATCH, '--', `${APP}/node`],
-    ...nodeArgs(needs, [`${APP}/`, `${MODELS}/`, '/proc/'], [SCRATCH]),
+    ...['--chdir', home, '--', `${APP}/node`],
+    ...nodeArgs(needs, [`${APP}/`, `${MODELS}/`, '/proc/'], scratchDir === null ? [] : [`${scratchDir}/`]),
     `${APP}/worker.mjs`,
   ];
-  // Its own environment is empty too: process 1 inside is bubblewrap, and /proc/1/environ shows what it was started with.
+  // The environment is cleared by starting bubblewrap with none, not by its --clearenv: it stays as process 1 inside, and
+  // /proc/1/environ shows what it was started with.
   return {
     command: program,
     args,
@@ -135,8 +143,14 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, options: { 
     inputs: filter === null ? [] : [filter],
     inside: {
       modelsDir: MODELS,
-      scratchDir: SCRATCH,
-      rootEntries: [...new Set([APP, MODELS, SCRATCH, '/dev', '/proc', ...needs.libraries].map((path) => path.split('/')[1] ?? ''))],
+      scratchDir,
+      rootEntries: [
+        ...new Set(
+          [APP, MODELS, '/dev', '/proc', ...(scratchDir === null ? [] : [scratchDir]), ...needs.libraries].map(
+            (path) => path.split('/')[1] ?? '',
+          ),
+        ),
+      ],
       // bubblewrap adds PWD for --chdir.
       environment: [...Object.keys(env), 'PWD'],
     },
@@ -182,6 +196,8 @@ function nodeArgs(needs: SandboxNeeds, reads: string[], writes: string[]): strin
       ? [
           '--permission',
           '--allow-addons',
+          // stdin is read on a thread of its own.
+          '--allow-worker',
           // It warns on every start that addons void the permissions, which is why this is the second wall.
           '--disable-warning=SecurityWarning',
           ...reads.map((path) => `--allow-fs-read=${path}`),
@@ -198,7 +214,7 @@ function runtimeFiles(needs: SandboxNeeds): string[] {
 
 function coverProcEntry({ name, folder }: { name: string; folder: boolean }): string[] {
   const path = `/proc/${name}`;
-  return folder ? ['--size', '4096', '--perms', '0555', '--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+  return folder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
 }
 
 /** The loader's cache stays outside, so libraries in a folder that it doesn't look through by itself are named. */
