@@ -1,0 +1,96 @@
+import type { HardwareReport } from '../contract/hardware.ts';
+
+export type Gpu = HardwareReport['gpus'][number];
+
+/** A graphics adapter as systeminformation gives it; sizes in MiB. Only what is used here. */
+export interface ReportedAdapter {
+  vendor?: string | undefined;
+  model?: string | undefined;
+  /** Of nvidia-smi, where it answered. */
+  name?: string | undefined;
+  vram?: number | null | undefined;
+  memoryTotal?: number | undefined;
+  vramDynamic?: boolean | undefined;
+}
+
+/** A display device on the PCI bus, as Linux has it in /sys. Ids as four hex digits. */
+export interface PciAdapter {
+  vendorId: string;
+  deviceId: string;
+  /** mem_info_vram_total of amdgpu; /proc/driver/nvidia has the name. */
+  vramBytes: number | null;
+  name: string | null;
+}
+
+const MIB = 2 ** 20;
+
+/** Renderers on the CPU, and the adapters of virtual machines and server boards, behind which there is no GPU. */
+const SOFTWARE_NAMES =
+  /llvmpipe|softpipe|lavapipe|swiftshader|software raster|microsoft basic|remote display|hyper-v|virtio|\bqxl\b|red hat|vmware|svga|virtualbox|innotek|bochs|cirrus|qemu|device 1234|parallels|aspeed|matrox.*g200|citrix|xensource|virtual (display|monitor)|\bidd/i;
+
+/** PCI vendor ids. Source: pci-ids.ucw.cz */
+const PCI_VENDORS: Record<string, { name: string; software: boolean }> = {
+  '10de': { name: 'NVIDIA', software: false },
+  '1002': { name: 'AMD', software: false },
+  '8086': { name: 'Intel', software: false },
+  '106b': { name: 'Apple', software: false },
+  '1af4': { name: 'Red Hat', software: true },
+  '1b36': { name: 'Red Hat', software: true },
+  '1234': { name: 'QEMU', software: true },
+  '15ad': { name: 'VMware', software: true },
+  '80ee': { name: 'VirtualBox', software: true },
+  '1414': { name: 'Microsoft', software: true },
+  '1013': { name: 'Cirrus Logic', software: true },
+  '5853': { name: 'XenSource', software: true },
+  '1ab8': { name: 'Parallels', software: true },
+  '1a03': { name: 'ASPEED', software: true },
+  '102b': { name: 'Matrox', software: true },
+};
+
+const VENDOR_WORDS: readonly [RegExp, string][] = [
+  [/nvidia/i, 'NVIDIA'],
+  [/advanced micro devices|\bamd\b|\bati\b|radeon/i, 'AMD'],
+  [/intel/i, 'Intel'],
+  [/apple/i, 'Apple'],
+  [/qualcomm|adreno/i, 'Qualcomm'],
+  [/broadcom|videocore/i, 'Broadcom'],
+];
+
+/**
+ * The GPUs of a machine from what systeminformation says. On Linux its `vram` is the size of a PCI window, not of the memory, and is left
+ * out; what nvidia-smi says is taken. Shared memory of an integrated GPU is no VRAM.
+ */
+export function gpusFromAdapters(adapters: readonly ReportedAdapter[], platform: string): Gpu[] {
+  return adapters.flatMap((adapter) => {
+    const model = (adapter.name || adapter.model || '').trim();
+    const vendor = (adapter.vendor ?? '').trim();
+    if (model === '' && vendor === '') return [];
+    const said = platform === 'linux' || adapter.vramDynamic === true ? null : adapter.vram;
+    const mebibytes = adapter.memoryTotal ?? said;
+    return [
+      {
+        vendor: vendorName(`${vendor} ${model}`) ?? (vendor === '' ? null : vendor),
+        model: model === '' ? vendor : model,
+        vramBytes: mebibytes != null && mebibytes > 0 ? Math.round(mebibytes * MIB) : null,
+        software: SOFTWARE_NAMES.test(`${vendor} ${model}`),
+      },
+    ];
+  });
+}
+
+/** The GPUs of a Linux machine from its PCI bus: what is left where lspci is not installed. */
+export function gpusFromPci(adapters: readonly PciAdapter[]): Gpu[] {
+  return adapters.map(({ vendorId, deviceId, vramBytes, name }) => {
+    const vendor = PCI_VENDORS[vendorId];
+    return {
+      vendor: vendor?.name ?? null,
+      model: name ?? `PCI device ${vendorId}:${deviceId}`,
+      vramBytes,
+      software: vendor?.software ?? false,
+    };
+  });
+}
+
+function vendorName(text: string): string | null {
+  return VENDOR_WORDS.find(([pattern]) => pattern.test(text))?.[1] ?? null;
+}

@@ -1,0 +1,115 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { z } from 'zod';
+import { HearthlendError } from '../contract/errors.ts';
+import { createTextStream } from './stream.ts';
+
+const MAX_TOKENIZER_BYTES = 64 << 20;
+const MAX_CONFIG_BYTES = 1 << 20;
+const MAX_CHARACTERS = 100_000;
+/** Where a model names no length of its own, or one that means none (1e30). */
+const MAX_TOKENS = 1_000_000;
+
+const TokenizerFile = z.looseObject({
+  model: z.looseObject({ type: z.string() }),
+  decoder: z.looseObject({ type: z.string() }).nullable(),
+});
+const TokenContent = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
+const TokenizerConfig = z.looseObject({
+  bos_token: TokenContent,
+  add_bos_token: z.boolean().optional(),
+  model_max_length: z.number().positive().optional(),
+});
+
+/** Text to token ids and back, for one model. */
+export interface TextTokenizer {
+  /** Positions that the model has. */
+  readonly maxTokens: number;
+  /** The ids of a prompt, the start token first. @throws TEXT_TOO_LONG where no position would be left for an answer */
+  encode(text: string): number[];
+  /** The text of some ids, without special tokens. A character that isn't whole yet at the end is left out. */
+  decode(ids: readonly number[]): string;
+  /** What an id stands for, in the tokenizer's alphabet of bytes; undefined for special tokens and ids that it doesn't have. */
+  tokenOf(id: number): string | undefined;
+}
+
+/**
+ * Reads tokenizer.json and, where it is there, tokenizer_config.json of a model's folder. Byte-level BPE only: what GPT-2, Llama 3, Qwen and
+ * the practice model have.
+ *
+ * A prompt starts with the start token (`bos_token`) unless the configuration says `"add_bos_token": false`: models trained on texts joined
+ * by that token know no other beginning.
+ * @throws TOKENIZER_INVALID
+ */
+export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
+  const invalid = (detail: string, cause?: unknown) => new HearthlendError('TOKENIZER_INVALID', { path: folder, detail }, { cause });
+  const json = await readJson(join(folder, 'tokenizer.json'), MAX_TOKENIZER_BYTES, invalid);
+  const configJson = (await readJson(join(folder, 'tokenizer_config.json'), MAX_CONFIG_BYTES, invalid)) ?? {};
+  if (json === undefined) throw invalid('it has no tokenizer.json');
+  const file = TokenizerFile.safeParse(json);
+  const config = TokenizerConfig.safeParse(configJson);
+  if (!file.success) throw invalid(`tokenizer.json has a malformed ${file.error.issues[0]?.path.join('.')}`);
+  if (!config.success) throw invalid(`tokenizer_config.json has a malformed ${config.error.issues[0]?.path.join('.')}`);
+  if (file.data.decoder?.type !== 'ByteLevel') throw invalid(`its decoder is ${file.data.decoder?.type ?? 'missing'}, not ByteLevel`);
+
+  let tokenizer: Tokenizer;
+  try {
+    tokenizer = new Tokenizer(json, configJson);
+  } catch (cause) {
+    throw invalid((cause as Error).message, cause);
+  }
+  const { bos_token: bos, add_bos_token: addBos } = config.data;
+  const startToken = bos == null || addBos === false ? undefined : tokenizer.token_to_id(typeof bos === 'string' ? bos : bos.content);
+  return new ByteLevelTokenizer(tokenizer, startToken, Math.min(MAX_TOKENS, Math.floor(config.data.model_max_length ?? MAX_TOKENS)));
+}
+
+class ByteLevelTokenizer implements TextTokenizer {
+  readonly maxTokens: number;
+  readonly #tokenizer: Tokenizer;
+  readonly #startToken: number | undefined;
+
+  constructor(tokenizer: Tokenizer, startToken: number | undefined, maxTokens: number) {
+    this.#tokenizer = tokenizer;
+    this.#startToken = startToken;
+    this.maxTokens = maxTokens;
+  }
+
+  encode(text: string): number[] {
+    if (text.length > MAX_CHARACTERS)
+      throw new HearthlendError('TEXT_TOO_LONG', { length: text.length, limit: MAX_CHARACTERS, unit: 'characters' });
+    const { ids } = this.#tokenizer.encode(text);
+    if (this.#startToken !== undefined && ids[0] !== this.#startToken) ids.unshift(this.#startToken);
+    if (ids.length >= this.maxTokens)
+      throw new HearthlendError('TEXT_TOO_LONG', { length: ids.length, limit: this.maxTokens - 1, unit: 'tokens' });
+    return ids;
+  }
+
+  decode(ids: readonly number[]): string {
+    const stream = createTextStream(this);
+    return ids.map((id) => stream.push(id)).join('');
+  }
+
+  tokenOf(id: number): string | undefined {
+    return this.#tokenizer.get_added_tokens_decoder().get(id)?.special === true ? undefined : this.#tokenizer.id_to_token(id);
+  }
+}
+
+async function readJson(path: string, maxBytes: number, invalid: (detail: string, cause?: unknown) => Error): Promise<object | undefined> {
+  let text: string;
+  try {
+    if ((await stat(path)).size > maxBytes) throw invalid(`a file of it is larger than ${maxBytes} bytes`);
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof HearthlendError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
+  }
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === 'object' && json !== null) return json;
+  } catch (cause) {
+    throw invalid('a file of it is not JSON', cause);
+  }
+  throw invalid('a file of it is no JSON object');
+}
