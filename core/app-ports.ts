@@ -2,6 +2,7 @@ import type { Bytes32 } from './contract/digest.ts';
 import type { EmbeddedCoordinator, LocalModel, ReferenceWorker } from './contract/jobs.ts';
 import type { DecoderConfig } from './contract/model.ts';
 import type { Address, Signature } from './contract/receipt.ts';
+import type { Log } from './log/log.ts';
 
 /** Signs digests with a key that nobody else sees. */
 export interface DigestSigner {
@@ -21,9 +22,6 @@ export interface CoordinatorNeeds {
   /** The practice model: its files, what its decoder needs to be told, and the folder with its tokenizer. */
   practice: { folder: string; model: LocalModel; decoder: DecoderConfig; stopTokens: number[] };
 }
-
-/** One structured log line: what happened, with its facts. Never a key, a payload or a prompt. */
-export type Log = (level: 'debug' | 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
 
 /** What a shell hands to createApp: everything that differs between shells, or that core may not import. */
 export interface AppPorts {

@@ -71,7 +71,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
 
     const startedAt = clock();
     let running: Promise<void> | undefined;
-    let stopped: Promise<Summary> | undefined;
+    let concluding = false;
     const finished = Promise.withResolvers<Summary>();
     // Whoever doesn't wait for the end is told of errors by `stop` and by the screen.
     finished.promise.catch(() => undefined);
@@ -85,21 +85,25 @@ export async function createApp(ports: AppPorts): Promise<App> {
       return { ...engine.counts(), ms: clock() - startedAt };
     };
 
+    function conclude(): void {
+      if (concluding) return;
+      concluding = true;
+      end().then(finished.resolve, finished.reject);
+    }
+
     return {
       handlers: createHandlers({ engine, ledger, settings, settingsPath }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         ({ running } = await engine.start(options));
         // It may end by itself: the wanted shards are accepted, or going on is impossible.
-        const settle = () => (stopped ??= end()).then(finished.resolve, finished.reject);
-        running.then(settle, settle);
+        running.then(conclude, conclude);
       },
       finished: finished.promise,
       stop({ now }) {
         engine.stop(now);
-        stopped ??= end();
-        stopped.then(finished.resolve, finished.reject);
-        return stopped;
+        conclude();
+        return finished.promise;
       },
     };
   } catch (error) {

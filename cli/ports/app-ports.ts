@@ -1,0 +1,36 @@
+import { join } from 'node:path';
+import { createEmbeddedCoordinator } from '../../coordinator/embedded.ts';
+import { loadWordnetPractice } from '../../coordinator/practice/wordnet.ts';
+import type { AppPorts } from '../../core/app-ports.ts';
+import { openLog } from '../../core/log/log.ts';
+import type { Installation } from './installation.ts';
+
+/** What the headless shell hands to the agent: this Node, this program's own parts, and the coordinator in the same process. */
+export function appPorts({ dataDir, installation }: { dataDir: string; installation: Installation }): AppPorts {
+  const { root, version } = installation;
+  return {
+    dataDir,
+    version,
+    clock: Date.now,
+    log: openLog(join(dataDir, 'agent.log'), Date.now, (line) => process.stderr.write(`${line}\n`)),
+    parts: {
+      nodePath: process.execPath,
+      workerScript: join(root, 'dist/worker/native.mjs'),
+      probeScript: join(root, 'dist/worker/probe.mjs'),
+      practiceModel: join(root, 'resources/models/wordnet-lm'),
+    },
+    async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {
+      return createEmbeddedCoordinator({
+        dir,
+        networkId: 'local',
+        signer,
+        reference,
+        practice: await loadWordnetPractice(practice),
+        quota,
+        clock,
+        random: Math.random,
+        log,
+      });
+    },
+  };
+}

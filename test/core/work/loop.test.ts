@@ -1,0 +1,287 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Wallet } from 'ethers';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
+import { HearthlendError } from '../../../core/contract/errors.ts';
+import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
+import { openIdentity } from '../../../core/identity/identity.ts';
+import { createJournal } from '../../../core/journal.ts';
+import { type Ledger, openLedger } from '../../../core/ledger/ledger.ts';
+import { openSpool, type Spool } from '../../../core/ledger/spool.ts';
+import { createWorkLoop, type WorkLoop } from '../../../core/work/loop.ts';
+import { digestOf, FakeNetwork } from '../../fakes/network.ts';
+
+const OUTPUTS = encodeSafetensors(new Map([['y', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
+const COMPUTED = { outputs: OUTPUTS, commitment: digestOf(OUTPUTS), runMs: 1, tokensMade: 0 };
+const opened: Array<() => void> = [];
+
+afterEach(() => {
+  for (const close of opened.splice(0).reverse()) close();
+});
+
+interface Bench {
+  network: FakeNetwork;
+  ledger: Ledger;
+  journal: WorkJournal;
+  spool: Spool;
+  loop: WorkLoop;
+  changes: WorkChange[];
+  ports: WorkPorts;
+  from: ConnectedNetwork;
+}
+
+/** A loop on a real ledger, spool and identity, with a fake network and a fake worker. */
+async function openBench(shards: number, compute?: WorkPorts['compute']): Promise<Bench> {
+  const dir = mkdtempSync(join(tmpdir(), 'hearthlend-loop-'));
+  opened.push(() => rmSync(dir, { recursive: true, force: true }));
+  const identity = openIdentity(join(dir, 'identity.json'));
+  const ledger = openLedger({ path: join(dir, 'ledger.db'), signer: identity });
+  opened.push(() => ledger.close());
+  const spool = await openSpool(join(dir, 'spool'));
+  const network = new FakeNetwork(shards);
+  const info = await network.connect({ address: identity.address, payee: identity.address });
+  const from: ConnectedNetwork = { network, info, admitted: () => true };
+  const changes: WorkChange[] = [];
+  const journal = createJournal(ledger, { clock: Date.now, payee: identity.address });
+  const ports: WorkPorts = {
+    clock: Date.now,
+    networks: [from],
+    journal,
+    spool,
+    holdModel: async (_network, { digest }) => ({ digest, manifest: { format: 'onnx', entry: 'm', files: [] }, files: new Map(), release: () => undefined }),
+    fetchInputs: async (each, { digest }) => {
+      await each.fetchBlob(digest, 0);
+      return new Uint8Array(4);
+    },
+    compute: compute ?? (async () => COMPUTED),
+    warmModels: () => [],
+    isolation: () => 'os',
+    memoryBytes: 1 << 30,
+    signBatch: (batch) => identity.signBatch(batch),
+    onChange: (change) => changes.push(change),
+  };
+  return { network, ledger, journal, spool, loop: createWorkLoop(ports), changes, ports, from };
+}
+
+/** Computes only when told to, so that a test can look while a shard runs; an abort rejects as a killed worker does. */
+function manualCompute() {
+  const started: Array<{ shardId: string; finish: () => void }> = [];
+  let announce: () => void = () => undefined;
+  const compute: WorkPorts['compute'] = ({ shard }, { signal }) =>
+    new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new HearthlendError('WORKER_STOPPED')));
+      started.push({ shardId: shard.id, finish: () => resolve(COMPUTED) });
+      announce();
+    });
+  const next = async (count: number) => {
+    while (started.length < count) await new Promise<void>((resolve) => (announce = resolve));
+    return started[count - 1] as (typeof started)[number];
+  };
+  return { compute, next };
+}
+
+const untilCalled = async (network: FakeNetwork, call: string) => {
+  while (!network.calls.includes(call)) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('the work loop', () => {
+  it('records every accepted shard once, with the receipt that the network gave', async () => {
+    const { network, ledger, loop } = await openBench(5);
+    await loop.run({ shards: 5, practice: true });
+    expect(ledger.acceptedCount()).toBe(5);
+    expect(ledger.receiptsOf('test', 1, 5)).toEqual(network.receipts);
+    expect(ledger.unfinished()).toEqual([]);
+  });
+
+  it('takes no more leases than the shards that are still wanted', async () => {
+    const { network, loop } = await openBench(100);
+    await loop.run({ shards: 7, practice: true });
+    expect(network.leased).toHaveLength(7);
+  });
+
+  it("fetches the next shard's inputs while one runs", async () => {
+    const { compute, next } = manualCompute();
+    const { network, loop } = await openBench(2, compute);
+    const running = loop.run({ shards: 2, practice: true });
+    const first = await next(1);
+    await untilCalled(network, 'lease s2');
+    while (network.calls.filter((call) => call === 'fetch').length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(network.submitted).toEqual([]);
+    first.finish();
+    (await next(2)).finish();
+    await running;
+  });
+
+  it('hands back what runs and what was fetched ahead when it is paused, and goes on when resumed', async () => {
+    const { compute, next } = manualCompute();
+    const { network, ledger, loop } = await openBench(3, compute);
+    const running = loop.run({ shards: 1, practice: true });
+    await next(1);
+    await loop.pause();
+    await untilCalled(network, 'release s1');
+    expect(ledger.attempt('test', 's1', 1)).toMatchObject({ state: 'released' });
+    loop.resume();
+    (await next(2)).finish();
+    await running;
+    expect(network.released).toEqual([{ shardId: 's1', reason: 'paused', code: null }]);
+    expect(ledger.acceptedCount()).toBe(1);
+  });
+
+  it('finishes and hands in the shard that runs when it is asked to stop, and returns the one fetched ahead', async () => {
+    const { compute, next } = manualCompute();
+    const { network, ledger, loop } = await openBench(10, compute);
+    const running = loop.run({ shards: null, practice: true });
+    const first = await next(1);
+    await untilCalled(network, 'lease s2');
+    loop.stop(false);
+    first.finish();
+    await running;
+    expect(ledger.attempt('test', 's1', 1)?.state).toBe('accepted');
+    expect(ledger.attempt('test', 's2', 1)?.state).toBe('released');
+  });
+
+  it('drops the shard that runs when it is told to stop now', async () => {
+    const { compute, next } = manualCompute();
+    const { ledger, loop } = await openBench(10, compute);
+    const running = loop.run({ shards: null, practice: true });
+    await next(1);
+    loop.stop(true);
+    await running;
+    expect(ledger.attempt('test', 's1', 1)?.state).toBe('released');
+    expect(ledger.unfinished()).toEqual([]);
+  });
+
+  it('drops a shard whose lease the network gave to another', async () => {
+    const { compute, next } = manualCompute();
+    const { network, ledger, loop } = await openBench(1, compute);
+    network.held = false;
+    const running = loop.run({ shards: null, practice: true });
+    await next(1);
+    while (ledger.attempt('test', 's1', 1)?.state === 'running') await new Promise((resolve) => setImmediate(resolve));
+    expect(ledger.attempt('test', 's1', 1)?.state).toBe('expired');
+    loop.stop(false);
+    await running;
+  });
+
+  it('reports a shard that fails with its code, and goes on with the next', async () => {
+    let first = true;
+    const { network, ledger, loop } = await openBench(2, async () => {
+      if (!first) return COMPUTED;
+      first = false;
+      throw new HearthlendError('RUN_FAILED', { detail: 'a shape does not fit' });
+    });
+    await loop.run({ shards: 1, practice: true });
+    expect(network.released).toEqual([{ shardId: 's1', reason: 'failed', code: 'RUN_FAILED' }]);
+    expect(ledger.attempt('test', 's1', 1)).toMatchObject({ state: 'failed', code: 'RUN_FAILED' });
+    expect(ledger.acceptedCount()).toBe(1);
+  });
+});
+
+describe('a network that is not honest', () => {
+  const lies: Array<[string, FakeNetwork['tamper']]> = [
+    ['names another amount', (receipt) => ({ ...receipt, amount: '2' })],
+    ['names another payee', (receipt) => ({ ...receipt, payee: Wallet.createRandom().address })],
+    ['names other outputs', (receipt) => ({ ...receipt, outputCommitment: 'b'.repeat(64) })],
+    ['leaves out a receipt in between', (receipt) => ({ ...receipt, sequence: receipt.sequence + 1 })],
+    ['breaks the chain', (receipt) => ({ ...receipt, previousHash: `0x${'1'.repeat(64)}` })],
+    ['gives the receipt of another shard', (receipt) => ({ ...receipt, shardId: 's999' })],
+  ];
+  it.each(lies)('is given no more work when its receipt %s, and nothing is recorded of it', async (_lie, tamper) => {
+    const { network, ledger, loop, changes } = await openBench(10);
+    network.tamper = tamper;
+    await expect(loop.run({ shards: 10, practice: true })).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
+    expect(ledger.acceptedCount()).toBe(0);
+    expect(ledger.receiptHead('test').sequence).toBe(0);
+    expect(changes).toContainEqual(expect.objectContaining({ type: 'fault', network: 'test' }));
+    // The work stays on record as done and not answered, to be claimed with the right receipt.
+    expect(ledger.attempt('test', 's1', 1)?.state).toBe('submitted');
+  });
+
+  it('gets no signature under a batch that somebody else signed', async () => {
+    const { network, loop } = await openBench(3);
+    await loop.run({ shards: 3, practice: true });
+    network.propose(1, Wallet.createRandom());
+    await expect(loop.run({ shards: 1, practice: true })).rejects.toMatchObject({ code: 'BATCH_INVALID' });
+    expect(network.countersigned).toEqual([]);
+  });
+
+  it('gets no signature under a batch over receipts that differ from those recorded here', async () => {
+    const { network, loop } = await openBench(3);
+    await loop.run({ shards: 3, practice: true });
+    network.receipts[2] = { ...(network.receipts[2] as (typeof network.receipts)[number]), units: 9 };
+    network.propose(1);
+    await expect(loop.run({ shards: 1, practice: true })).rejects.toMatchObject({ code: 'BATCH_INVALID' });
+    expect(network.countersigned).toEqual([]);
+  });
+});
+
+describe('a start after a crash', () => {
+  const key: AttemptKey = { network: 'test', shardId: 's1', attempt: 1 };
+  const facts = { commitment: COMPUTED.commitment, outputBytes: OUTPUTS.byteLength, units: 1, runMs: 1 };
+
+  async function leaseOne({ network, journal }: Bench): Promise<void> {
+    const reply = await network.lease();
+    if (reply.type === 'lease') journal.leased(reply.lease);
+  }
+
+  it('hands back what was only begun', async () => {
+    const bench = await openBench(1);
+    await leaseOne(bench);
+    bench.journal.fetched(key);
+    bench.journal.running(key);
+    bench.network.shardsLeft = 1;
+    await bench.loop.run({ shards: 1, practice: true });
+    expect(bench.ledger.attempt('test', 's1', 1)).toMatchObject({ state: 'released' });
+    expect(bench.network.released[0]).toMatchObject({ shardId: 's1' });
+  });
+
+  async function computeOne(bench: Bench): Promise<void> {
+    await leaseOne(bench);
+    bench.journal.fetched(key);
+    bench.journal.running(key);
+    await bench.spool.put(COMPUTED.commitment, OUTPUTS);
+    bench.journal.computed(key, facts);
+  }
+
+  it('sends again what was computed and not answered', async () => {
+    const bench = await openBench(1);
+    await computeOne(bench);
+    bench.journal.submitted(key);
+    bench.network.shardsLeft = 1;
+    await bench.loop.run({ shards: 1, practice: true });
+    expect(bench.ledger.attempt('test', 's1', 1)?.state).toBe('accepted');
+    expect(bench.network.submitted.map(({ shardId }) => shardId)).toEqual(['s1', 's2']);
+  });
+
+  it('takes up a receipt that was given but not recorded, without sending the work again', async () => {
+    const bench = await openBench(1);
+    await computeOne(bench);
+    bench.network.issue({ shardId: 's1', attempt: 1, commitment: facts.commitment, units: 1 });
+    bench.network.shardsLeft = 1;
+    await bench.loop.run({ shards: 1, practice: true });
+    expect(bench.ledger.acceptedCount()).toBe(2);
+    expect(bench.network.submitted.map(({ shardId }) => shardId)).toEqual(['s2']);
+  });
+
+  it('fails a result whose bytes are gone from the spool, by its code', async () => {
+    const bench = await openBench(1);
+    await computeOne(bench);
+    await bench.spool.remove(COMPUTED.commitment);
+    bench.network.shardsLeft = 1;
+    await bench.loop.run({ shards: 1, practice: true });
+    expect(bench.ledger.attempt('test', 's1', 1)).toMatchObject({ state: 'failed', code: 'SPOOL_LOST' });
+  });
+
+  it('sends a batch signature again that the network may not have got', async () => {
+    const bench = await openBench(2);
+    await bench.loop.run({ shards: 2, practice: true });
+    const { batch, coordinatorSignature } = bench.network.propose(1);
+    bench.journal.batchSigned({ batch, coordinatorSignature, workerSignature: bench.ports.signBatch(batch) }, bench.from.info.coordinator);
+    bench.network.shardsLeft = 1;
+    await bench.loop.run({ shards: 1, practice: true });
+    expect(bench.network.countersigned).toEqual([2]);
+    expect((await bench.ledger.verify()).ok).toBe(true);
+  });
+});
