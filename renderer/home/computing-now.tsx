@@ -4,19 +4,23 @@ import type { AppState } from '../agent/app-state.ts';
 import { NewestText } from '../frame/newest-text.tsx';
 import { kindWord, shortId } from '../words/plain.ts';
 
-/** The task being computed, its text appearing as it is made. Between two tasks the one before stays to be read. */
+/** The task being computed, its text appearing as it is made. While there is none, the one before stays to be read. */
 export function ComputingNow({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
-  const between = snapshot.state.name === 'working' ? state.finished : null;
-  const shard = snapshot.current ?? between;
+  const shard = snapshot.current ?? state.finished;
+  const last = shard !== null && (snapshot.current === null || state.link.name !== 'live');
   return (
     <section className="card computing" aria-labelledby="now">
       <div className="head">
-        <h2 id="now">{message(snapshot.current === null && between !== null ? 'screen.now.done' : 'screen.now')}</h2>
+        <h2 id="now">{message(last ? 'screen.now.done' : 'screen.now')}</h2>
         {shard !== null && (
           <span title={shard.shardId}>{message('screen.now.task', { id: shortId(shard.shardId), kind: kindWord(shard) })}</span>
         )}
       </div>
-      {shard === null ? <p className="empty">{nothingWords(snapshot)}</p> : <Work shard={shard} newest={newestOf(state, shard)} />}
+      {shard === null ? (
+        <p className="empty">{nothingWords(snapshot)}</p>
+      ) : (
+        <Work shard={shard} newest={last ? '' : newestOf(state, shard)} />
+      )}
       {shard !== null && <Details shard={shard} />}
     </section>
   );

@@ -38,13 +38,14 @@ function Chips({ snapshot: { state, isolation, networks, practice } }: { snapsho
           {level}
         </button>
       </li>
-      {practiceOnly && <li className="chip">{message('screen.chip.practice')}</li>}
-      {practiceOnly && state.name === 'working' && (
+      {practiceOnly && (
         <li className="chip">
-          {message('screen.chip.practice-left', {
-            shards: Math.max(0, practice.shardsLeft),
-            minutes: Math.max(0, Math.ceil(practice.msLeft / 60_000)),
-          })}
+          {state.name === 'working'
+            ? message('screen.chip.practice-left', {
+                shards: Math.max(0, practice.shardsLeft),
+                minutes: Math.max(0, Math.ceil(practice.msLeft / 60_000)),
+              })
+            : message('screen.chip.practice')}
         </li>
       )}
       {state.until !== null && <li className="chip">{message('screen.chip.until', { time: timeText(state.until) })}</li>}

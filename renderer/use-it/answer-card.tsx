@@ -13,7 +13,7 @@ export function AnswerCard({ answer }: { answer: Answer }): React.ReactNode {
     <article className="card answer" aria-busy={open} aria-label={answer.prompt}>
       <NewestText prompt={answer.prompt} text={answer.text} newest={open ? answer.newest : ''} />
       {words !== null && (
-        <div role="alert">
+        <div className="trouble" role="alert">
           <p className="bad">{words.what}</p>
           <p className="soft">{words.next}</p>
           <p className="faint">{message('screen.notice.code', { code: words.code })}</p>
@@ -51,7 +51,8 @@ function phaseWords({ phase, tokens, tokensPerSecond }: Answer): string {
     case 'stopped':
       return message('screen.use.stopped');
     case 'failed':
-      return message('screen.use.failed');
+      // The error's own words stand above.
+      return '';
     case 'lost':
       return message('screen.use.lost');
     case 'done':

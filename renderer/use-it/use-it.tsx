@@ -10,7 +10,7 @@ const EXAMPLES = ['screen.use.example.1', 'screen.use.example.2', 'screen.use.ex
 const MAX_PROMPT = 400;
 
 /** What does the model say to this? */
-export function UseIt({ state: { answers, link } }: { state: AppState }): React.ReactNode {
+export function UseIt({ state: { answers, link, snapshot } }: { state: AppState }): React.ReactNode {
   const agent = useAgent();
   const [prompt, setPrompt] = useState('');
   const [vary, setVary] = useState(false);
@@ -95,6 +95,14 @@ export function UseIt({ state: { answers, link } }: { state: AppState }): React.
       {link.name !== 'live' && (
         <p role="status">
           {message('screen.link.lost')}. <RetryCountdown link={link} />
+        </p>
+      )}
+      {link.name === 'live' && snapshot?.state.name === 'paused' && (
+        <p role="status">
+          {message('screen.use.paused')}{' '}
+          <button type="button" className="plain" onClick={() => void agent.resume()}>
+            {message('screen.resume')}
+          </button>
         </p>
       )}
       <section aria-label={message('screen.use.answers')} className="answers">

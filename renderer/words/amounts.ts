@@ -5,7 +5,7 @@ const SHOWN_FRACTION_DIGITS = 2;
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
 /**
- * An amount as people read it: grouped, at most two digits after the point, more where it would otherwise look like nothing. Cut, never
+ * An amount as people read it: grouped, two digits after the point, more where it would otherwise look like nothing. Cut, never
  * rounded up: the screen must not promise a unit too much.
  */
 export function amountText(amountBaseUnits: bigint, decimals: number): string {
@@ -14,8 +14,8 @@ export function amountText(amountBaseUnits: bigint, decimals: number): string {
   const digits =
     whole === '0' && firstDigit >= 0 ? Math.max(SHOWN_FRACTION_DIGITS, firstDigit + SHOWN_FRACTION_DIGITS) : SHOWN_FRACTION_DIGITS;
   const shown = fraction.slice(0, digits).replace(/0+$/, '');
-  const money = decimals >= SHOWN_FRACTION_DIGITS && shown !== '' ? shown.padEnd(SHOWN_FRACTION_DIGITS, '0') : shown;
-  return grouped.format(BigInt(whole)) + (money === '' ? '' : `.${money}`);
+  const padded = shown.padEnd(Math.min(decimals, SHOWN_FRACTION_DIGITS), '0');
+  return grouped.format(BigInt(whole)) + (padded === '' ? '' : `.${padded}`);
 }
 
 export function countText(count: number): string {

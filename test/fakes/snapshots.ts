@@ -152,6 +152,7 @@ export function unsealed(): Snapshot {
 export function earning(): Snapshot {
   const [practiceNumbers] = practising().earnings;
   return practising({
+    state: { name: 'working', reason: { key: 'reason.network-work', params: { network: 'open' } }, since: Date.now(), until: null },
     networks: [{ id: 'open', practice: false, connected: true, noWork: null }],
     earnings: [
       ...(practiceNumbers === undefined ? [] : [practiceNumbers]),
