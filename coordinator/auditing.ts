@@ -16,6 +16,8 @@ export interface AuditTask {
   claimed: Tensors;
   /** Called when the first computation disagrees, before the second one starts. */
   onDispute: () => Promise<void>;
+  /** Aborted where nobody can wait for the audit any longer. */
+  signal: AbortSignal;
 }
 
 /**
@@ -55,8 +57,8 @@ async function recompute(
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), limitMs);
-      timer.unref();
+      timer = setTimeout(() => resolve(undefined), task.signal.aborted ? 0 : limitMs);
+      task.signal.addEventListener('abort', () => resolve(undefined), { once: true });
     });
     const outputs = await Promise.race([reference.compute({ model: { digest: shard.model.digest, local: model }, shard, inputs }), late]);
     if (outputs !== undefined) return decodeSafetensors(outputs);

@@ -5,7 +5,9 @@ import type { AttemptKey } from './store.ts';
  * store are for what remains after a restart.
  */
 export interface Countdowns {
-  start(key: AttemptKey, ms: number): void;
+  /** `heldMs` bounds what renewals can make of it. */
+  start(key: AttemptKey, ms: number, heldMs: number): void;
+  renew(key: AttemptKey, ms: number): void;
   stop(key: AttemptKey): void;
   isOver(key: AttemptKey): boolean;
   over(): AttemptKey[];
@@ -17,7 +19,7 @@ const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** @param onOver called once after one or more have ended @param monotonic ms that only grow */
 export function createCountdowns(monotonic: () => number, onOver: () => void): Countdowns {
-  const ends = new Map<string, { key: AttemptKey; at: number }>();
+  const ends = new Map<string, { key: AttemptKey; at: number; latest: number }>();
   let timer: NodeJS.Timeout | undefined;
   const nameOf = ({ shardId, attempt }: AttemptKey) => `${shardId}#${attempt}`;
 
@@ -43,9 +45,16 @@ export function createCountdowns(monotonic: () => number, onOver: () => void): C
   }
 
   return {
-    start(key, ms) {
+    start(key, ms, heldMs) {
       const { shardId, attempt } = key;
-      ends.set(nameOf(key), { key: { shardId, attempt }, at: monotonic() + ms });
+      const now = monotonic();
+      ends.set(nameOf(key), { key: { shardId, attempt }, at: now + ms, latest: now + heldMs });
+      arm();
+    },
+    renew(key, ms) {
+      const end = ends.get(nameOf(key));
+      if (end === undefined) return;
+      end.at = Math.min(monotonic() + ms, end.latest);
       arm();
     },
     stop(key) {

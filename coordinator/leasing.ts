@@ -29,10 +29,9 @@ export function chooseShard(queued: readonly ShardRecord[], request: LeaseReques
   return early.find((record) => warm.has(record.shard.model.digest)) ?? oldest;
 }
 
-/** The deadline (ms since 1970) that a heartbeat at `now` moves a lease to; the present one where it was held too long already. */
-export function renewedDeadline(lease: { leasedAt: number; deadline: number }, shard: Shard, now: number, leaseMs: number): number {
-  const latest = lease.leasedAt + shard.limits.wallMs + MAX_HELD_BEYOND_RUN_MS;
-  return now > latest ? lease.deadline : now + leaseMs;
+/** How long heartbeats can keep a lease at most. */
+export function maxHeldMs(shard: Shard): number {
+  return shard.limits.wallMs + MAX_HELD_BEYOND_RUN_MS;
 }
 
 /** What is left of a lease whose deadline is all that a restart knows: never more than a whole lease, whatever the clock did meanwhile. */

@@ -1,0 +1,36 @@
+import type { NetworkEvent } from '../core/contract/network.ts';
+import type { Shard } from '../core/contract/shard.ts';
+import type { Blobs } from './blobs.ts';
+import type { Countdowns } from './countdown.ts';
+import { type Holding, holderOf } from './holding.ts';
+import type { Log } from './log.ts';
+import type { Store } from './store.ts';
+
+/** The job id under which practice runs. It is no job: nobody asked for it, and it is not listed. */
+export const PRACTICE_JOB = 'practice';
+
+/** What the parts of a coordinator share. */
+export interface Context {
+  networkId: string;
+  store: Store;
+  blobs: Blobs;
+  holding: Holding;
+  countdowns: Countdowns;
+  /** ms since 1970. */
+  clock: () => number;
+  leaseMs: number;
+  log: Log;
+  emit(event: NetworkEvent): void;
+  /** Tells the requester's side how a job stands now. */
+  jobChanged(jobId: string): Promise<void>;
+}
+
+/** After a shard is over: what it was computed from is not needed any more. */
+export async function letGoOfShard({ holding, jobChanged }: Context, shard: Shard): Promise<void> {
+  if (shard.origin === 'practice') {
+    await holding.letGo(holderOf.practiceShard(shard.id));
+    return;
+  }
+  await holding.letGo(holderOf.job(shard.jobId));
+  await jobChanged(shard.jobId);
+}

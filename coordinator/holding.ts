@@ -1,0 +1,32 @@
+import type { Sha256 } from '../core/contract/digest.ts';
+import type { Blobs } from './blobs.ts';
+import { createSerial } from './serial.ts';
+import type { BlobHolds } from './store.ts';
+
+/** Who holds which bytes: the inputs and model of a job that is open, its outputs, the inputs of a practice shard, the practice model. */
+export const holderOf = {
+  job: (jobId: string) => `job:${jobId}`,
+  outputs: (jobId: string) => `outputs:${jobId}`,
+  practiceShard: (shardId: string) => `shard:${shardId}`,
+  practiceModel: (digest: Sha256) => `practice-model:${digest}`,
+};
+
+/** Keeps bytes as long as somebody needs them. */
+export interface Holding {
+  /** To be called before the bytes are put, so that nobody removes them meanwhile. */
+  hold(holder: string, digests: readonly Sha256[]): Promise<void>;
+  /** Removes what nobody else holds. */
+  letGo(holder: string): Promise<void>;
+}
+
+export function createHolding(store: BlobHolds, blobs: Blobs): Holding {
+  // One at a time: bytes that are held from now on must not fall to a removal that was decided before.
+  const serially = createSerial();
+  return {
+    hold: (holder, digests) => serially(() => store.hold(holder, digests)),
+    letGo: (holder) =>
+      serially(async () => {
+        for (const digest of await store.letGo(holder)) await blobs.remove(digest);
+      }),
+  };
+}

@@ -1,0 +1,42 @@
+import type { Sha256 } from '../core/contract/digest.ts';
+import type { Context } from './context.ts';
+import { holderOf } from './holding.ts';
+import type { Store } from './store.ts';
+
+const DAY_MS = 86_400_000;
+/** Outputs of the owner's jobs are kept this long after the job is over. */
+const OUTPUTS_MS = 7 * DAY_MS;
+/** Jobs and practice are forgotten this long after they are over; their receipts stay. */
+const RECORDS_MS = 30 * DAY_MS;
+
+/** Wipes outputs that were kept long enough, and forgets what is over since long. */
+export async function retire({ store, holding, clock }: Context): Promise<void> {
+  for (const id of await store.jobsOverBefore(clock() - OUTPUTS_MS)) await holding.letGo(holderOf.outputs(id));
+  await store.forgetBefore(clock() - RECORDS_MS);
+}
+
+/** At a start: wipes the bytes that a crash left behind, those of jobs and shards that are over, and those of another practice model. */
+export async function sweep(context: Context, practiceModel: Sha256): Promise<void> {
+  const { store, holding, blobs } = context;
+  for (const holder of await store.holders()) if (!(await isNeeded(store, holder, practiceModel))) await holding.letGo(holder);
+  blobs.keepOnly(await store.heldBlobs());
+}
+
+async function isNeeded(store: Store, holder: string, practiceModel: Sha256): Promise<boolean> {
+  const at = holder.indexOf(':');
+  const id = holder.slice(at + 1);
+  switch (holder.slice(0, at)) {
+    case 'job': {
+      const job = await store.job(id);
+      return job?.state === 'queued' || job?.state === 'running';
+    }
+    case 'outputs':
+      return (await store.job(id))?.state === 'done';
+    case 'shard': {
+      const state = (await store.shard(id))?.state;
+      return state === 'queued' || state === 'leased' || state === 'settling';
+    }
+    default:
+      return holder === holderOf.practiceModel(practiceModel);
+  }
+}
