@@ -145,11 +145,23 @@ export class WorkerProcess {
   #fail(error: HearthlendError): void {
     if (this.#end !== null) return;
     this.#end = error;
-    this.#child.kill('SIGKILL');
+    this.#killTree();
     const waiting = this.#pending ?? this.#starting;
     this.#pending = null;
     this.#starting = null;
     waiting?.reject(error);
+  }
+
+  /** What was started, and what it started: `--die-with-parent` ends what is behind bubblewrap, the process group the rest. */
+  #killTree(): void {
+    this.#child.kill('SIGKILL');
+    if (this.pid === undefined || process.platform === 'win32') return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch (error) {
+      // Nobody of the group is left.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   #startFailed(detail: string): HearthlendError {

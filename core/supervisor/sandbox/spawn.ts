@@ -28,7 +28,9 @@ export function spawnLaunch(launch: Launch): LaunchedProcess {
         stdio.push(inherited.includes(descriptor) ? nowhere : 'ignore');
       }
     }
-    const child = spawn(launch.command, launch.args, { env: launch.env, cwd: '/', stdio, windowsHide: true });
+    // In a process group of its own: Ctrl-C in a terminal goes to all of the agent's, and the agent finishes its shard first.
+    const detached = process.platform !== 'win32';
+    const child = spawn(launch.command, launch.args, { env: launch.env, cwd: '/', stdio, detached, windowsHide: true });
     launch.inputs.forEach((bytes, index) => {
       const pipe = child.stdio[index + 3] as Writable;
       // A command that ends before it has read them says so by its exit.
