@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs';
+import { totalmem } from 'node:os';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
@@ -6,7 +7,7 @@ import { HearthlendError } from './contract/errors.ts';
 import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
-import { writeNpzFile } from './jobs/npz.ts';
+import { writeNpz } from './jobs/npz.ts';
 import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
@@ -55,13 +56,13 @@ export function createHandlers({ engine, ledger, settings, settingsPath }: Handl
       return coordinator.cancelJob(jobId);
     },
     async 'job.submit'({ model, inputs, threads, wallMs }) {
-      const described = await describeModel(model);
-      return coordinator.submitJob(await prepareJob({ model: described, inputsPath: inputs, threads, wallMs }));
+      const plan = { modelPath: model, inputsPath: inputs, threads, wallMs };
+      return coordinator.submitJob(await prepareJob(plan, { describeModel, memoryBytes: totalmem() }));
     },
     async 'job.save'({ jobId, outputs }) {
       await knownJob(jobId);
       const tensors = decodeSafetensors(await coordinator.outputs(jobId));
-      const bytes = await writeNpzFile(outputs, tensors);
+      const bytes = await writeNpz(outputs, tensors);
       return { tensors: tensors.size, bytes };
     },
     'earnings.summary': async () => screen.snapshot().earnings,

@@ -11,7 +11,7 @@ import type { NetworkInfo } from './contract/network.ts';
 import type { Settings } from './contract/settings.ts';
 import type { AgentState } from './contract/snapshot.ts';
 import { earningsOf } from './earnings/earnings.ts';
-import { readHardware } from './hardware/hardware.ts';
+import { readHardware } from './hardware/read.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -239,7 +239,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     workers,
     prompts,
     hardware: () =>
-      (hardwareRead ??= readHardware(dataDir).then((report) => {
+      (hardwareRead ??= readHardware({ dataDir, nodePath: ports.parts.nodePath }).then((report) => {
         hardware = report;
         screen.touch('hardware');
         return report;

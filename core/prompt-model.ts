@@ -4,7 +4,8 @@ import { readDecoder } from './models/decoder.ts';
 import { describeModel } from './models/describe.ts';
 import { modelDigest } from './models/digest.ts';
 import type { PromptModel } from './prompts.ts';
-import { createTextStream, loadTokenizer } from './text/tokenizer.ts';
+import { createTextStream } from './text/stream.ts';
+import { loadTokenizer } from './text/tokenizer.ts';
 
 /** Reads the practice model's folder in Optimum's layout. @throws MODEL_*, TOKENIZER_INVALID */
 export async function loadPromptModel(folder: string): Promise<PromptModel & { digest: Sha256 }> {
