@@ -1,6 +1,8 @@
 import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp } from '../core/app.ts';
+import { dataDirPath } from '../core/datadir/open.ts';
 import { appPorts } from './ports/app-ports.ts';
 import { findInstallation } from './ports/installation.ts';
 import { runCommandLine } from './program.ts';
@@ -15,9 +17,9 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   platform: process.platform,
   uid: process.getuid?.(),
-  home: homedir(),
   cwd: process.cwd(),
   clock: Date.now,
+  dataDir: (option) => resolve(dataDirPath({ option, env: process.env, platform: process.platform, home: homedir() })),
   signals: processSignals(process.stdout),
   version,
   uiFolder,

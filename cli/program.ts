@@ -1,7 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
-import { dataDirPath } from '../core/datadir/open.ts';
 import { duration, instant, wholeNumber } from './commands/arguments.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
@@ -26,7 +25,7 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
   const terminal = createTerminal({ stdout: world.stdout, stderr: world.stderr, json, styled, clock: world.clock });
   let exitCode: ExitCode = 0;
   const program = buildProgram(world, async (dataDirOption, command) => {
-    const dataDir = dataDirPath({ option: dataDirOption, env: world.env, platform: world.platform, home: world.home });
+    const dataDir = world.dataDir(dataDirOption);
     exitCode = await command({ world, terminal, dataDir });
   });
   try {

@@ -7,11 +7,12 @@ import type { Surroundings } from './window/window.ts';
 export interface World extends Surroundings {
   stdout: TextStream;
   stderr: TextStream;
-  home: string;
   /** The folder that relative paths are meant from. */
   cwd: string;
   /** ms since 1970. */
   clock: () => number;
+  /** The data folder, absolute; `option` is what `--data-dir` said. */
+  dataDir: (option: string | undefined) => string;
   signals: Signals;
   version: string;
   /** Folder of the built pages. */

@@ -50,7 +50,12 @@ export async function serveAgent(options: ServeOptions): Promise<ServedAgent> {
     },
   };
   const bundle = await readBundle(options.uiFolder);
-  const loopback = await openLoopback(options.port, bundle, { handlers, events: app.events, access }, LOOPBACK_LIMITS);
+  const loopback = await openLoopback(
+    options.port,
+    bundle,
+    { handlers, events: (listener) => app.events(listener), access },
+    LOOPBACK_LIMITS,
+  );
   const address = `http://127.0.0.1:${loopback.port}`;
   const close = async () => {
     await removeEndpoint(dataDir, process.pid);

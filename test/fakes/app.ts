@@ -1,0 +1,130 @@
+import type { App, StartOptions, Summary } from '../../core/app.ts';
+import { HearthlendError } from '../../core/contract/errors.ts';
+import type { JobStatus } from '../../core/contract/network.ts';
+import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
+import { Settings } from '../../core/contract/settings.ts';
+import type { Snapshot } from '../../core/contract/snapshot.ts';
+import { practising, task } from './snapshots.ts';
+
+/** An agent without networks, workers or files, typed by the contract, whose every move is the test's. */
+export class FakeApp implements App {
+  snapshot: Snapshot = practising({ recent: [], current: null });
+  settings: Settings = Settings.parse({});
+  jobs: JobStatus[] = [];
+  started: StartOptions | undefined;
+  readonly stops: Array<{ now: boolean }> = [];
+  readonly pauses: Array<number | null> = [];
+  /** What ledger.export writes. */
+  exported: (input: CallInput<'ledger.export'>) => Promise<number> = async () => 0;
+  /** What `start` does once it runs. */
+  onStart: (app: FakeApp) => void = () => undefined;
+  /** Whether a polite stop ends at once, or waits for a shard that never ends. */
+  busy = false;
+  readonly #listeners = new Set<(event: AnyEvent) => void>();
+  readonly #finished = Promise.withResolvers<Summary>();
+  #accepted = 0;
+  readonly handlers: App['handlers'];
+
+  constructor() {
+    this.handlers = {
+      'app.watch': async () => structuredClone(this.snapshot),
+      'work.pause': async ({ forMs }) => {
+        this.pauses.push(forMs);
+        return {};
+      },
+      'work.resume': async () => ({}),
+      'practice.extend': async () => ({}),
+      'prompt.ask': async () => ({ jobId: 'job-1' }),
+      'job.list': async () => this.jobs,
+      'job.show': async ({ jobId }) => this.job(jobId),
+      'job.cancel': async ({ jobId }) => this.changeJob(jobId, { state: 'cancelled', finishedAt: 2 }),
+      'job.submit': async () => {
+        const job: JobStatus = {
+          id: `job-${this.jobs.length + 1}`,
+          network: 'local',
+          kind: 'onnx.run',
+          state: 'queued',
+          createdAt: 1,
+          finishedAt: null,
+          shards: 1,
+          accepted: 0,
+          error: null,
+        };
+        this.jobs.push(job);
+        return job;
+      },
+      'job.save': async () => ({ tensors: 2, bytes: 640 }),
+      'earnings.summary': async () => this.snapshot.earnings,
+      'ledger.verify': async () => ({ ok: true, entries: 9, receipts: 3, batches: 1, headHash: null, problems: [] }),
+      'ledger.export': async (input) => ({ rows: await this.exported(input) }),
+      'doctor.report': async () => {
+        const { hardware, isolation } = this.snapshot;
+        if (hardware === null) throw new HearthlendError('INTERNAL', { detail: 'no hardware' });
+        return { hardware, isolation };
+      },
+      'settings.get': async () => this.settings,
+      'settings.set': async (change) => {
+        this.settings = Settings.parse({ ...this.settings, ...change });
+        return this.settings;
+      },
+    };
+  }
+
+  events(listener: (event: AnyEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  emit(event: AnyEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  async start(options: StartOptions): Promise<void> {
+    this.started = options;
+    setImmediate(() => this.onStart(this));
+  }
+
+  get finished(): Promise<Summary> {
+    return this.#finished.promise;
+  }
+
+  async stop(options: { now: boolean }): Promise<Summary> {
+    this.stops.push(options);
+    if (!this.busy || options.now) this.finish();
+    return this.finished;
+  }
+
+  /** One more accepted shard, told as the agent tells it. */
+  accept(count = 1): void {
+    for (let i = 0; i < count; i += 1) {
+      this.#accepted += 1;
+      this.snapshot.recent = [task({ shardId: `practice-${this.#accepted}` }), ...this.snapshot.recent].slice(0, 20);
+      this.emit({ event: 'changed', data: { recent: structuredClone(this.snapshot.recent) } });
+    }
+  }
+
+  finish(): void {
+    this.#finished.resolve({ accepted: this.#accepted, rejected: 0, failed: 0, released: 0, ms: 1234 });
+  }
+
+  fail(error: Error): void {
+    this.#finished.reject(error);
+  }
+
+  job(id: string): JobStatus {
+    const job = this.jobs.find((each) => each.id === id);
+    if (job === undefined) throw new HearthlendError('JOB_UNKNOWN', { job: id });
+    return job;
+  }
+
+  changeJob(id: string, change: Partial<JobStatus>): JobStatus {
+    const job = { ...this.job(id), ...change };
+    this.jobs = this.jobs.map((each) => (each.id === id ? job : each));
+    this.emit({ event: 'job.changed', data: job });
+    return job;
+  }
+}
