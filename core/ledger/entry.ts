@@ -6,7 +6,8 @@ import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/recei
 import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
 
 /** Foreign words that are kept with an entry (an error's detail): bounded, since they stay for good. */
-const Detail = z.string().max(300);
+export const DETAIL_CHARACTERS = 300;
+const Detail = z.string().max(DETAIL_CHARACTERS);
 const Code = z.string().max(64);
 
 /** A message as it is kept: not checked against today's catalogue, so that an old ledger reads after a key is gone. */

@@ -1,7 +1,9 @@
 import type { WorkReceipt } from '../contract/receipt.ts';
 import type { EntryBody, EntryKind } from './entry.ts';
 
-type Flat<K extends EntryKind> = { [Kind in K]: { kind: Kind; at: number } & EntryBody<Kind> }[K];
+type Flat<K extends EntryKind> = {
+  [Kind in K]: EntryBody<Kind> extends Record<string, never> ? { kind: Kind; at: number } : { kind: Kind; at: number } & EntryBody<Kind>;
+}[K];
 
 /**
  * What the agent tells the ledger: an entry's kind, when it happened (`at`, ms since 1970) and its body's fields. A lease is given without the

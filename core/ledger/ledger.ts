@@ -1,62 +1,174 @@
-import type { Bytes32, Sha256 } from '../contract/digest.ts';
-import type { Address, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
+import type { Database } from 'better-sqlite3';
+import type { Sha256 } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import type { Address, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { LedgerVerification } from '../contract/rpc.ts';
-import type { AssetEarnings, DaySpan, TaskRow } from '../contract/snapshot.ts';
+import type { DaySpan, TaskRow } from '../contract/snapshot.ts';
+import { storageError } from '../contract/storage-error.ts';
+import { Activity } from './activity.ts';
+import { Chain } from './append.ts';
 import type { Attempt } from './attempt.ts';
+import { checkEnd } from './check-end.ts';
+import type { ReceiptHead } from './check-receipt.ts';
+import { connectWriter } from './connect.ts';
+import { Derived } from './derived.ts';
 import type { LedgerEvent } from './event.ts';
-
-/** Who signs the ledger's head: the worker identity. */
-export interface HeadSigner {
-  readonly address: Address;
-  signDigest(digest: Bytes32): Signature;
-}
-
-/** The four numbers of one asset and their parts of a day, in base units; core/earnings says how they are shown. */
-export type AssetTotals = Omit<AssetEarnings, 'practice' | 'symbol' | 'decimals'>;
-
-/** The record of everything this machine did and is owed. One process at a time writes it; any may read the file meanwhile. */
-export interface Ledger {
-  /**
-   * Appends events in one durable transaction: all of them or none. @throws TRANSITION_ILLEGAL, RECEIPT_INVALID, BATCH_INVALID, DISK_FULL,
-   * DATA_DIR_UNWRITABLE, DATABASE_CORRUPT, DATABASE_UNAVAILABLE; after any of them the ledger is as it was.
-   */
-  record(events: readonly LedgerEvent[]): void;
-  attempt(network: string, shardId: string, attempt: number): Attempt | null;
-  /** Attempts that are neither over nor accepted, oldest first: what a start after a crash has to deal with. */
-  unfinished(): Attempt[];
-  /** Whether a result with this digest still waits to be accepted, so that the spool must keep it. */
-  isAwaited(outputs: Sha256): boolean;
-  /** The latest attempts, newest first. */
-  recent(limit: number): TaskRow[];
-  /** The numbers of every asset. The day's bounds in ms since 1970, at quarters of an hour (as every zone's midnight is). */
-  totals(dayStartMs: number, dayEndMs: number): AssetTotals[];
-  /** What the time from `startMs` to `endMs` was spent on. What goes on still lasts until `nowMs`; null: until the last entry. */
-  day(startMs: number, endMs: number, nowMs: number | null): DaySpan[];
-  acceptedCount(): number;
-  /** Sequence and hash of a network's last receipt; 0 and 32 zero bytes before the first. */
-  receiptHead(network: string): { sequence: number; hash: Bytes32 };
-  /** Receipts `first` to `last` of a network that are there, oldest first. */
-  receiptsOf(network: string, first: number, last: number): WorkReceipt[];
-  /** The last receipt of a network that a co-signed batch covers; 0 where there is none. */
-  lastBatched(network: string): number;
-  /** Checks a batch before it is signed: the coordinator's signature, and that it is over our receipts and follows our last batch. @throws BATCH_INVALID */
-  checkBatch(signed: SignedBatch, coordinator: Address): void;
-  /** Checks the whole file as it is now, without keeping others waiting for long. */
-  verify(): Promise<LedgerVerification>;
-  /** The attempts as text, one row a string with its line end, oldest first. Times from `fromMs` (in) to `toMs` (out) of the latest change. */
-  export(format: 'csv' | 'json', fromMs: number | null, toMs: number | null): Generator<string, void, undefined>;
-  /** Signs the head and closes the file. */
-  close(): void;
-}
+import { exportRows } from './export.ts';
+import { type HeadSigner, readHead, writeHead } from './head.ts';
+import { type AssetTotals, Queries } from './queries.ts';
+import { verifyLedger } from './verify.ts';
 
 export interface LedgerOptions {
-  /** The database file; `<file's folder>/ledger.head` lies beside it. */
+  /** The database file. The signed head, `ledger.head`, lies beside it. */
   path: string;
   signer: HeadSigner;
 }
+
+/** An unsigned end is not left for longer than this once more is recorded. Signing it at every entry would cost more than the entry. */
+const HEAD_WINDOW_MS = 1000;
 
 /**
  * Opens or makes the ledger. @throws DATABASE_NEWER, DATABASE_CORRUPT, DATABASE_UNAVAILABLE, DATA_DIR_UNWRITABLE, DISK_FULL; LEDGER_BROKEN
  * where its end is not the one that was signed
  */
-export declare function openLedger(options: LedgerOptions): Ledger;
+export function openLedger(options: LedgerOptions): Ledger {
+  const db = connectWriter(options.path);
+  try {
+    return new Ledger(db, options);
+  } catch (thrown) {
+    db.close();
+    throw storageError(options.path, thrown);
+  }
+}
+
+/** The record of everything this machine did and is owed. One process at a time writes it; any may read the file meanwhile. */
+export class Ledger {
+  readonly #db: Database;
+  readonly #path: string;
+  readonly #signer: HeadSigner;
+  readonly #derived: Derived;
+  readonly #chain: Chain;
+  readonly #queries: Queries;
+  readonly #activity: Activity;
+  #signedSequence: number;
+  #signedAt = 0;
+  #headDue = false;
+
+  constructor(db: Database, { path, signer }: LedgerOptions) {
+    this.#db = db;
+    this.#path = path;
+    this.#signer = signer;
+    this.#derived = new Derived(db);
+    this.#queries = new Queries(db);
+    this.#activity = new Activity(db);
+    this.#chain = new Chain(db, this.#derived, signer.address);
+    const head = readHead(path);
+    const problem = checkEnd(db, head, signer.address)[0];
+    if (problem !== undefined) throw new HearthlendError('LEDGER_BROKEN', { detail: problem.detail });
+    this.#signedSequence = typeof head === 'object' ? head.sequence : -1;
+    this.#signHead();
+  }
+
+  /**
+   * Appends events in one durable transaction: all of them or none. @throws TRANSITION_ILLEGAL, RECEIPT_INVALID, BATCH_INVALID, DISK_FULL,
+   * DATA_DIR_UNWRITABLE, DATABASE_CORRUPT, DATABASE_UNAVAILABLE; after any of them the ledger is as it was.
+   */
+  record(events: readonly LedgerEvent[]): void {
+    if (this.#headDue || performance.now() - this.#signedAt > HEAD_WINDOW_MS) this.#signHead();
+    try {
+      this.#chain.append(events);
+    } catch (thrown) {
+      throw storageError(this.#path, thrown);
+    }
+    this.#headDue = events.some(({ kind }) => kind === 'batch');
+    if (!this.#headDue) return;
+    try {
+      this.#signHead();
+    } catch {
+      // The events are durable, so this call has worked; the next one signs first, and throws if it still can't.
+    }
+  }
+
+  attempt(network: string, shardId: string, attempt: number): Attempt | null {
+    return this.#derived.attempt(network, shardId, attempt) ?? null;
+  }
+
+  /** Attempts that are neither over nor accepted, oldest first: what a start after a crash has to deal with. */
+  unfinished(): Attempt[] {
+    return this.#queries.unfinished();
+  }
+
+  /** Whether a result with this digest still waits to be accepted, so that the spool must keep it: two attempts may share one. */
+  isAwaited(outputs: Sha256): boolean {
+    return this.#queries.isAwaited(outputs);
+  }
+
+  /** The attempts that changed last, newest first. */
+  recent(limit: number): TaskRow[] {
+    return this.#queries.recent(limit);
+  }
+
+  /** The numbers of every asset. The day's bounds in ms since 1970, at whole quarters of an hour (as every zone's midnight is). */
+  totals(dayStartMs: number, dayEndMs: number): AssetTotals[] {
+    return this.#queries.totals(dayStartMs, dayEndMs);
+  }
+
+  /** What the time from `startMs` to `endMs` was spent on. What goes on still lasts until `nowMs`; null: until the last entry. */
+  day(startMs: number, endMs: number, nowMs: number | null): DaySpan[] {
+    return this.#activity.between(startMs, endMs, nowMs ?? this.#chain.end.at);
+  }
+
+  acceptedCount(): number {
+    return this.#queries.acceptedCount();
+  }
+
+  /** Sequence and hash of a network's last receipt; 0 and 32 zero bytes before the first. */
+  receiptHead(network: string): ReceiptHead {
+    return this.#derived.receiptHead(network);
+  }
+
+  /** Receipts `first` to `last` of a network, as far as they are there, oldest first. */
+  receiptsOf(network: string, first: number, last: number): WorkReceipt[] {
+    return this.#queries.receiptsOf(network, first, last);
+  }
+
+  /** The last receipt of a network that a co-signed batch covers; 0 where there is none. */
+  lastBatched(network: string): number {
+    return this.#derived.lastBatched(network);
+  }
+
+  /**
+   * Checks a batch before it is signed: that it is over the receipts recorded here, follows the batch before, and that the coordinator signed
+   * it. @throws BATCH_INVALID
+   */
+  checkBatch(signed: SignedBatch, coordinator: Address): void {
+    this.#derived.checkBatch(signed, coordinator);
+  }
+
+  /** Checks the whole file as it is now; in slices, so that work goes on meanwhile. */
+  verify(): Promise<LedgerVerification> {
+    return verifyLedger({ path: this.#path, worker: this.#signer.address });
+  }
+
+  /** The attempts as text, one row a string with its line end; see exportRows. */
+  export(format: 'csv' | 'json', fromMs: number | null, toMs: number | null): Generator<string, void, undefined> {
+    return exportRows(this.#path, format, fromMs, toMs);
+  }
+
+  /** Signs the end and closes the file. @throws DISK_FULL, DATA_DIR_UNWRITABLE, where the end could not be signed; the file is closed anyway */
+  close(): void {
+    if (!this.#db.open) return;
+    try {
+      this.#signHead();
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  #signHead(): void {
+    if (this.#signedSequence !== this.#chain.end.sequence) writeHead(this.#path, this.#chain.end, this.#signer);
+    this.#signedSequence = this.#chain.end.sequence;
+    this.#signedAt = performance.now();
+    this.#headDue = false;
+  }
+}

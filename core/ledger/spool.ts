@@ -1,16 +1,93 @@
-import type { Sha256 } from '../contract/digest.ts';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Sha256 } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import { storageError } from '../contract/storage-error.ts';
+import { syncFolder } from './durable-file.ts';
 
-/** Results by digest, kept from before they are recorded until they are accepted. */
+/** Results by digest: on disk before they are recorded, until they are accepted. Each is a file of its own, readable for the user alone. */
 export interface Spool {
   /** Durable when it resolves. @throws DIGEST_MISMATCH, DISK_FULL, DATA_DIR_UNWRITABLE */
   put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** The bytes, checked. `shard` is whose they are, for the message. @throws SPOOL_LOST, DIGEST_MISMATCH */
   get(digest: Sha256, shard: string): Promise<Uint8Array>;
-  /** Overwrites and deletes; nothing happens where it is gone. Ask `Ledger.isAwaited` first: two shards may have one result. */
+  /** Overwrites and deletes; nothing happens where it is gone. Ask `Ledger.isAwaited` first: two attempts may have one result. */
   remove(digest: Sha256): Promise<void>;
   /** Deletes all but these: what a crash left behind. */
   sweep(keep: ReadonlySet<Sha256>): Promise<void>;
 }
 
+const WIPE_BYTES = 1 << 20;
+
 /** @throws DATA_DIR_UNWRITABLE, DISK_FULL */
-export declare function openSpool(folder: string): Promise<Spool>;
+export async function openSpool(folder: string): Promise<Spool> {
+  await stored(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  return {
+    async put(digest, bytes) {
+      check(digest, bytes, 'The new result');
+      await stored(folder, () => write(folder, digest, bytes));
+    },
+    async get(digest, shard) {
+      const path = join(folder, Sha256.parse(digest));
+      if (!existsSync(path)) throw new HearthlendError('SPOOL_LOST', { shard });
+      const bytes = await stored(folder, () => readFile(path));
+      check(digest, bytes, `The recorded result of task ${shard}`);
+      return bytes;
+    },
+    remove: (digest) => stored(folder, () => wipe(folder, Sha256.parse(digest))),
+    sweep: (keep) =>
+      stored(folder, async () => {
+        for (const name of await readdir(folder)) if (!keep.has(name)) await wipe(folder, name);
+      }),
+  };
+}
+
+async function stored<T>(folder: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (thrown) {
+    throw storageError(folder, thrown);
+  }
+}
+
+function check(digest: Sha256, bytes: Uint8Array, what: string): void {
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (actual !== digest) throw new HearthlendError('DIGEST_MISMATCH', { what, actual, expected: digest });
+}
+
+async function write(folder: string, digest: Sha256, bytes: Uint8Array): Promise<void> {
+  const partial = join(folder, `${digest}.${randomUUID()}.partial`);
+  try {
+    const file = await open(partial, 'wx', 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, join(folder, digest));
+    syncFolder(folder);
+  } catch (thrown) {
+    await rm(partial, { force: true });
+    throw thrown;
+  }
+}
+
+/** Overwriting is no promise on flash or copy-on-write disks, but costs little and helps on the others. */
+async function wipe(folder: string, name: string): Promise<void> {
+  const path = join(folder, name);
+  if (!existsSync(path)) return;
+  const file = await open(path, 'r+');
+  try {
+    const { size } = await file.stat();
+    const zeros = new Uint8Array(Math.min(size, WIPE_BYTES));
+    for (let at = 0; at < size; ) at += (await file.write(zeros, 0, Math.min(zeros.length, size - at), at)).bytesWritten;
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rm(path);
+  syncFolder(folder);
+}

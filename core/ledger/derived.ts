@@ -1,0 +1,159 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { canonicalJson } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import { type Address, FIRST_PREVIOUS_HASH, type SignedBatch } from '../contract/receipt.ts';
+import { hashReceipt } from '../contract/receipt-hash.ts';
+import { Activity } from './activity.ts';
+import { type Attempt, advance, checkTransition, isShardEntry, type ShardEntry } from './attempt.ts';
+import { type BatchedReceipt, checkBatch, checkReceipt, type ReceiptHead } from './check-receipt.ts';
+import type { Entry } from './entry.ts';
+
+/** The derived tables, by their keys: what can be rebuilt from the entries. */
+export const DERIVED_TABLES = [
+  { table: 'attempts', key: ['network', 'shardId', 'attempt'] },
+  { table: 'receipts', key: ['network', 'sequence'] },
+  { table: 'batches', key: ['network', 'last'] },
+  { table: 'totals', key: ['asset'] },
+  { table: 'slots', key: ['asset', 'slot'] },
+  { table: 'spans', key: ['id'] },
+] as const;
+
+/** Every time zone's midnight lies at a whole quarter of an hour. */
+export const SLOT_MS = 900_000;
+
+/** An attempt as SQLite has it. */
+export type AttemptRow = Omit<Attempt, 'audited' | 'reason'> & { audited: number; reason: string | null };
+interface Accepted {
+  acceptedAmount: string;
+  acceptedShards: number;
+}
+
+const ATTEMPT_COLUMNS: ReadonlyArray<keyof Attempt> = [
+  ...(['network', 'shardId', 'attempt', 'state', 'jobId', 'kind', 'origin', 'model', 'inputs', 'asset', 'priceUnit', 'unitPrice'] as const),
+  ...(['worker', 'payee', 'outputs', 'outputBytes', 'units', 'amount', 'runMs', 'audited', 'receiptSequence', 'code', 'reason'] as const),
+  ...(['leasedAt', 'runningAt', 'computedAt', 'submittedAt', 'at', 'spanId', 'firstEntry', 'lastEntry'] as const),
+];
+
+export function attemptOf(row: AttemptRow): Attempt {
+  return { ...row, audited: row.audited === 1, reason: row.reason === null ? null : JSON.parse(row.reason) };
+}
+
+/** The tables derived from the entries: `apply` checks an entry against them and takes it in, or throws and changes nothing that a transaction keeps. */
+export class Derived {
+  readonly #activity: Activity;
+  readonly #attempt: Statement<[string, string, number], AttemptRow>;
+  readonly #putAttempt: Statement<[AttemptRow]>;
+  readonly #receiptHead: Statement<[string], ReceiptHead>;
+  readonly #receipt: Statement<[string, number], { shardId: string; attempt: number }>;
+  readonly #batchedReceipts: Statement<[string, number, number], BatchedReceipt>;
+  readonly #putReceipt: Statement<[string, number, string, number, string, string, string, number]>;
+  readonly #lastBatch: Statement<[string], { last: number; coordinator: string }>;
+  readonly #putBatch: Statement<[string, number, number, string, string, string, string, string, string, number]>;
+  readonly #total: Statement<[string], Accepted>;
+  readonly #putTotal: Statement<[string, string, number, number]>;
+  readonly #slot: Statement<[string, number], Accepted>;
+  readonly #putSlot: Statement<[string, number, string, number, number]>;
+
+  constructor(db: Database) {
+    this.#activity = new Activity(db);
+    this.#attempt = db.prepare('SELECT * FROM attempts WHERE network = ? AND shardId = ? AND attempt = ?');
+    this.#putAttempt = db.prepare(`
+      INSERT INTO attempts (${ATTEMPT_COLUMNS.join(', ')}) VALUES (${ATTEMPT_COLUMNS.map((column) => `@${column}`).join(', ')})
+      ON CONFLICT (network, shardId, attempt) DO UPDATE SET ${ATTEMPT_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', ')}`);
+    this.#receiptHead = db.prepare('SELECT sequence, hash FROM receipts WHERE network = ? ORDER BY sequence DESC LIMIT 1');
+    this.#receipt = db.prepare('SELECT shardId, attempt FROM receipts WHERE network = ? AND sequence = ?');
+    this.#batchedReceipts = db.prepare(
+      'SELECT sequence, worker, hash FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 65',
+    );
+    this.#putReceipt = db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#lastBatch = db.prepare('SELECT last, coordinator FROM batches WHERE network = ? ORDER BY last DESC LIMIT 1');
+    this.#putBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#total = db.prepare('SELECT acceptedAmount, acceptedShards FROM totals WHERE asset = ?');
+    this.#putTotal = db.prepare('INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?)');
+    this.#slot = db.prepare('SELECT acceptedAmount, acceptedShards FROM slots WHERE asset = ? AND slot = ?');
+    this.#putSlot = db.prepare('INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?)');
+  }
+
+  attempt(network: string, shardId: string, attempt: number): Attempt | undefined {
+    const row = this.#attempt.get(network, shardId, attempt);
+    return row === undefined ? undefined : attemptOf(row);
+  }
+
+  receiptHead(network: string): ReceiptHead {
+    return this.#receiptHead.get(network) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH };
+  }
+
+  /** @param previousAt when the entry before was made: the last time at which the agent is known to have been there */
+  apply(entry: Entry, previousAt: number): void {
+    const { sequence } = entry;
+    if (isShardEntry(entry)) this.#applyShard(entry);
+    else if (entry.kind === 'receipt') this.#applyReceipt(entry);
+    else if (entry.kind === 'batch') this.#applyBatch(entry);
+    else if (entry.kind === 'agent.started') this.#activity.closeAll(previousAt, sequence);
+    else if (entry.kind === 'agent.stopped') this.#activity.closeAll(entry.at, sequence);
+    else if (entry.kind === 'agent.paused') this.#activity.setAside(entry.body.reason, entry);
+    else this.#activity.resume(entry);
+  }
+
+  #applyShard(entry: ShardEntry): void {
+    const { network, shardId, attempt } = entry.body;
+    const before = this.attempt(network, shardId, attempt);
+    const after = advance(before, entry);
+    if (after.state === 'running') after.spanId = this.#activity.begin(entry);
+    else if (before?.state === 'running') this.#activity.end(before.spanId, entry);
+    if (entry.kind === 'shard.accepted') this.#accept(entry, after);
+    this.#putAttempt.run({
+      ...after,
+      audited: after.audited ? 1 : 0,
+      reason: after.reason === null ? null : canonicalJson(after.reason),
+    });
+  }
+
+  #accept(entry: Entry<'shard.accepted'>, { asset, amount }: Attempt): void {
+    const { network, shardId, attempt, receiptSequence } = entry.body;
+    const receipt = this.#receipt.get(network, receiptSequence);
+    if (receipt?.shardId !== shardId || receipt.attempt !== attempt || amount === null) {
+      throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `the receipt ${receiptSequence} is not for it` });
+    }
+    const slot = Math.floor(entry.at / SLOT_MS);
+    const total = plus(this.#total.get(asset), amount);
+    this.#putTotal.run(asset, total.acceptedAmount, total.acceptedShards, entry.sequence);
+    const inSlot = plus(this.#slot.get(asset, slot), amount);
+    this.#putSlot.run(asset, slot, inSlot.acceptedAmount, inSlot.acceptedShards, entry.sequence);
+  }
+
+  #applyReceipt({ sequence, body: receipt }: Entry<'receipt'>): void {
+    const { network, shardId } = receipt;
+    const attempt = this.attempt(network, shardId, receipt.attempt);
+    checkReceipt(receipt, attempt, this.receiptHead(network));
+    checkTransition(shardId, attempt?.state, 'accepted');
+    const hash = hashReceipt(receipt);
+    this.#putReceipt.run(network, receipt.sequence, shardId, receipt.attempt, receipt.worker, canonicalJson(receipt), hash, sequence);
+  }
+
+  /** The last receipt of a network that a co-signed batch covers; 0 where there is none. */
+  lastBatched(network: string): number {
+    return this.#lastBatch.get(network)?.last ?? 0;
+  }
+
+  /** @throws BATCH_INVALID */
+  checkBatch(signed: SignedBatch, coordinator: Address): void {
+    const { network, first, last } = signed.batch;
+    checkBatch(signed, coordinator, this.#batchedReceipts.all(network, first, last), this.#lastBatch.get(network));
+  }
+
+  #applyBatch({ sequence, body }: Entry<'batch'>): void {
+    const { coordinator, ...signed } = body;
+    this.checkBatch(signed, coordinator);
+    const { network, first, last, worker, merkleRoot, headHash } = signed.batch;
+    const { coordinatorSignature, workerSignature } = signed;
+    this.#putBatch.run(network, first, last, worker, merkleRoot, headHash, coordinator, coordinatorSignature, workerSignature, sequence);
+  }
+}
+
+function plus(before: Accepted | undefined, amount: string): Accepted {
+  return {
+    acceptedAmount: (BigInt(before?.acceptedAmount ?? '0') + BigInt(amount)).toString(),
+    acceptedShards: (before?.acceptedShards ?? 0) + 1,
+  };
+}

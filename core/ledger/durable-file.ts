@@ -1,0 +1,37 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { storageError } from '../contract/storage-error.ts';
+
+/**
+ * Puts bytes at `path` (0600): all of them or what was there before, also after a power cut. One writer a path.
+ * @throws DISK_FULL, DATA_DIR_UNWRITABLE
+ */
+export function writeDurably(path: string, bytes: string | Uint8Array): void {
+  const partial = `${path}.partial`;
+  try {
+    rmSync(partial, { force: true });
+    const file = openSync(partial, 'wx', 0o600);
+    try {
+      writeFileSync(file, bytes);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(partial, path);
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    rmSync(partial, { force: true });
+    throw storageError(path, thrown);
+  }
+}
+
+/** Makes what was renamed or deleted in a folder durable. Windows has no such call, and does so by itself. */
+export function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return;
+  const file = openSync(folder, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,88 @@
+import type { Database, Statement } from 'better-sqlite3';
+import type { Sha256 } from '../contract/digest.ts';
+import type { WorkReceipt } from '../contract/receipt.ts';
+import type { AssetEarnings, TaskRow } from '../contract/snapshot.ts';
+import { knownMessage } from './activity.ts';
+import type { Attempt } from './attempt.ts';
+import { type AttemptRow, attemptOf, SLOT_MS } from './derived.ts';
+
+/** The four numbers of one asset and their parts of a day, in base units; core/earnings says how they are shown. */
+export type AssetTotals = Omit<AssetEarnings, 'practice' | 'symbol' | 'decimals'>;
+
+const UNFINISHED = "state IN ('leased', 'fetched', 'running', 'computed', 'submitted', 'disputed')";
+
+/** What the screen and the agent ask of the derived tables. */
+export class Queries {
+  readonly #unfinished: Statement<[], AttemptRow>;
+  readonly #awaited: Statement<[string], number>;
+  readonly #recent: Statement<[number], AttemptRow>;
+  readonly #expected: Statement<[], { asset: string; amount: string }>;
+  readonly #totals: Statement<[], { asset: string; acceptedAmount: string; acceptedShards: number }>;
+  readonly #slots: Statement<[string, number, number], { acceptedAmount: string; acceptedShards: number }>;
+  readonly #accepted: Statement<[], number>;
+  readonly #receipts: Statement<[string, number, number], string>;
+
+  constructor(db: Database) {
+    this.#unfinished = db.prepare(`SELECT * FROM attempts WHERE ${UNFINISHED} ORDER BY firstEntry`);
+    this.#awaited = db
+      .prepare<[string], number>(
+        `SELECT count(*) FROM attempts WHERE ${UNFINISHED} AND state IN ('computed', 'submitted', 'disputed') AND outputs = ?`,
+      )
+      .pluck();
+    this.#recent = db.prepare('SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT ?');
+    this.#expected = db.prepare(
+      `SELECT asset, amount FROM attempts WHERE ${UNFINISHED} AND state IN ('computed', 'submitted', 'disputed')`,
+    );
+    this.#totals = db.prepare('SELECT asset, acceptedAmount, acceptedShards FROM totals');
+    this.#slots = db.prepare('SELECT acceptedAmount, acceptedShards FROM slots WHERE asset = ? AND slot >= ? AND slot < ?');
+    this.#accepted = db.prepare<[], number>('SELECT coalesce(sum(acceptedShards), 0) FROM totals').pluck();
+    this.#receipts = db
+      .prepare<[string, number, number], string>(
+        'SELECT body FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
+      )
+      .pluck();
+  }
+
+  unfinished(): Attempt[] {
+    return this.#unfinished.all().map(attemptOf);
+  }
+
+  isAwaited(outputs: Sha256): boolean {
+    return this.#awaited.get(outputs) !== 0;
+  }
+
+  recent(limit: number): TaskRow[] {
+    return this.#recent.all(limit).map((row) => {
+      const { shardId, attempt, network, origin, kind, state, reason, audited, asset, amount, units, runMs, at } = attemptOf(row);
+      return { shardId, attempt, network, origin, kind, state, reason: knownMessage(reason), audited, asset, amount, units, runMs, at };
+    });
+  }
+
+  totals(dayStartMs: number, dayEndMs: number): AssetTotals[] {
+    const expected = new Map<string, bigint>();
+    for (const { asset, amount } of this.#expected.iterate()) expected.set(asset, (expected.get(asset) ?? 0n) + BigInt(amount));
+    const accepted = new Map(this.#totals.all().map((total) => [total.asset, total]));
+    return [...new Set([...accepted.keys(), ...expected.keys()])].sort().map((asset) => {
+      const today = this.#slots.all(asset, Math.floor(dayStartMs / SLOT_MS), Math.floor(dayEndMs / SLOT_MS));
+      return {
+        asset,
+        expected: (expected.get(asset) ?? 0n).toString(),
+        accepted: accepted.get(asset)?.acceptedAmount ?? '0',
+        // Nothing is promised before vouchers are signed, and nothing paid before they are claimed.
+        promised: '0',
+        paid: '0',
+        acceptedShards: accepted.get(asset)?.acceptedShards ?? 0,
+        acceptedToday: today.reduce((sum, { acceptedAmount }) => sum + BigInt(acceptedAmount), 0n).toString(),
+        acceptedShardsToday: today.reduce((sum, { acceptedShards }) => sum + acceptedShards, 0),
+      };
+    });
+  }
+
+  acceptedCount(): number {
+    return this.#accepted.get() ?? 0;
+  }
+
+  receiptsOf(network: string, first: number, last: number): WorkReceipt[] {
+    return this.#receipts.all(network, first, last).map((body) => JSON.parse(body) as WorkReceipt);
+  }
+}

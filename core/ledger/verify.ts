@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { describeError } from '../contract/messages.ts';
+import type { Address } from '../contract/receipt.ts';
+import type { LedgerVerification } from '../contract/rpc.ts';
+import { storageError } from '../contract/storage-error.ts';
+import { checkEnd, tailMissing } from './check-end.ts';
+import { checkPages, checkSchema, compareDerived } from './compare.ts';
+import { connectReader } from './connect.ts';
+import { Derived } from './derived.ts';
+import { readHead, type SignedHead } from './head.ts';
+import { migrate } from './migrate.ts';
+import type { Problem } from './problem.ts';
+import { walkChain } from './walk.ts';
+
+export interface VerifyOptions {
+  /** The database file, which a running agent may be writing. */
+  path: string;
+  /** This machine's identity, where it is known. */
+  worker?: Address;
+}
+
+/** As many problems as are worth reading. */
+const MAX_PROBLEMS = 100;
+
+/** Work goes on between slices of this length. */
+const SLICE_MS = 15;
+
+/**
+ * Checks a ledger: walks the chain, rebuilds the derived tables from it in a temporary database and compares them row by row, checks every
+ * receipt and both signatures of every batch on the way, and that the end is not behind the head that was signed. Reads one snapshot in flat
+ * memory; nothing is written. What is wrong is in `problems`. @throws DATABASE_NEWER, DATABASE_UNAVAILABLE, where it can't be read at all
+ */
+export async function verifyLedger({ path, worker }: VerifyOptions): Promise<LedgerVerification> {
+  // Before the snapshot: an agent that writes meanwhile only ever signs an end that the snapshot then has.
+  const head = readHead(path);
+  const report: LedgerVerification = { ok: true, entries: 0, receipts: 0, batches: 0, headHash: null, problems: [] };
+  if (!existsSync(path)) {
+    if (typeof head === 'object' && head.sequence > 0) report.problems.push(tailMissing(0, head));
+    return { ...report, ok: report.problems.length === 0 };
+  }
+  try {
+    await check(path, head, worker, report);
+  } catch (thrown) {
+    const error = storageError(path, thrown);
+    if (error.code !== 'DATABASE_CORRUPT') throw error;
+    report.problems.push({ code: error.code, sequence: report.entries + 1, detail: describeError(error).what });
+  }
+  return { ...report, ok: report.problems.length === 0, problems: report.problems.slice(0, MAX_PROBLEMS) };
+}
+
+async function check(
+  path: string,
+  head: SignedHead | 'missing' | 'invalid',
+  worker: Address | undefined,
+  report: LedgerVerification,
+): Promise<void> {
+  const db = connectReader(path);
+  // An unnamed database is a temporary file, so that rebuilding takes no more memory than its cache. It is never rolled back.
+  const rebuilt = new Database('');
+  try {
+    db.exec('BEGIN');
+    migrate(rebuilt);
+    for (const pragma of ['foreign_keys = OFF', 'synchronous = OFF', 'journal_mode = OFF']) rebuilt.pragma(pragma);
+    rebuilt.exec('BEGIN');
+    const pause = slicer();
+    const add = async (found: Problem | undefined) => {
+      if (found !== undefined && report.problems.length < MAX_PROBLEMS) report.problems.push(found);
+      await pause();
+    };
+    for (const found of checkSchema(db, rebuilt)) await add(found);
+    // A table that lacks or has other columns can't be read any further.
+    if (report.problems.some(({ code }) => code === 'TABLE_CHANGED')) return;
+    const before = report.problems.length;
+    for (const found of walkChain(db, new Derived(rebuilt), report)) await add(found);
+    const chainIsWhole = report.problems.length === before;
+    for (const found of checkEnd(db, head, worker)) await add(found);
+    // Rebuilt from a chain that isn't whole, every table would differ, and say nothing.
+    if (chainIsWhole) for (const found of compareDerived(db, rebuilt)) await add(found);
+    for (const found of checkPages(db)) await add(found);
+  } finally {
+    rebuilt.close();
+    db.close();
+  }
+}
+
+/** Lets others work whenever a slice is over. */
+function slicer(): () => Promise<void> {
+  let until = performance.now() + SLICE_MS;
+  return async () => {
+    if (performance.now() < until) return;
+    await setImmediate();
+    until = performance.now() + SLICE_MS;
+  };
+}
