@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { type HDNodeWallet, Wallet } from 'ethers';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { BlobSource, LeaseReply, Network, NetworkEvent, NetworkInfo, SubmitReply } from '../../core/contract/network.ts';
-import type { SignedBatch, WorkReceipt } from '../../core/contract/receipt.ts';
-import { batchDigest, batchOf, FIRST_PREVIOUS_HASH, hashReceipt } from '../../core/contract/receipt-hash.ts';
+import { FIRST_PREVIOUS_HASH, type SignedBatch, type WorkReceipt } from '../../core/contract/receipt.ts';
+import { batchDigest, batchOf, hashReceipt } from '../../core/contract/receipt-hash.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { Lease, RunShard, Submission } from '../../core/contract/shard.ts';
 
