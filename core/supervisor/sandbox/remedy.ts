@@ -46,6 +46,13 @@ const CONTAINER_FLAGS = {
   podman: '--security-opt seccomp=unconfined --security-opt label=disable --security-opt unmask=ALL',
 };
 
+/**
+ * What bubblewrap (bubblewrap.c, network.c) says when the kernel or a security module doesn't let it make or furnish its namespaces. Other
+ * complaints of it are about a file or a program.
+ */
+const NAMESPACES_REFUSED =
+  /^bwrap: .*(namespace|uid map|gid map|uid_map|setgroups|make \/ slave|mount proc|mount tmpfs|pivot_root|RTM_NEW|loopback|prctl|SECCOMP)/m;
+
 export function explainMissing(clues: LinuxClues): Explanation {
   return {
     reason: ref('isolation.bubblewrap-missing'),
@@ -65,7 +72,7 @@ export function explainRefusal(path: string, stderr: string, clues: LinuxClues):
       remedy: ref('isolation.bubblewrap-missing.remedy', { command: installCommand(clues) }),
     };
   }
-  if (!/^bwrap: /m.test(stderr))
+  if (!NAMESPACES_REFUSED.test(stderr))
     return { reason: ref('isolation.worker-unable', { detail }), remedy: ref('isolation.probe-broken.remedy') };
 
   const reason = ref('isolation.bubblewrap-refused', { detail });
