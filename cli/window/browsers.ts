@@ -43,9 +43,10 @@ function executable(path: string): boolean {
 
 /** A browser from a snap may not read hidden folders, such as ours: it could open neither the page nor the profile. */
 export function isConfined(path: string): boolean {
+  if (path.startsWith('/snap/')) return true;
   try {
     const real = realpathSync(path);
-    if (path.startsWith('/snap/') || basename(real) === 'snap') return true;
+    if (basename(real) === 'snap') return true;
     // Ubuntu's chromium-browser is a script that starts the snap.
     const head = headOf(real);
     return head.startsWith('#!') && head.includes('/snap/bin/');
