@@ -131,7 +131,7 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, features: B
     ...['--remount-ro', '/'],
     ...(filter === null ? [] : ['--seccomp', '3']),
     ...['--chdir', home, '--', `${APP}/node`],
-    ...nodeArgs(needs, [`${APP}/`, `${MODELS}/`, '/proc/'], scratchDir === null ? [] : [`${scratchDir}/`]),
+    ...nodeArgs(needs, [`${APP}/`, `${MODELS}/`], scratchDir === null ? [] : [`${scratchDir}/`]),
     `${APP}/worker.mjs`,
   ];
   // The environment is cleared by starting bubblewrap with none, not by its --clearenv: it stays as process 1 inside, and
