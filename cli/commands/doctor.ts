@@ -21,7 +21,7 @@ export async function runDoctor({ world, terminal, dataDir }: Context, isolation
   }
 }
 
-export function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
+function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
   const { os, cpu, memory, gpus, disk } = hardware;
   const size = (bytes: number | null) =>
     bytes === null ? message('cli.doctor.unknown') : message('cli.doctor.gigabytes', { gigabytes: bytes / GB });

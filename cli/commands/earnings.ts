@@ -20,7 +20,7 @@ export async function runEarnings({ world, terminal, dataDir }: Context): Promis
 }
 
 /** The four numbers, one asset a line. Practice is named and has no unit of money. */
-export function earningsLines(assets: readonly AssetEarnings[], bold: (text: string) => string): string[] {
+function earningsLines(assets: readonly AssetEarnings[], bold: (text: string) => string): string[] {
   const header = [
     'cli.earnings.asset',
     'cli.earnings.expected',

@@ -37,7 +37,7 @@ async function showJob({ world, terminal, dataDir }: Context, ask: (reach: Reach
   return 0;
 }
 
-export function jobLines(jobs: readonly JobStatus[], bold: (text: string) => string): string[] {
+function jobLines(jobs: readonly JobStatus[], bold: (text: string) => string): string[] {
   const header = ['cli.job.id', 'cli.job.kind', 'cli.job.state', 'cli.job.tasks', 'cli.job.created', 'cli.job.error'] as const;
   const rows = jobs.map((job) => [
     job.id,

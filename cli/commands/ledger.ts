@@ -21,7 +21,7 @@ export async function runVerify({ world, terminal, dataDir }: Context): Promise<
   }
 }
 
-export function verificationLines(found: LedgerVerification): string[] {
+function verificationLines(found: LedgerVerification): string[] {
   const { entries, receipts, batches } = found;
   if (found.ok) return [message('cli.ledger.whole', { entries, receipts, batches })];
   return [

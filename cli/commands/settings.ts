@@ -30,7 +30,7 @@ export async function runSettingsSet({ world, terminal, dataDir }: Context, key:
   return 0;
 }
 
-export function settingsLines(settings: Settings): string[] {
+function settingsLines(settings: Settings): string[] {
   return alignColumns([...valuesOf(settings)].map(([key, value]) => [key, shown(value)]));
 }
 
@@ -49,7 +49,7 @@ function shown(value: unknown): string {
 }
 
 /** The change that gives one setting, by its dotted name, the value that somebody typed. @throws USAGE */
-export function changeOf(settings: Settings, key: string, typed: string): SettingsChange {
+function changeOf(settings: Settings, key: string, typed: string): SettingsChange {
   const known = valuesOf(settings);
   const old = known.get(key);
   if (!known.has(key))

@@ -25,7 +25,7 @@ export async function runStart(context: Context, options: StartOptions): Promise
   const stopping = stopOnRequest(context, app);
   let agent: ServedAgent | undefined;
   let summary: Summary | 'left';
-  const stopReporting = await report(context, app, options);
+  const stopReporting = report(context, app, options);
   try {
     const { port } = options;
     agent = await serveAgent({
@@ -83,10 +83,10 @@ function stopOnRequest({ world, terminal }: Context, app: App) {
 }
 
 /** Tells of every accepted shard and every new state as they come. */
-async function report({ terminal }: Context, app: App, { shards }: StartOptions): Promise<() => void> {
+function report({ world, terminal }: Context, app: App, { shards }: StartOptions): () => void {
   let accepted = 0;
   let told: AgentState | undefined;
-  const unseen = acceptedSince((await app.handlers['app.watch']({})).recent);
+  const unseen = acceptedSince(world.clock());
   const progress = terminal.progress(() => {
     const state = message(`state.${told?.name ?? 'starting'}`);
     return shards === null

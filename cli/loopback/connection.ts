@@ -14,9 +14,9 @@ export interface Served {
 }
 
 /** Close codes of ours, from the range that RFC 6455 leaves to programs. */
-export const CLOSE_MALFORMED = 4400;
-export const CLOSE_UNAUTHENTICATED = 4401;
-export const CLOSE_TOO_MANY_CALLS = 4429;
+const CLOSE_MALFORMED = 4400;
+const CLOSE_UNAUTHENTICATED = 4401;
+const CLOSE_TOO_MANY_CALLS = 4429;
 
 /**
  * One WebSocket from its opening to its end: the first message says who it is, the others are calls; events come once it has asked for

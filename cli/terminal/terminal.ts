@@ -30,7 +30,7 @@ export interface Terminal {
   progress(line: () => string): Progress;
 }
 
-export interface Progress {
+interface Progress {
   /** Takes the progress away. Safe to call twice. */
   end(): void;
 }

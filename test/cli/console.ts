@@ -10,7 +10,7 @@ import type { App } from '../../core/app.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 
 /** A stream that keeps what is written and can be waited on. */
-export class Captured extends Writable {
+class Captured extends Writable {
   text = '';
   isTTY = false;
   readonly #waiting = new Set<() => void>();

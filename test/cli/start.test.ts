@@ -28,7 +28,7 @@ test('start with a number of shards tells of each one that is accepted, ends by 
 
 test('shards that were accepted before this start are not told again', async () => {
   const app = new FakeApp();
-  app.accept(3);
+  app.accept(3, Date.now() - 1000);
   app.onStart = () => {
     app.accept(1);
     app.finish();

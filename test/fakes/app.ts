@@ -99,10 +99,10 @@ export class FakeApp implements App {
   }
 
   /** One more accepted shard, told as the agent tells it. */
-  accept(count = 1): void {
+  accept(count = 1, at = Date.now()): void {
     for (let i = 0; i < count; i += 1) {
       this.#accepted += 1;
-      this.snapshot.recent = [task({ shardId: `practice-${this.#accepted}` }), ...this.snapshot.recent].slice(0, 20);
+      this.snapshot.recent = [task({ shardId: `practice-${this.#accepted}`, at }), ...this.snapshot.recent].slice(0, 20);
       this.emit({ event: 'changed', data: { recent: structuredClone(this.snapshot.recent) } });
     }
   }
