@@ -5,7 +5,7 @@ import type { Tensor, Tensors, TensorType } from '../core/contract/tensor.ts';
  * Worker and coordinator are one trust domain here, so an audit shows faults of the machine (a bad driver, overclocked memory), not honesty. That is
  * worth one computation in twenty at most.
  */
-const MAX_LOCAL_AUDITS = 0.05;
+export const MAX_LOCAL_AUDITS = 0.05;
 
 /** Relative L2 up to which floats agree: the same model on one backend; by type. Integers and bools agree when they are equal. */
 const TOLERANCE: Partial<Record<TensorType, number>> = { float16: 1e-2, float32: 1e-4, float64: 1e-4 };

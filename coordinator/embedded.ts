@@ -7,6 +7,7 @@ import type { EmbeddedCoordinator, PracticeSource, ReferenceWorker } from '../co
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent } from '../core/contract/network.ts';
 import type { Address, Signature } from '../core/contract/receipt.ts';
+import { MAX_LOCAL_AUDITS } from './audit.ts';
 import { createBatching } from './batching.ts';
 import { openBlobs } from './blobs.ts';
 import type { Context } from './context.ts';
@@ -93,7 +94,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
   const batching = createBatching(store, signer, log, () => networkEvents.emit({ type: 'batch' }));
   const settling = createSettling(context, practising, batching, {
     reference: options.reference,
-    probability: options.auditProbability ?? 1,
+    probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
     limitMs: options.auditMs ?? AUDIT_MS,
     random: options.random,
   });

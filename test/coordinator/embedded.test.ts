@@ -1,0 +1,3 @@
+import { describeNetwork } from './network-contract.ts';
+
+describeNetwork('the embedded coordinator', (bench, options) => bench.open(options));
