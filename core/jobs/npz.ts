@@ -24,7 +24,8 @@ export async function readNpz(path: string, maxBytes: number): Promise<Tensors> 
   try {
     const { size } = await stat(path);
     if (size > maxBytes + MAX_OVERHEAD_BYTES) throw new HearthlendError('TENSOR_TOO_LARGE', { bytes: size, limit: maxBytes });
-    archive = await readFile(path);
+    const file = await readFile(path);
+    archive = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
   } catch (cause) {
     if (cause instanceof HearthlendError) throw cause;
     throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
