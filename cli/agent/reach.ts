@@ -19,19 +19,41 @@ export interface Reach {
 }
 
 /** The running agent of the data folder, else one in this process that has not started work. @throws AGENT_INCOMPATIBLE, AGENT_RUNNING */
-export async function reachAgent(world: World, dataDir: string): Promise<Reach> {
-  const until = world.clock() + BUSY_FOR_MS;
-  for (;;) {
+export function reachAgent(world: World, dataDir: string): Promise<Reach> {
+  return whileBusy(world, async () => {
     const running = await connectToAgent(dataDir);
     if (running !== undefined) {
       closeOnError(running, () => requireSameVersion(running, world.version));
       return { client: running.client, own: null, close: async () => running.client.close() };
     }
+    const own = await world.openApp(dataDir);
+    return { client: clientOf(own, dataDir), own, close: async () => void (await own.stop({ now: true })) };
+  });
+}
+
+/** The agent of the data folder in this process, to be started. @throws AGENT_RUNNING where another runs, and what createApp throws */
+export function openAgent(world: World, dataDir: string): Promise<App> {
+  let running: AgentConnection | undefined;
+  return whileBusy(
+    world,
+    async () => {
+      running = await connectToAgent(dataDir);
+      running?.client.close();
+      return world.openApp(dataDir);
+    },
+    // An agent that answers stays; a short command that holds the folder will be over.
+    () => running !== undefined,
+  );
+}
+
+/** Tries again while somebody holds the folder and is not there to be asked. */
+async function whileBusy<T>(world: World, attempt: () => Promise<T>, giveUp: () => boolean = () => false): Promise<T> {
+  const until = world.clock() + BUSY_FOR_MS;
+  for (;;) {
     try {
-      const own = await world.openApp(dataDir);
-      return { client: clientOf(own, dataDir), own, close: async () => void (await own.stop({ now: true })) };
+      return await attempt();
     } catch (thrown) {
-      if (asHearthlendError(thrown).code !== 'AGENT_RUNNING' || world.clock() > until) throw thrown;
+      if (asHearthlendError(thrown).code !== 'AGENT_RUNNING' || giveUp() || world.clock() > until) throw thrown;
     }
     await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
   }

@@ -1,6 +1,7 @@
 import type { App, Summary } from '../../core/app.ts';
 import { message, messageOf } from '../../core/contract/messages.ts';
 import type { AgentState } from '../../core/contract/snapshot.ts';
+import { openAgent } from '../agent/reach.ts';
 import { type ServedAgent, serveAgent } from '../agent/serve.ts';
 import { showWindow } from '../window/show.ts';
 import { acceptedSince } from './accepted.ts';
@@ -21,7 +22,7 @@ const LEAVE_WITHIN_MS = 3000;
 /** Runs the agent until it has what `--shards` asked for or is asked to stop. The first request finishes the shard that runs, the second doesn't. */
 export async function runStart(context: Context, options: StartOptions): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
-  const app = await world.openApp(dataDir);
+  const app = await openAgent(world, dataDir);
   const stopping = stopOnRequest(context, app);
   let agent: ServedAgent | undefined;
   let summary: Summary | 'left';

@@ -102,6 +102,28 @@ test('a second agent on the same data folder is refused with the process id of t
   expect(await first.exitCode).toBe(0);
 });
 
+test('a short command that holds the data folder is waited for', async () => {
+  const short = new FakeApp();
+  const apps = [short];
+  const console = openConsole(() => apps.pop() ?? new FakeApp());
+  const verified = Promise.withResolvers<void>();
+  const verifying = Promise.withResolvers<void>();
+  const plain = short.handlers['ledger.verify'];
+  short.handlers['ledger.verify'] = async (input) => {
+    verifying.resolve();
+    await verified.promise;
+    return plain(input);
+  };
+  const verify = console.run('ledger', 'verify');
+  await verifying.promise;
+  const agent = console.run(...headless);
+  verified.resolve();
+  expect(await verify.exitCode).toBe(0);
+  await agent.stdout.seen(/"started"/);
+  agent.signal('SIGINT');
+  expect(await agent.exitCode).toBe(0);
+});
+
 test('a port that another program holds is named, and the data folder is let go', async () => {
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
