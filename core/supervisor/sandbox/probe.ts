@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { BreakOutResult, type BreakOutTask } from '../../contract/break-out.ts';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { BreakOutAttempt, IsolationReport } from '../../contract/isolation.ts';
@@ -13,6 +15,7 @@ import { spawnLaunch } from './spawn.ts';
 const PROBE_MS = 60_000;
 const RESULT_BYTES = 1 << 20;
 const STDERR_CHARS = 2000;
+const MODEL_BAIT = 'probe-bait';
 
 /** What must stay closed on this machine: keystore, ledger, data folder, by labels that become part of the attempts' names. */
 export type Secrets = BreakOutTask['secrets'];
@@ -20,7 +23,7 @@ export type Secrets = BreakOutTask['secrets'];
 /**
  * Runs the break-out probe behind `wall`, in the sandbox that a worker with these `needs` gets (`scriptPath`: the probe's bundle). The
  * level is the wall's only if every attempt failed and nothing reached the agent's listeners; otherwise, or if the probe itself did not
- * run to its end, it is `process`. The models folder should hold a file, so that writing to it can be tried.
+ * run to its end, it is `process`. While it runs, a file lies in the models folder for it to try and change.
  * Never throws for what happens inside the sandbox.
  */
 export async function probeIsolation(wall: Wall, needs: SandboxNeeds, secrets: Secrets): Promise<IsolationReport> {
@@ -29,7 +32,9 @@ export async function probeIsolation(wall: Wall, needs: SandboxNeeds, secrets: S
   if (wall.program === null) return { level, wall: wall.wall, reason, remedy, probe: null };
   const bait = await layBait(randomBytes(8).toString('hex'));
   const canary = { name: `HEARTHLEND_CANARY_${randomBytes(4).toString('hex')}`, value: randomBytes(16).toString('hex') };
+  const model = join(needs.modelsDir, `${MODEL_BAIT}-${canary.name}`);
   try {
+    await writeFile(model, canary.name, { mode: 0o600 });
     // Planted where a launch that passed on the agent's environment would carry it along.
     process.env[canary.name] = canary.value;
     const launch = planLaunch(wall, { ...needs, permission: false });
@@ -47,12 +52,13 @@ export async function probeIsolation(wall: Wall, needs: SandboxNeeds, secrets: S
     };
   } finally {
     delete process.env[canary.name];
+    await rm(model, { force: true });
     await bait.close();
   }
 }
 
 /** The report without its probe: what the attempts say of the wall. */
-export function judge(wall: Wall, attempts: BreakOutAttempt[]): Omit<IsolationReport, 'probe'> {
+function judge(wall: Wall, attempts: BreakOutAttempt[]): Omit<IsolationReport, 'probe'> {
   const broken = attempts.filter((attempt) => attempt.succeeded).map((attempt) => attempt.name);
   if (broken.length === 0) return { level: wall.level, wall: wall.wall, reason: wall.reason, remedy: wall.remedy };
   return {

@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BreakOutAttempt } from '../../../../core/contract/isolation.ts';
@@ -65,6 +65,9 @@ describe.runIf(onLinux)('from inside bubblewrap', () => {
     expect(broken(report.probe?.attempts ?? [])).toEqual([]);
     expect(report).toMatchObject({ level: 'os', wall: 'bubblewrap', reason: null, remedy: null });
     expect(report.probe?.attempts[0]).toMatchObject({ name: 'read-secret-passwd', succeeded: false });
+    // Nothing that the probe was given to try stays behind.
+    expect(readdirSync(outside.needs.modelsDir)).toEqual(['model.onnx']);
+    expect(Object.keys(process.env).filter((name) => name.startsWith('HEARTHLEND_CANARY'))).toEqual([]);
   });
 
   test('namespaces hold without the system call filter: only what it alone forbids is found', async () => {

@@ -24,7 +24,7 @@ const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '
 const canary = { name: 'HEARTHLEND_CANARY', value: 'sings' };
 
 /** The same launch, as an ordinary user. */
-export function asOrdinaryUser(launch: Launch): Launch {
+function asOrdinaryUser(launch: Launch): Launch {
   if (!isRoot) return launch;
   return { ...launch, command: '/usr/bin/setpriv', args: [...AS_NOBODY, launch.command, ...launch.args] };
 }
