@@ -4,8 +4,9 @@ import { countText, todaysNumber } from '../words/amounts.ts';
 
 const RADIUS = 92;
 const ROUND = 2 * Math.PI * RADIUS;
-/** From this many characters on the number is set smaller, to stay inside the ring. */
-const LONG = 7;
+/** From this many characters on the number is set smaller, and smaller again, to stay inside the ring. */
+const LONG = 8;
+const LONGEST = 14;
 
 /** The one number, inside the worker's real load. */
 export function Ring({ earnings, load }: { earnings: Snapshot['earnings']; load: number | null | 'unknown' }): React.ReactNode {
@@ -25,7 +26,8 @@ export function Ring({ earnings, load }: { earnings: Snapshot['earnings']; load:
       </svg>
       <div>
         <p>
-          <span className={number.length < LONG ? 'number' : 'number long'}>{number}</span> <span className="unit">{unit}</span>
+          <span className={`number ${number.length < LONG ? '' : number.length < LONGEST ? 'long' : 'longest'}`}>{number}</span>{' '}
+          <span className="unit">{unit}</span>
         </p>
         <p className="unit" aria-hidden="true">
           {words.short}

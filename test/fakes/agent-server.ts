@@ -32,6 +32,8 @@ export class FakeAgent {
   /** Calls that the test answers for itself; the others have plain answers. */
   overrides: Partial<Handlers> = {};
   readonly calls: Called[] = [];
+  /** With what pages came to the door, in order, and whether they were let in. */
+  readonly knocks: { by: 'code' | 'token'; admitted: boolean }[] = [];
   readonly #ui: string;
   readonly #codes = new Set<string>();
   readonly #tokens = new Set<string>();
@@ -111,8 +113,9 @@ export class FakeAgent {
     socket.once('message', (raw) => {
       const { authenticate } = AuthenticateRequest.parse(JSON.parse(String(raw)));
       const known = 'code' in authenticate ? this.#codes.delete(authenticate.code) : this.#tokens.has(authenticate.token);
+      this.knocks.push({ by: 'code' in authenticate ? 'code' : 'token', admitted: known });
       if (!known) {
-        socket.send(JSON.stringify({ authenticated: false, error: { code: 'RPC_FORBIDDEN', params: { call: 'authenticate' } } }));
+        socket.send(JSON.stringify({ authenticated: false, error: { code: 'SESSION_REFUSED', params: {} } }));
         socket.close();
         return;
       }

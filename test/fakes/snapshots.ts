@@ -172,3 +172,58 @@ export function earning(): Snapshot {
     ],
   });
 }
+
+/** Everything as long as it may get. */
+export function crowded(): Snapshot {
+  const long = 'pneumonoultramicroscopicsilicovolcanoconiosis'.repeat(3);
+  const most = (2n ** 256n - 1n).toString();
+  const base = practising();
+  const [practiceNumbers] = base.earnings;
+  const { start } = today();
+  const many = Array.from({ length: 2000 }, (_, index) => ({
+    from: start + index * 40_000,
+    to: start + index * 40_000 + 30_000,
+    kind: index % 2 === 0 ? ('worked' as const) : ('aside' as const),
+    reason: { key: 'reason.network-work' as const, params: { network: long } },
+  }));
+  return practising({
+    version: '10.20.30-alpha.40',
+    state: { name: 'waiting', reason: { key: 'reason.isolation-refused', params: { network: long } }, since: 0, until: Date.now() },
+    isolation: {
+      ...unsealed().isolation,
+      reason: { key: 'isolation.bubblewrap-refused', params: { detail: long } },
+      remedy: { key: 'isolation.bubblewrap-refused.container', params: { command: `docker run --security-opt ${long}` } },
+    },
+    hardware: {
+      os: { platform: 'linux', name: long, release: long, arch: 'x64' },
+      cpu: { model: long, cores: 256 },
+      memory: { totalBytes: 2 ** 42 },
+      gpus: [
+        { vendor: 'NVIDIA', model: long, vramBytes: 24 * 2 ** 30, software: false },
+        { vendor: null, model: 'llvmpipe (LLVM 15.0.6, 256 bits)', vramBytes: null, software: true },
+      ],
+      disk: { freeBytes: null },
+    },
+    current: currentShard({ prompt: long, text: long, shardId: 'a'.repeat(96) }),
+    recent: Array.from({ length: 50 }, (_, index) =>
+      task({ shardId: `${'s'.repeat(90)}${index}`, state: 'rejected', reason: { key: 'reason.task-rejected', params: { detail: long } } }),
+    ),
+    earnings: [
+      ...(practiceNumbers === undefined ? [] : [practiceNumbers]),
+      {
+        asset: 'eip155:1612/slip44:60',
+        practice: false,
+        symbol: 'W'.repeat(32),
+        decimals: 0,
+        expected: most,
+        accepted: most,
+        promised: most,
+        paid: most,
+        acceptedShards: 9e15,
+        acceptedToday: most,
+        acceptedShardsToday: 9e15,
+      },
+    ],
+    day: { ...today(), spans: many },
+  });
+}
