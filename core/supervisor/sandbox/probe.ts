@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { BreakOutResult, type BreakOutTask } from '../../contract/break-out.ts';
@@ -34,6 +34,7 @@ export async function probeIsolation(wall: Wall, needs: SandboxNeeds, secrets: S
   const canary = { name: `HEARTHLEND_CANARY_${randomBytes(4).toString('hex')}`, value: randomBytes(16).toString('hex') };
   const model = join(needs.modelsDir, `${MODEL_BAIT}-${canary.name}`);
   try {
+    await mkdir(needs.modelsDir, { recursive: true, mode: 0o700 });
     await writeFile(model, canary.name, { mode: 0o600 });
     // Planted where a launch that passed on the agent's environment would carry it along.
     process.env[canary.name] = canary.value;
