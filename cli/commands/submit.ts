@@ -105,7 +105,7 @@ async function followJobs(reach: Reach): Promise<JobFollower> {
       new Promise((resolve, reject) => {
         waiting.set(job.id, { onChange, resolve, reject });
         const latest = seen.get(job.id) ?? job;
-        if (latest !== job) onChange(latest);
+        if (latest.state !== job.state) onChange(latest);
         if (isOver(latest)) resolve(latest);
         seen.clear();
       }),
