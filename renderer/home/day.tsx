@@ -70,8 +70,8 @@ export function Day({ day }: { day: Snapshot['day'] }): React.ReactNode {
   );
 }
 
-function segmentWords({ kind, from, to, reason }: Segment): string {
-  const duration = durationText(to - from);
+function segmentWords({ kind, from, to, ms, reason }: Segment): string {
+  const duration = durationText(ms);
   const what = kind === 'worked' ? message('screen.day.span.worked', { duration }) : message('screen.day.span.aside', { duration });
   const span = message('screen.day.span', { from: timeText(from), to: timeText(to), what });
   return reason === null ? span : message('screen.day.span.why', { span, reason: say(reason) });

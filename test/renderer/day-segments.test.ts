@@ -38,14 +38,43 @@ test('the summary adds up the stretches and counts the times aside', () => {
   });
 });
 
+test('a day of many short stretches shows what took most of each part of it', () => {
+  const short = Array.from({ length: 1000 }, (_, index) => {
+    const from = index * 1.2;
+    const morning = index < 500;
+    return [
+      morning ? worked(from, from + 0.8) : aside(from, from + 0.8),
+      morning ? aside(from + 0.8, from + 1.2) : worked(from + 0.8, from + 1.2),
+    ];
+  }).flat();
+  const segments = daySegments({ ...day, spans: short });
+  expect(segments.map(({ kind, from, to, ms }) => [kind, from / minuteMs, to / minuteMs, Math.round(ms / minuteMs)])).toEqual([
+    ['worked', 0, 600, 400],
+    ['aside', 600, 1200, 400],
+  ]);
+});
+
 test('however the day went, the bar has at most 240 stretches, in order, apart, within the day', () => {
-  const span = fc
-    .tuple(fc.integer({ min: -100, max: 1500 }), fc.double({ min: 0.01, max: 20, noNaN: true }), fc.boolean())
-    .map(([from, length, working]) => (working ? worked(from, from + length) : aside(from, from + length)));
+  const stretch = fc.record({
+    gap: fc.double({ min: 0, max: 5, noNaN: true }),
+    length: fc.double({ min: 0.01, max: 5, noNaN: true }),
+    working: fc.boolean(),
+  });
+  const spansOf = (stretches: { gap: number; length: number; working: boolean }[]): DaySpan[] => {
+    let at = -30;
+    return stretches.map(({ gap, length, working }) => {
+      const from = at + gap;
+      at = from + length;
+      return working ? worked(from, at) : aside(from, at);
+    });
+  };
   fc.assert(
-    fc.property(fc.array(span, { maxLength: 2000 }), (spans) => {
+    fc.property(fc.array(stretch, { maxLength: 1000, size: 'max' }), (stretches) => {
+      const spans = spansOf(stretches);
       const segments = daySegments({ ...day, spans });
       expect(segments.length).toBeLessThanOrEqual(240);
+      const { workedMs, asideMs } = daySummary({ ...day, spans });
+      expect(segments.reduce((sum, segment) => sum + segment.ms, 0)).toBeLessThanOrEqual(workedMs + asideMs + 1);
       for (const [index, segment] of segments.entries()) {
         expect(segment.from).toBeLessThan(segment.to);
         expect(segment.from).toBeGreaterThanOrEqual(index === 0 ? day.start : (segments[index - 1]?.from ?? 0));

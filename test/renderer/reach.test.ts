@@ -125,6 +125,7 @@ test('the page has its landmarks, one first heading, names for all that can be p
   const { page } = await start(unsealed());
   for (const route of ['Home', 'Use it']) {
     await page.getByRole('link', { name: route, exact: true }).click();
+    await page.locator(route === 'Home' ? '.home' : '.use').waitFor();
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const)
       expect(await page.getByRole(landmark).count(), landmark).toBe(1);
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
@@ -140,7 +141,7 @@ test('the page has its landmarks, one first heading, names for all that can be p
     expect(lang).toBe('en');
   }
   await page.getByRole('link', { name: 'Home', exact: true }).click();
-  expect(await page.getByRole('status').filter({ hasText: 'Working' }).count()).toBe(1);
+  await page.getByRole('status').filter({ hasText: 'Working' }).waitFor();
   await page.getByRole('img', { name: 'The worker uses 78% of the CPU threads it may use' }).waitFor();
 });
 
