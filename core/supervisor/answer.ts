@@ -2,11 +2,11 @@ import { HearthlendError } from '../contract/errors.ts';
 import { decodeSafetensors } from '../contract/safetensors.ts';
 import type { Tensors } from '../contract/tensor.ts';
 
-/** Checks that a run's answer holds the outputs asked for, in their order. @throws WORKER_PROTOCOL */
+/** Checks that a run's answer holds the outputs asked for, and no others. @throws WORKER_PROTOCOL */
 export function checkOutputs(blob: Uint8Array, names: readonly string[]): void {
-  const found = [...tensorsOf(blob).keys()];
-  if (found.length !== names.length || found.some((name, at) => name !== names[at]))
-    throw protocol('its result has other outputs than asked for');
+  // By name alone: JSON.parse puts names that are numbers first, and exported models do call their outputs so.
+  const found = tensorsOf(blob);
+  if (found.size !== names.length || !names.every((name) => found.has(name))) throw protocol('its result has other outputs than asked for');
 }
 
 /** Checks that a generation's answer holds the tokens that it sent as it made them. @throws WORKER_PROTOCOL */

@@ -6,7 +6,7 @@ import { sampleToken } from '../../core/contract/sampler.ts';
 import type { GraphValue } from '../../core/contract/worker-messages.ts';
 import { NEAR_TIE_MARGIN, type WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { failureOf } from './failure.ts';
-import type { Ort } from './onnxruntime.ts';
+import { Float16Array, type Ort } from './onnxruntime.ts';
 import { type Made, packOutputs } from './run.ts';
 import type { Session } from './sessions.ts';
 import { toOrtTensor } from './tensors.ts';
@@ -139,5 +139,6 @@ function lastLogits(logits: OrtTensor | undefined): ArrayLike<number> {
     throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: `its logits are ${found}, not floats of [1, n, vocabulary]` });
   }
   const data = logits.data as Float32Array;
-  return data.subarray(data.length - vocabulary);
+  const floats = logits.type === 'float32' ? data : new Float16Array(data.buffer, data.byteOffset, data.length);
+  return floats.subarray(data.length - vocabulary);
 }

@@ -2,12 +2,25 @@ import type * as OnnxRuntime from 'onnxruntime-node';
 
 export type Ort = typeof OnnxRuntime;
 
+type HalfArray = new (
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+) => ArrayLike<number> & { subarray(begin: number): ArrayLike<number> };
+
+/** Reads float16 as numbers. ES2024's types don't have it yet; every Node that this runs on has. */
+export const Float16Array = (globalThis as unknown as { Float16Array: HalfArray }).Float16Array;
+
 /**
- * Loads ONNX Runtime, never before its telemetry is switched off: from 1.29 on it reports over HTTPS unless this variable is set when the
- * library comes in. Our own environment is set too, so that it holds however this process was started.
+ * Loads ONNX Runtime, never before two things:
+ * Its telemetry is switched off. From 1.29 on it reports over HTTPS unless this variable is set when the library comes in. Our own environment
+ * is set too, so that it holds however this process was started.
+ * Float16Array is hidden. Where it sees one, onnxruntime-common takes float16 tensors in nothing else, but Node 24's Node-API can't tell the
+ * native binding what a Float16Array is, and the binding refuses it. Without it both agree on Uint16Array.
  */
 export async function loadOnnxRuntime(): Promise<Ort> {
   process.env.ORT_DISABLE_TELEMETRY = '1';
+  Reflect.deleteProperty(globalThis, 'Float16Array');
   return await import('onnxruntime-node');
 }
 

@@ -11,8 +11,8 @@ const VIEWS: Record<TensorType, View & { BYTES_PER_ELEMENT: number }> = {
   int8: Int8Array,
   uint16: Uint16Array,
   int16: Int16Array,
-  // Not in ES2024's types yet, but in every Node that this runs on; without it ONNX Runtime would want a Uint16Array.
-  float16: (globalThis as unknown as { Float16Array: typeof Uint16Array }).Float16Array,
+  // See loadOnnxRuntime.
+  float16: Uint16Array,
   uint32: Uint32Array,
   int32: Int32Array,
   float32: Float32Array,
