@@ -63,7 +63,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     const identity = openIdentity(join(dataDir, 'identity.json'));
     const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
     closers.push(() => ledger.close());
-    const spool = openSpool(join(dataDir, 'spool'));
+    const spool = await openSpool(join(dataDir, 'spool'));
     const models = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: MODEL_DISK_BYTES });
     const engine = await openEngine({ ports, settings, identity, ledger, spool, models });
     closers.push(() => engine.close());

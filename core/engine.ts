@@ -250,7 +250,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       const missing = (shards ?? 0) - coordinator.practice().shardsLeft;
       if (practice && missing > 0) coordinator.extendPractice(missing);
       ledger.record([{ kind: 'agent.started', at: clock(), version: ports.version, worker: identity.address }]);
-      spool.sweep(new Set(ledger.unfinished().flatMap(({ outputs }) => outputs ?? [])));
+      await spool.sweep(new Set(ledger.unfinished().flatMap(({ outputs }) => outputs ?? [])));
       facts.started = true;
       const running = loop.run({ shards, practice });
       // Strangers' work waits for it; practice and the owner's own jobs don't.

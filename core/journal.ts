@@ -1,3 +1,4 @@
+import { HearthlendError } from './contract/errors.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Attempt } from './ledger/attempt.ts';
 import type { LedgerEvent } from './ledger/event.ts';
@@ -37,9 +38,14 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     computed({ network, shardId, attempt }, { commitment, outputBytes, units, runMs }) {
       record({ kind: 'shard.computed', at: facts.clock(), network, shardId, attempt, outputs: commitment, outputBytes, units, runMs });
     },
-    accepted: ({ network, shardId, attempt }, receipt, audited) =>
-      record({ kind: 'shard.accepted', at: facts.clock(), network, shardId, attempt, receipt, audited }),
+    accepted({ network, shardId, attempt }, receipt, audited) {
+      if (receipt.network !== network || receipt.shardId !== shardId || receipt.attempt !== attempt) {
+        throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `it is for task ${receipt.shardId}` });
+      }
+      record({ kind: 'shard.accepted', at: facts.clock(), receipt, audited });
+    },
     ended: (key, end) => record(endEvent(key, end, facts.clock())),
+    checkBatch: (batch, coordinator) => ledger.checkBatch(batch, coordinator),
     batchSigned({ batch, coordinatorSignature, workerSignature }, coordinator) {
       if (workerSignature === null) return;
       record({ kind: 'batch', at: facts.clock(), batch, coordinator, coordinatorSignature, workerSignature });
@@ -47,7 +53,8 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     unfinished: () => ledger.unfinished().map(openAttempt),
     attemptState: ({ network, shardId, attempt }) => ledger.attempt(network, shardId, attempt)?.state,
     receiptHead: (network) => ledger.receiptHead(network).sequence,
-    signedBatch: (network, last) => ledger.signedBatch(network, last),
+    lastBatched: (network) => ledger.lastBatched(network),
+    receipts: (network, first, last) => ledger.receiptsOf(network, first, last),
     isAwaited: (outputs) => ledger.isAwaited(outputs),
   };
 }

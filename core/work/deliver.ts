@@ -1,6 +1,7 @@
 import type { Sha256 } from '../contract/digest.ts';
-import { asHearthlendError } from '../contract/errors.ts';
+import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
+import { batchOf } from '../contract/receipt-hash.ts';
 import type { Submission } from '../contract/shard.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
@@ -19,23 +20,23 @@ export interface Delivery {
  */
 export async function deliver(ports: WorkPorts, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
   const { from, key, submission } = delivery;
-  const outputs = ports.spool.get(submission.commitment, key.shardId);
+  const outputs = await ports.spool.get(submission.commitment, key.shardId);
   if (!delivery.alreadySubmitted) ports.journal.submitted(key);
   const reply = await from.network.submit(submission, outputs);
   if (reply.type === 'accepted') {
     ports.journal.accepted(key, reply.receipt, reply.audited);
-    drop(ports, submission.commitment);
+    await drop(ports, submission.commitment);
     return { state: 'accepted' };
   }
   const end: AttemptEnd = reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
   ports.journal.ended(key, end);
-  if (end.state !== 'disputed') drop(ports, submission.commitment);
+  if (end.state !== 'disputed') await drop(ports, submission.commitment);
   return end;
 }
 
 /** Two attempts may have one result: its bytes go with the last of them. */
-export function drop(ports: WorkPorts, commitment: Sha256): void {
-  if (!ports.journal.isAwaited(commitment)) ports.spool.remove(commitment);
+export async function drop(ports: WorkPorts, commitment: Sha256): Promise<void> {
+  if (!ports.journal.isAwaited(commitment)) await ports.spool.remove(commitment);
 }
 
 /**
@@ -49,11 +50,17 @@ export async function signBatches(ports: WorkPorts, from: ConnectedNetwork): Pro
   for (const { batch, coordinatorSignature } of await from.network.pendingBatches()) {
     // A receipt still on its way here is not an error: the batch is proposed again once it is recorded.
     if (batch.last > journal.receiptHead(id)) return;
-    // What was recorded before a crash and is proposed again is sent again as it was signed then, whatever is proposed now.
-    let workerSignature = journal.signedBatch(id, batch.last)?.workerSignature ?? null;
-    if (workerSignature === null) {
-      workerSignature = ports.signBatch(batch);
-      journal.batchSigned({ batch, coordinatorSignature, workerSignature }, coordinator);
+    const workerSignature = ports.signBatch(batch);
+    const signed = { batch, coordinatorSignature, workerSignature };
+    if (batch.last > journal.lastBatched(id)) {
+      journal.checkBatch(signed, coordinator);
+      journal.batchSigned(signed, coordinator);
+    } else {
+      // Recorded before a crash, and proposed again: the signature says nothing new, but only over the same receipts.
+      const own = batchOf(journal.receipts(id, batch.first, batch.last));
+      if (own.merkleRoot !== batch.merkleRoot || own.headHash !== batch.headHash || own.first !== batch.first || own.last !== batch.last) {
+        throw new HearthlendError('BATCH_INVALID', { network: id, detail: 'it differs from the receipts that were signed before' });
+      }
     }
     await from.network.countersign({ network: id, last: batch.last }, workerSignature);
   }

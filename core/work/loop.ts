@@ -188,7 +188,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         units: unitsOf(shard, result.tokensMade),
         runMs: result.runMs,
       };
-      ports.spool.put(result.commitment, result.outputs);
+      await ports.spool.put(result.commitment, result.outputs);
       ports.journal.computed(key, facts);
       ports.onChange({ type: 'computed', shard, attempt: lease.attempt });
       handIn(lease, { from, key, submission: { shardId: shard.id, attempt: lease.attempt, ...facts }, alreadySubmitted: false });

@@ -30,14 +30,15 @@ export interface WorkJournal {
   accepted(key: AttemptKey, receipt: WorkReceipt, audited: boolean): void;
   ended(key: AttemptKey, end: AttemptEnd): void;
   /** @throws BATCH_INVALID where the batch is not over the receipts recorded here, or not signed by the coordinator. */
+  checkBatch(batch: SignedBatch, coordinator: Address): void;
   batchSigned(batch: SignedBatch, coordinator: Address): void;
   /** Attempts that a crash left open, oldest first. */
   unfinished(): OpenAttempt[];
   attemptState(key: AttemptKey): ShardState | undefined;
-  /** Sequence of a network's last receipt recorded here; 0 for none. */
+  /** Sequence of a network's last receipt recorded here, and of the last one that a co-signed batch covers; 0 for none. */
   receiptHead(network: string): number;
-  /** The co-signed batch that ends with receipt `last`. */
-  signedBatch(network: string, last: number): SignedBatch | null;
+  lastBatched(network: string): number;
+  receipts(network: string, first: number, last: number): WorkReceipt[];
   /** Whether a result with this digest still waits to be accepted, so that the spool must keep it. */
   isAwaited(outputs: Sha256): boolean;
 }
@@ -49,10 +50,10 @@ export interface OpenAttempt extends AttemptKey {
 
 /** Payload bytes that must survive a crash until they are accepted. */
 export interface WorkSpool {
-  put(digest: Sha256, bytes: Uint8Array): void;
+  put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** @throws SPOOL_LOST, DIGEST_MISMATCH */
-  get(digest: Sha256, shardId: string): Uint8Array;
-  remove(digest: Sha256): void;
+  get(digest: Sha256, shardId: string): Promise<Uint8Array>;
+  remove(digest: Sha256): Promise<void>;
 }
 
 /** A model whose every byte was verified, held until `release`. */

@@ -42,7 +42,7 @@ async function takeReceipts(ports: WorkPorts, from: ConnectedNetwork, open: Open
     if (attempt?.state === 'computed') ports.journal.submitted(attempt);
     // For work that is not open here the journal refuses the receipt: nobody is credited for what was not recorded first.
     ports.journal.accepted({ network: from.info.id, shardId: receipt.shardId, attempt: receipt.attempt }, receipt, false);
-    if (attempt?.result != null) drop(ports, attempt.result.commitment);
+    if (attempt?.result != null) await drop(ports, attempt.result.commitment);
     if (attempt !== undefined) settled.add(keyOf(attempt));
   }
   return settled;

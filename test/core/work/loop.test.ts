@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Wallet } from 'ethers';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { openIdentity } from '../../../core/identity/identity.ts';
@@ -10,7 +11,6 @@ import { createJournal } from '../../../core/journal.ts';
 import { type Ledger, openLedger } from '../../../core/ledger/ledger.ts';
 import { openSpool, type Spool } from '../../../core/ledger/spool.ts';
 import { createWorkLoop, type WorkLoop } from '../../../core/work/loop.ts';
-import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
 import { digestOf, FakeNetwork } from '../../fakes/network.ts';
 
 const OUTPUTS = encodeSafetensors(new Map([['y', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
@@ -39,7 +39,7 @@ async function openBench(shards: number, compute?: WorkPorts['compute']): Promis
   const identity = openIdentity(join(dir, 'identity.json'));
   const ledger = openLedger({ path: join(dir, 'ledger.db'), signer: identity });
   opened.push(() => ledger.close());
-  const spool = openSpool(join(dir, 'spool'));
+  const spool = await openSpool(join(dir, 'spool'));
   const network = new FakeNetwork(shards);
   const info = await network.connect({ address: identity.address, payee: identity.address });
   const from: ConnectedNetwork = { network, info, admitted: () => true };
@@ -50,12 +50,7 @@ async function openBench(shards: number, compute?: WorkPorts['compute']): Promis
     networks: [from],
     journal,
     spool,
-    holdModel: async (_network, { digest }) => ({
-      digest,
-      manifest: { format: 'onnx', entry: 'm', files: [] },
-      files: new Map(),
-      release: () => undefined,
-    }),
+    holdModel: async (_network, { digest }) => ({ digest, manifest: { format: 'onnx', entry: 'm', files: [] }, files: new Map(), release: () => undefined }),
     fetchInputs: async (each, { digest }) => {
       await each.fetchBlob(digest, 0);
       return new Uint8Array(4);
@@ -246,7 +241,7 @@ describe('a start after a crash', () => {
     await leaseOne(bench);
     bench.journal.fetched(key);
     bench.journal.running(key);
-    bench.spool.put(COMPUTED.commitment, OUTPUTS);
+    await bench.spool.put(COMPUTED.commitment, OUTPUTS);
     bench.journal.computed(key, facts);
   }
 
@@ -273,7 +268,7 @@ describe('a start after a crash', () => {
   it('fails a result whose bytes are gone from the spool, by its code', async () => {
     const bench = await openBench(1);
     await computeOne(bench);
-    bench.spool.remove(COMPUTED.commitment);
+    await bench.spool.remove(COMPUTED.commitment);
     bench.network.shardsLeft = 1;
     await bench.loop.run({ shards: 1, practice: true });
     expect(bench.ledger.attempt('test', 's1', 1)).toMatchObject({ state: 'failed', code: 'SPOOL_LOST' });
