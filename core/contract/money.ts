@@ -1,10 +1,13 @@
 import { z } from 'zod';
 
+const LARGEST = ((1n << 256n) - 1n).toString();
+
 /** An amount in base units (wei, practice credits' smallest part): a decimal string in JSON and SQLite, a bigint in code. Below 2^256. */
 export const Amount = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,77})$/)
-  .refine((text) => BigInt(text) < 1n << 256n, 'amount exceeds 2^256 - 1');
+  // As text, since this also sees what the pattern has refused, and BigInt would throw on that.
+  .refine((text) => text.length < LARGEST.length || text <= LARGEST, 'amount exceeds 2^256 - 1');
 export type Amount = z.infer<typeof Amount>;
 
 /** What an amount is of: a CAIP-19 asset id, or `hearth:<network>/credit:practice`. Source: chainagnostic.org/CAIPs/caip-19. */

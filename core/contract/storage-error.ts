@@ -1,7 +1,7 @@
 import { asHearthlendError, HearthlendError } from './errors.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL']);
-const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOTDIR']);
+const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOENT', 'ENOTDIR']);
 
 /**
  * What a failed file or SQLite operation on `path` means to a person: DISK_FULL, DATA_DIR_UNWRITABLE, DATABASE_CORRUPT or DATABASE_UNAVAILABLE
