@@ -1,17 +1,14 @@
+import type { Systeminformation } from 'systeminformation';
 import type { HardwareReport } from '../contract/hardware.ts';
 
 export type Gpu = HardwareReport['gpus'][number];
 
-/** A graphics adapter as systeminformation gives it; sizes in MiB. Only what is used here. */
-export interface ReportedAdapter {
-  vendor?: string | undefined;
-  model?: string | undefined;
-  /** Of nvidia-smi, where it answered. */
-  name?: string | undefined;
-  vram?: number | null | undefined;
-  memoryTotal?: number | undefined;
-  vramDynamic?: boolean | undefined;
-}
+/** A graphics adapter as systeminformation gives it; sizes in MiB, `name` and `memoryTotal` from nvidia-smi where it answered. */
+export type ReportedAdapter = {
+  [Fact in 'vendor' | 'model' | 'name' | 'vram' | 'memoryTotal' | 'vramDynamic']?:
+    | Systeminformation.GraphicsControllerData[Fact]
+    | undefined;
+};
 
 /** A display device on the PCI bus, as Linux has it in /sys. Ids as four hex digits. */
 export interface PciAdapter {

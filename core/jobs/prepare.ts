@@ -60,7 +60,7 @@ export async function prepareJob(plan: JobPlan, ports: PreparePorts): Promise<Jo
  * Whether tensors fit a model's declared inputs, by the rules of ONNX Runtime: a declared scalar takes any shape, a named dimension any size.
  * @throws INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH
  */
-export function checkInputs(tensors: Tensors, inputs: readonly ModelValue[]): void {
+function checkInputs(tensors: Tensors, inputs: readonly ModelValue[]): void {
   const names = inputs.map(({ name }) => name);
   for (const name of tensors.keys()) {
     if (!names.includes(name)) throw new HearthlendError('INPUT_UNKNOWN', { name, names: names.join(', ') });

@@ -39,7 +39,7 @@ export function verifyDigest(expected: Sha256, actual: Sha256): void {
 export async function* blobChunks(
   ref: BlobRef,
   fetch: FetchBlob,
-  start: { offset: number; stallMs: number; first?: BlobSource },
+  start: { offset: number; stallMs: number; first?: BlobSource | undefined },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let offset = start.offset;
   let next = start.first;

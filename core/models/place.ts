@@ -4,6 +4,7 @@ import { constants, copyFile, link, open, realpath, rename, rm, stat } from 'nod
 import type { BlobRef } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { BlobSource } from '../contract/network.ts';
+import { storageError } from '../contract/storage-error.ts';
 import { hashFile, rememberDigest } from './digest.ts';
 import { blobChunks, type FetchBlob, verifyDigest } from './fetch.ts';
 
@@ -21,7 +22,7 @@ export interface Places {
  * Brings one blob into the store and verifies every byte before it gets its name: a file is linked (copied from another disk), a stream is
  * written to a part file, from where it ended the last time.
  * @param reserve makes room for bytes of the store's own, and throws where there is none
- * @throws DIGEST_MISMATCH (nothing of it is kept), BLOB_TRUNCATED (what came is kept for the next try), BLOB_MISSING, DISK_FULL, FILE_UNWRITABLE
+ * @throws DIGEST_MISMATCH (nothing of it is kept), BLOB_TRUNCATED (what came is kept for the next try), BLOB_MISSING, DISK_FULL, DATA_DIR_UNWRITABLE
  */
 export async function placeBlob(
   ref: BlobRef,
@@ -31,12 +32,13 @@ export async function placeBlob(
   stallMs: number,
 ): Promise<string> {
   const offset = await partBytes(places.part, ref.bytes);
-  const first = await fetch(ref.digest, offset);
+  // All of it may have come before a crash, or be nothing.
+  const first = offset === ref.bytes ? undefined : await fetch(ref.digest, offset);
   try {
-    if (first.type === 'file') return await placeFile(ref, first.path, places, reserve);
+    if (first?.type === 'file') return await placeFile(ref, first.path, places, reserve);
     await reserve();
   } catch (error) {
-    if (first.type === 'stream') await first.stream[Symbol.asyncIterator]().return?.();
+    if (first?.type === 'stream') await first.stream[Symbol.asyncIterator]().return?.();
     throw error;
   }
   try {
@@ -44,7 +46,7 @@ export async function placeBlob(
   } catch (error) {
     // What was left of an earlier try may have been the bad part: once more, from the start.
     if (offset === 0 || !(error instanceof HearthlendError) || error.code !== 'DIGEST_MISMATCH') throw error;
-    return await placeStream(ref, fetch, places, { offset: 0, first: await fetch(ref.digest, 0), stallMs });
+    return await placeStream(ref, fetch, places, { offset: 0, first: undefined, stallMs });
   }
 }
 
@@ -68,7 +70,7 @@ async function placeFile(ref: BlobRef, source: string, places: Places, reserve: 
   try {
     await link(real, places.linked);
   } catch (cause) {
-    if (!LINK_REFUSED.has((cause as NodeJS.ErrnoException).code ?? '')) throw diskError(cause, places.linked);
+    if (!LINK_REFUSED.has((cause as NodeJS.ErrnoException).code ?? '')) throw storageError(places.linked, cause);
     return copyIn(ref, real, places, reserve);
   }
   return await verified(ref, places.linked);
@@ -82,6 +84,9 @@ async function copyIn(ref: BlobRef, source: string, places: Places, reserve: () 
   await onDisk(places.part, async () => {
     await rm(places.part, { force: true });
     await copyFile(source, places.part, constants.COPYFILE_FICLONE);
+  }).catch(async (error: unknown) => {
+    await rm(places.part, { force: true });
+    throw error;
   });
   await verified(ref, places.part);
   await onDisk(places.blob, () => rename(places.part, places.blob));
@@ -100,7 +105,7 @@ async function placeStream(
   ref: BlobRef,
   fetch: FetchBlob,
   places: Places,
-  start: { offset: number; first: BlobSource; stallMs: number },
+  start: { offset: number; first: BlobSource | undefined; stallMs: number },
 ): Promise<string> {
   const hash = createHash('sha256');
   if (start.offset > 0) for await (const chunk of createReadStream(places.part)) hash.update(chunk as Buffer);
@@ -126,17 +131,11 @@ async function placeStream(
   return places.blob;
 }
 
-/** Runs file operations of the store; its errors are about the disk, not about the data. @throws DISK_FULL, FILE_UNWRITABLE */
+/** Runs file operations of the store; its errors are about the disk, not about the data. @throws DISK_FULL, DATA_DIR_UNWRITABLE */
 export async function onDisk<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (cause) {
-    throw diskError(cause, path);
+    throw storageError(path, cause);
   }
-}
-
-function diskError(cause: unknown, path: string): HearthlendError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new HearthlendError('DISK_FULL', { path }, { cause });
-  return new HearthlendError('FILE_UNWRITABLE', { path, detail: (cause as Error).message }, { cause });
 }

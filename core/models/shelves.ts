@@ -51,10 +51,16 @@ export async function readShelves(shelves: Shelves): Promise<{ models: Map<Sha25
   return { models, blobs };
 }
 
-/** File names in a folder with their sizes. */
+/** File names in a folder with their sizes. What goes away meanwhile, since a part became whole, is left out. */
 export async function sizesIn(folder: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const name of await readdir(folder)) sizes.set(name, (await stat(join(folder, name))).size);
+  for (const name of await readdir(folder)) {
+    try {
+      sizes.set(name, (await stat(join(folder, name))).size);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
   return sizes;
 }
 

@@ -23,7 +23,7 @@ export interface StoredModel {
 export interface ModelStore {
   /**
    * Has a model ready, fetching what is missing. Calls for one model at the same time share one fetch (the first caller's).
-   * @throws DIGEST_MISMATCH, MODEL_INVALID, MODEL_TOO_LARGE, BLOB_TRUNCATED, BLOB_MISSING, DISK_FULL, FILE_UNWRITABLE, and what `fetch` throws
+   * @throws DIGEST_MISMATCH, MODEL_INVALID, MODEL_TOO_LARGE, BLOB_TRUNCATED, BLOB_MISSING, DISK_FULL, DATA_DIR_UNWRITABLE, and what `fetch` throws
    */
   ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel>;
   /** Bytes of disk that models take here. Files that are only linked take none. */
@@ -36,7 +36,7 @@ export interface ModelStore {
  * Trust: nothing that a former process wrote is believed. Each file is hashed at its first use after a start; after that its device, inode,
  * size and modification time stand for it. A file of this machine that a network names is linked, not copied: it counts as no disk, and the
  * link goes with the last release, so that deleting the original gives its space back.
- * @throws DISK_FULL, FILE_UNWRITABLE
+ * @throws DISK_FULL, DATA_DIR_UNWRITABLE
  */
 export async function createModelStore(options: { dir: string; diskBytes: number; stallMs?: number }): Promise<ModelStore> {
   const shelves = shelvesIn(options.dir);
@@ -147,6 +147,8 @@ class Store implements ModelStore {
     const places = this.#places(blob.digest);
     for (const path of [places.blob, places.linked]) if (await this.#isWhole(blob, path)) return path;
     this.#blobs.delete(blob.digest);
+    // Its part file may be on the list of those being dropped, which was made before this one was asked for.
+    await this.#room;
     try {
       const path = await placeBlob(blob, fetch, places, () => this.#reserve(blob), this.#stallMs);
       if (path === places.linked) this.#blobs.delete(blob.digest);
@@ -174,7 +176,7 @@ class Store implements ModelStore {
   /** Makes room for a blob and counts it. One at a time, so that two never count on the same room. */
   #reserve(blob: BlobRef): Promise<void> {
     const reserving = this.#room.then(async () => {
-      const parts = await this.#idleParts();
+      const parts = await onDisk(this.#shelves.parts, () => this.#idleParts());
       if (this.usedBytes() + total(parts) + blob.bytes > this.#diskBytes) await this.#dropIdleParts(parts);
       const free = this.#diskBytes - this.usedBytes();
       if (free < blob.bytes) {

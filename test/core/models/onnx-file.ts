@@ -1,7 +1,7 @@
 /** Writes ONNX files field by field, so that tests can have any model, well-formed or not. Field numbers are those of onnx.proto. */
 export type Bytes = Uint8Array;
 
-export function varint(value: number | bigint): Bytes {
+function varint(value: number | bigint): Bytes {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   do {
@@ -21,7 +21,7 @@ export const text = (field: number, value: string): Bytes => bytes(field, new Te
 
 export const ELEMENT = { float32: 1, int32: 6, int64: 7, string: 8, bool: 9, bfloat16: 16, float8e4m3fn: 17 } as const;
 
-export const shape = (dimensions: Array<number | string | null>): Bytes =>
+const shape = (dimensions: Array<number | string | null>): Bytes =>
   bytes(
     2,
     ...dimensions.map((size) => bytes(1, size === null ? new Uint8Array(0) : typeof size === 'number' ? int(1, size) : text(2, size))),

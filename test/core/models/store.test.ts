@@ -184,6 +184,54 @@ test('a bad beginning left by an earlier try is fetched once more from the start
   expect(source.offsets(sha256(weights))).toEqual([1000, 0]);
 });
 
+test('a part that was all there before a crash is used without asking again, and an empty file is never asked for', async () => {
+  const source = new Source();
+  const [weights, empty] = [randomBytes(3000), new Uint8Array(0)];
+  const ref = source.model({ 'model.onnx': weights, 'empty.bin': empty });
+  const store = await open();
+  await writeFile(join(root, 'store', 'parts', `${sha256(weights)}.part`), weights);
+  const model = await store.ensure(ref, source.fetch);
+  expect(await bytesOf(model, 'model.onnx')).toEqual(weights);
+  expect((await bytesOf(model, 'empty.bin')).byteLength).toBe(0);
+  expect(source.asked.map(({ digest }) => digest)).toEqual([ref.digest]);
+});
+
+test('whatever is asked for, held and released at the same time: what is held is whole, and the quota is kept', async () => {
+  const blobs = Array.from({ length: 6 }, (_, at) => randomBytes(1000 * (at + 1)));
+  const sets = [[0], [1, 2], [0, 3], [4], [5, 0], [2, 3, 4]];
+  const source = new Source();
+  source.chunkBytes = 700;
+  const refs = sets.map((set) => source.model(Object.fromEntries(set.map((at) => [`${at}.bin`, blobs[at] as Buffer]))));
+  const linked = join(root, 'linked.bin');
+  await writeFile(linked, blobs[3] as Buffer);
+  const fetch = async (digest: Sha256, offset: number): Promise<BlobSource> =>
+    digest === sha256(blobs[3] as Buffer) ? { type: 'file', path: linked } : source.fetch(digest, offset);
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), fc.array(fc.nat(sets.length - 1), { minLength: 2, maxLength: 12 }), async (scheduler, wanted) => {
+      const store = await open(12_000);
+      const slowly = scheduler.scheduleFunction(fetch);
+      const turns = wanted.map(async (at) => {
+        const model = await store.ensure(refs[at] as BlobRef, slowly).catch((error: HearthlendError) => {
+          expect(error.code).toBe('MODEL_TOO_LARGE');
+        });
+        if (!model) return;
+        await scheduler.schedule(Promise.resolve());
+        for (const [path, file] of model.files)
+          expect(Buffer.compare(await readFile(file), blobs[Number.parseInt(path, 10)] as Buffer)).toBe(0);
+        expect(store.usedBytes()).toBeLessThanOrEqual(12_000);
+        model.release();
+      });
+      await scheduler.waitFor(Promise.all(turns));
+      const sizes = await Promise.all(
+        (await storeFiles('blobs')).map(async (name) => (await stat(join(root, 'store', 'blobs', name))).size),
+      );
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(store.usedBytes());
+      expect(await storeFiles('linked')).toEqual([]);
+    }),
+    { numRuns: 100 },
+  );
+});
+
 test('no more than the announced bytes are ever taken from a stream', async () => {
   const source = new Source();
   const weights = randomBytes(3000);
@@ -356,7 +404,7 @@ test.runIf(existsSync(otherDisk) && statSync(otherDisk).dev !== statSync(tmpdir(
 
 test('a folder that can not be written is told by its name', async () => {
   await writeFile(join(root, 'store'), 'a file');
-  await expect(open()).rejects.toMatchObject({ code: 'FILE_UNWRITABLE' });
+  await expect(open()).rejects.toMatchObject({ code: 'DATA_DIR_UNWRITABLE' });
 });
 
 test('eviction frees enough with the oldest idle models, or nothing at all', () => {

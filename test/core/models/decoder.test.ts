@@ -1,0 +1,56 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { readDecoder } from '../../../core/models/decoder.ts';
+
+async function folderWith(files: Record<string, unknown>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'hearthlend-decoder-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  for (const [name, content] of Object.entries(files))
+    await writeFile(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+  return folder;
+}
+
+test('the practice model is a decoder of 6 layers', async () => {
+  expect(await readDecoder(join(import.meta.dirname, '../../../resources/models/wordnet-lm'))).toEqual({
+    decoder: { layers: 6, keyValueHeads: 6, headSize: 32, maxPositions: 128 },
+    stopTokens: [0],
+  });
+});
+
+test('grouped heads, several stop tokens and the names of older families are understood', async () => {
+  const llama = {
+    num_hidden_layers: 16,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    hidden_size: 2048,
+    max_position_embeddings: 131_072,
+    eos_token_id: 1,
+  };
+  expect(
+    await readDecoder(await folderWith({ 'config.json': llama, 'generation_config.json': { eos_token_id: [128_001, 128_009] } })),
+  ).toEqual({
+    decoder: { layers: 16, keyValueHeads: 8, headSize: 64, maxPositions: 131_072 },
+    stopTokens: [128_001, 128_009],
+  });
+  const gpt2 = { n_layer: 12, n_head: 12, n_embd: 768, n_positions: 1024, eos_token_id: 50_256 };
+  expect(await readDecoder(await folderWith({ 'config.json': gpt2 }))).toEqual({
+    decoder: { layers: 12, keyValueHeads: 12, headSize: 64, maxPositions: 1024 },
+    stopTokens: [50_256],
+  });
+});
+
+test.each<[string, Record<string, unknown>, string]>([
+  ['no configuration', {}, 'config.json'],
+  ['one that is no JSON', { 'config.json': '{' }, 'not JSON'],
+  ['one of something else', { 'config.json': { hidden_size: 768 } }, 'layers'],
+  ['heads that do not divide its width', { 'config.json': { n_layer: 1, n_head: 5, n_embd: 768, n_positions: 8 } }, 'headSize'],
+  ['a negative count', { 'config.json': { num_hidden_layers: -1 } }, 'num_hidden_layers'],
+  ['one larger than 1 MiB', { 'config.json': `"${'x'.repeat(1 << 20)}"` }, '1 MiB'],
+])('a folder with %s holds no decoder', async (_what, files, detail) => {
+  await expect(readDecoder(await folderWith(files))).rejects.toMatchObject({
+    code: 'MODEL_NOT_GENERATIVE',
+    params: { detail: expect.stringContaining(detail) },
+  });
+});
