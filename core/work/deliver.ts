@@ -1,8 +1,8 @@
-import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
 import { batchOf } from '../contract/receipt-hash.ts';
 import type { Submission } from '../contract/shard.ts';
+import type { Outputs } from './outputs.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
 /** What is handed in: the result as recorded, and the shard where it is still known. */
@@ -18,25 +18,20 @@ export interface Delivery {
  * @returns how the attempt ended; `open` where the network can't be reached now and the next start sends it again.
  * @throws RECEIPT_INVALID where the network's receipt is wrong; nothing is recorded then.
  */
-export async function deliver(ports: WorkPorts, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
+export async function deliver(ports: WorkPorts, outputs: Outputs, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
   const { from, key, submission } = delivery;
-  const outputs = await ports.spool.get(submission.commitment, key.shardId);
+  const bytes = await outputs.get(submission.commitment, key.shardId);
   if (!delivery.alreadySubmitted) ports.journal.submitted(key);
-  const reply = await from.network.submit(submission, outputs);
+  const reply = await from.network.submit(submission, bytes);
   if (reply.type === 'accepted') {
     ports.journal.accepted(key, reply.receipt, reply.audited);
-    await drop(ports, submission.commitment);
+    await outputs.drop(submission.commitment);
     return { state: 'accepted' };
   }
   const end: AttemptEnd = reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
   ports.journal.ended(key, end);
-  if (end.state !== 'disputed') await drop(ports, submission.commitment);
+  if (end.state !== 'disputed') await outputs.drop(submission.commitment);
   return end;
-}
-
-/** Two attempts may have one result: its bytes go with the last of them. */
-export async function drop(ports: WorkPorts, commitment: Sha256): Promise<void> {
-  if (!ports.journal.isAwaited(commitment)) await ports.spool.remove(commitment);
 }
 
 /**

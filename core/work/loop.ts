@@ -2,6 +2,7 @@ import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import { type MessageRef, ref } from '../contract/messages.ts';
 import { type Lease, unitsOf } from '../contract/shard.ts';
 import { type Delivery, deliver, networkFault, signBatches } from './deliver.ts';
+import { createOutputs } from './outputs.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, HeldModel, WorkPorts } from './ports.ts';
 import { recover } from './recover.ts';
 
@@ -33,6 +34,7 @@ type AbortReason = 'paused' | 'stopped' | 'revoked' | 'expired';
 
 /** Lease → fetch → run → spool → submit → accept, with the next shard fetched while one runs and results handed in behind it, in order. */
 export function createWorkLoop(ports: WorkPorts): WorkLoop {
+  const outputs = createOutputs(ports);
   let paused = false;
   let stopping: 'no' | 'after-shard' | 'now' = 'no';
   let wanted = Number.POSITIVE_INFINITY;
@@ -188,8 +190,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         units: unitsOf(shard, result.tokensMade),
         runMs: result.runMs,
       };
-      await ports.spool.put(result.commitment, result.outputs);
-      ports.journal.computed(key, facts);
+      await outputs.keep(result.commitment, result.outputs, () => ports.journal.computed(key, facts));
       ports.onChange({ type: 'computed', shard, attempt: lease.attempt });
       handIn(lease, { from, key, submission: { shardId: shard.id, attempt: lease.attempt, ...facts }, alreadySubmitted: false });
     } catch (thrown) {
@@ -218,7 +219,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       for (let open = true; open; ) {
         open = false;
         try {
-          ended(lease, delivery.key, await deliver(ports, delivery));
+          ended(lease, delivery.key, await deliver(ports, outputs, delivery));
         } catch (thrown) {
           note(thrown, delivery.from);
           // A full disk may get room again; the result is safe in the spool, also for the next start.
@@ -290,7 +291,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       try {
         for (const from of ports.networks) {
           try {
-            await recover(ports, from);
+            await recover(ports, outputs, from);
             await signBatches(ports, from);
           } catch (thrown) {
             note(thrown, from);

@@ -1,0 +1,33 @@
+import type { Sha256 } from '../contract/digest.ts';
+import type { WorkJournal, WorkSpool } from './ports.ts';
+
+/** Results between being computed and being accepted. Two attempts may have the same bytes, which are then kept once, until the last is done. */
+export interface Outputs {
+  /** Makes the bytes durable, then records what refers to them. */
+  keep(digest: Sha256, bytes: Uint8Array, record: () => void): Promise<void>;
+  get(digest: Sha256, shardId: string): Promise<Uint8Array>;
+  /** Deletes the bytes unless another attempt still refers to them. */
+  drop(digest: Sha256): Promise<void>;
+}
+
+/** Keeping and dropping take turns: in between, the bytes of one attempt could go with the end of another that has the same. */
+export function createOutputs({ journal, spool }: { journal: WorkJournal; spool: WorkSpool }): Outputs {
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+  return {
+    keep: (digest, bytes, record) =>
+      inTurn(async () => {
+        await spool.put(digest, bytes);
+        record();
+      }),
+    get: (digest, shardId) => spool.get(digest, shardId),
+    drop: (digest) =>
+      inTurn(async () => {
+        if (!journal.isAwaited(digest)) await spool.remove(digest);
+      }),
+  };
+}
