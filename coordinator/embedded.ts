@@ -168,7 +168,11 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
         return lending.release(connected, { shardId, attempt }, reason, failure);
       }),
     receiptsSince: (sequence) => asWorker((connected) => store.receiptsAfter(connected.address, sequence, PAGE)),
-    pendingBatches: () => asWorker((connected) => store.pendingBatches(connected.address, PAGE)),
+    pendingBatches: ({ leaving } = { leaving: false }) =>
+      asWorker(async (connected) => {
+        if (leaving) await batching.closeAll();
+        return store.pendingBatches(connected.address, PAGE);
+      }),
     countersign: ({ network, last }, signature) =>
       asWorker((connected) => batching.countersign(connected.address, network, last, signature)),
     subscribe: networkEvents.add,

@@ -72,8 +72,8 @@ export interface Network {
   ): Promise<void>;
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
-  /** Batches that the coordinator has signed and this worker has not. */
-  pendingBatches(): Promise<SignedBatch[]>;
+  /** Batches that the coordinator has signed and this worker has not, oldest first. `leaving`: the one still open is closed and given too. */
+  pendingBatches(options?: { leaving: boolean }): Promise<SignedBatch[]>;
   countersign(batch: { network: string; last: number }, signature: Signature): Promise<void>;
   /** Called when work may have come, when a batch waits for a signature, and when a lease was taken back. */
   subscribe(listener: (event: NetworkEvent) => void): () => void;

@@ -39,10 +39,10 @@ export async function deliver(ports: WorkPorts, outputs: Outputs, delivery: Deli
  * before it is sent, so that a crash in between repeats the sending, not the signing.
  * @throws BATCH_INVALID
  */
-export async function signBatches(ports: WorkPorts, from: ConnectedNetwork): Promise<void> {
+export async function signBatches(ports: WorkPorts, from: ConnectedNetwork, options?: { leaving: boolean }): Promise<void> {
   const { journal } = ports;
   const { id, coordinator } = from.info;
-  for (const { batch, coordinatorSignature } of await from.network.pendingBatches()) {
+  for (const { batch, coordinatorSignature } of await from.network.pendingBatches(options)) {
     // A receipt still on its way here is not an error: the batch is proposed again once it is recorded.
     if (batch.last > journal.receiptHead(id)) return;
     const workerSignature = ports.signBatch(batch);

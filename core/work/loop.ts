@@ -308,7 +308,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         await dropNext('stopped');
         await deliveries;
         for (const from of ports.networks)
-          if (!suspended.has(from)) await signBatches(ports, from).catch((thrown: unknown) => note(thrown, from));
+          if (!suspended.has(from)) await signBatches(ports, from, { leaving: true }).catch((thrown: unknown) => note(thrown, from));
       } finally {
         clearTimeout(retryTimer);
         for (const each of unsubscribe) each();
