@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { HearthlendError } from '../contract/errors.ts';
@@ -8,6 +8,9 @@ import { storageError } from '../contract/storage-error.ts';
 export interface DataDirLock {
   release(): void;
 }
+
+/** A database that nobody refers to any more is closed when memory is tidied up, and its lock would go with it. */
+const held = new Set<Database.Database>();
 
 /**
  * Takes the lock of a data folder: SQLite's lock on `agent.lock`, the one kind of file lock that Node can take on every platform. The holder's
@@ -19,6 +22,7 @@ export function lockDataDir(folder: string): DataDirLock {
   const pidPath = join(folder, 'agent.pid');
   let db: Database.Database | undefined;
   try {
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     db = new Database(path, { timeout: 0 });
     if (process.platform !== 'win32') chmodSync(path, 0o600);
     db.exec('BEGIN EXCLUSIVE');
@@ -30,12 +34,13 @@ export function lockDataDir(folder: string): DataDirLock {
     }
     throw lockError(folder, thrown);
   }
-  const held = db;
+  const lock = db;
+  held.add(lock);
   return {
     release: () => {
-      if (!held.open) return;
+      if (!held.delete(lock)) return;
       rmSync(pidPath, { force: true });
-      held.close();
+      lock.close();
     },
   };
 }

@@ -49,15 +49,15 @@ function makeIdentity(path: string): void {
     try {
       writeFileSync(file, newIdentityFile());
       fsyncSync(file);
+      linkSync(partial, path);
     } finally {
       closeSync(file);
+      rmSync(partial, { force: true });
     }
-    linkSync(partial, path);
     syncFolder(dirname(path));
   } catch (thrown) {
+    // Another start was first: its identity is the one.
     if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw storageError(path, thrown);
-  } finally {
-    rmSync(partial, { force: true });
   }
 }
 

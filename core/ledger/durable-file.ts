@@ -9,18 +9,19 @@ import { storageError } from '../contract/storage-error.ts';
 export function writeDurably(path: string, bytes: string | Uint8Array): void {
   const partial = `${path}.partial`;
   try {
-    rmSync(partial, { force: true });
-    const file = openSync(partial, 'wx', 0o600);
+    const file = openSync(partial, 'w', 0o600);
     try {
       writeFileSync(file, bytes);
       fsyncSync(file);
+    } catch (thrown) {
+      rmSync(partial, { force: true });
+      throw thrown;
     } finally {
       closeSync(file);
     }
     renameSync(partial, path);
     syncFolder(dirname(path));
   } catch (thrown) {
-    rmSync(partial, { force: true });
     throw storageError(path, thrown);
   }
 }

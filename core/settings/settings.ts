@@ -31,12 +31,14 @@ export function saveSettings(path: string, settings: Settings): void {
     try {
       writeFileSync(file, `${JSON.stringify(right, null, 2)}\n`);
       fsyncSync(file);
+    } catch (thrown) {
+      rmSync(partial, { force: true });
+      throw thrown;
     } finally {
       closeSync(file);
     }
     renameSync(partial, path);
   } catch (thrown) {
-    rmSync(partial, { force: true });
     throw storageError(path, thrown);
   }
 }

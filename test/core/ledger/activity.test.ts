@@ -1,17 +1,20 @@
 import { afterEach, expect, test } from 'vitest';
 import type { LedgerEvent } from '../../../core/ledger/event.ts';
+import type { Ledger } from '../../../core/ledger/ledger.ts';
 import { computed, DAY_MS, leased, NETWORK, openScene, started, step } from './scene.ts';
 
 const MINUTE = 60_000;
 const DAY_END = DAY_MS + 86_400_000;
 
-let close = () => {};
-afterEach(() => close());
+const opened: { ledger: Ledger }[] = [];
+afterEach(() => {
+  for (const { ledger } of opened.splice(0)) ledger.close();
+});
 
 function scene() {
-  const opened = openScene();
-  close = () => opened.ledger.close();
-  return opened;
+  const fresh = openScene();
+  opened.push(fresh);
+  return fresh;
 }
 
 /** Shard `number` runs from `fromMs` to `toMs`. */

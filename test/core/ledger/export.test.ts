@@ -1,14 +1,17 @@
 import { afterEach, expect, test } from 'vitest';
 import { exportRows } from '../../../core/ledger/export.ts';
+import type { Ledger } from '../../../core/ledger/ledger.ts';
 import { DAY_MS, digestOf, leased, NETWORK, openScene, submittedShard, workThrough } from './scene.ts';
 
-let close = () => {};
-afterEach(() => close());
+const opened: { ledger: Ledger }[] = [];
+afterEach(() => {
+  for (const { ledger } of opened.splice(0)) ledger.close();
+});
 
 function scene() {
-  const opened = openScene();
-  close = () => opened.ledger.close();
-  return opened;
+  const fresh = openScene();
+  opened.push(fresh);
+  return fresh;
 }
 
 /** A reader of RFC 4180, apart from what wrote it. */

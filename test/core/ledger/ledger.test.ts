@@ -25,13 +25,15 @@ import {
   workThrough,
 } from './scene.ts';
 
-let close = () => {};
-afterEach(() => close());
+const opened: { ledger: Ledger }[] = [];
+afterEach(() => {
+  for (const { ledger } of opened.splice(0)) ledger.close();
+});
 
 function scene() {
-  const opened = openScene();
-  close = () => opened.ledger.close();
-  return opened;
+  const fresh = openScene();
+  opened.push(fresh);
+  return fresh;
 }
 
 function entryCount(path: string): number {
@@ -85,7 +87,7 @@ test('everything is there again after closing and opening', async () => {
   const head = ledger.receiptHead(NETWORK);
   ledger.close();
   const again = reopen();
-  close = () => again.close();
+  opened.push({ ledger: again });
   expect(again.receiptHead(NETWORK)).toEqual(head);
   expect(again.lastBatched(NETWORK)).toBe(3);
   workThrough(again, 4, 4, DAY_MS + 90_000);
@@ -320,7 +322,7 @@ test('a full disk leaves nothing half-written, and work goes on when there is ro
   ledger.close();
   const db = connectWriter(path);
   const tight = new Ledger(db, { path, signer: WORKER });
-  close = () => tight.close();
+  opened.push({ ledger: tight });
   const pages = Number(db.pragma('page_count', { simple: true }));
   db.pragma(`max_page_count = ${pages + 2}`);
   let written = 0;
