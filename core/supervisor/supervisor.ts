@@ -5,7 +5,7 @@ import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
-import { afterFailure, type CrashBudget, UNSPENT } from './crash-budget.ts';
+import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { LoadedWorker } from './loaded-worker.ts';
 import { treeUsage } from './process-usage.ts';
 import type { Launch } from './sandbox/plan.ts';
@@ -44,7 +44,7 @@ export interface RunHooks {
   signal?: AbortSignal;
 }
 
-export type SupervisorState =
+type SupervisorState =
   | { name: 'starting' | 'ready' | 'busy' | 'stopped' }
   /** The worker failed several times in a row; until `retryAt` (ms since 1970) it is not started again. */
   | { name: 'backing-off'; retryAt: number; failures: number };
@@ -103,7 +103,10 @@ class OneWorker implements Supervisor {
   /** Counts calls of stop: work that was asked for before one doesn't start after it. */
   #stops = 0;
   #disposed = false;
-  #running: { pid: number | undefined; threads: number; cpuMs: number; at: number } | null = null;
+  /** Threads of what runs. */
+  #threads: number | null = null;
+  /** The worker's processor time when it was last asked for. */
+  #measured: { pid: number; cpuMs: number; at: number } | null = null;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -130,7 +133,7 @@ class OneWorker implements Supervisor {
         throw error;
       } finally {
         hooks.signal?.removeEventListener('abort', abort);
-        this.#running = null;
+        this.#threads = null;
         if (worker !== null && this.#worker === worker) this.#enter({ name: 'ready' });
       }
     });
@@ -141,22 +144,24 @@ class OneWorker implements Supervisor {
   }
 
   load(): number | null {
-    const last = this.#running;
-    if (last?.pid === undefined) return null;
-    const usage = treeUsage(last.pid);
-    const at = performance.now();
-    if (usage === null || at <= last.at) return null;
-    const load = (usage.cpuMs - last.cpuMs) / (at - last.at) / last.threads;
-    this.#running = { ...last, cpuMs: usage.cpuMs, at };
-    return Math.min(1, Math.max(0, load));
+    const pid = this.#worker?.process.pid;
+    const usage = pid === undefined ? null : treeUsage(pid);
+    const last = this.#measured;
+    this.#measured = pid === undefined || usage === null ? null : { pid, cpuMs: usage.cpuMs, at: performance.now() };
+    if (this.#threads === null || this.#measured === null || last === null || last.pid !== pid) return null;
+    const elapsedMs = this.#measured.at - last.at;
+    return elapsedMs <= 0 ? null : Math.min(1, Math.max(0, (this.#measured.cpuMs - last.cpuMs) / elapsedMs / this.#threads));
   }
 
   async stop(): Promise<{ msToGone: number }> {
     this.#stops += 1;
     const startedAt = performance.now();
-    await this.#worker?.process.kill(new HearthlendError('WORKER_STOPPED'));
-    const msToGone = performance.now() - startedAt;
-    await this.#inTurn(() => this.#staging.removeAll());
+    const killed = this.#worker?.process.kill(new HearthlendError('WORKER_STOPPED')) ?? Promise.resolve();
+    const [msToGone] = await Promise.all([
+      killed.then(() => performance.now() - startedAt),
+      // In turn from now on: after what is being stopped, before what may be asked for next.
+      this.#inTurn(() => this.#staging.removeAll()),
+    ]);
     return { msToGone };
   }
 
@@ -177,17 +182,20 @@ class OneWorker implements Supervisor {
   }
 
   async #started(stops: number): Promise<LoadedWorker> {
-    if (this.#worker !== null) return this.#worker;
-    const { clock, launch } = this.#options;
+    if (this.#worker !== null && !this.#worker.process.ended) return this.#worker;
+    await this.#worker?.process.gone;
     const { failures, retryAt } = this.#budget;
-    const waitMs = retryAt - clock();
-    if (waitMs > 0) throw new HearthlendError('WORKER_BACKING_OFF', { count: failures, seconds: Math.ceil(waitMs / 1000) });
+    const waitMs = retryAt - this.#options.clock();
+    // A longer wait than was set means that the clock was put back.
+    if (waitMs > 0 && waitMs <= backOffMs(failures)) {
+      throw new HearthlendError('WORKER_BACKING_OFF', { count: failures, seconds: Math.ceil(waitMs / 1000) });
+    }
     await this.#staging.prepare();
     if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
-    const process = new WorkerProcess(launch({ modelsDir: this.#staging.modelsDir }));
-    this.#enter({ name: 'starting' });
+    const process = new WorkerProcess(this.#options.launch({ modelsDir: this.#staging.modelsDir }));
     const worker = new LoadedWorker(process, this.#staging, this.#options.modelMemoryBytes);
     this.#worker = worker;
+    this.#enter({ name: 'starting' });
     void process.gone.then((error) => this.#ended(worker, error));
     const { onnxruntime, node } = await process.ready.catch(async (error) => {
       await process.kill(error);
@@ -198,11 +206,8 @@ class OneWorker implements Supervisor {
   }
 
   async #compute(worker: LoadedWorker, task: ShardTask, hooks: RunHooks): Promise<Computed> {
-    const { shard } = task;
     this.#enter({ name: 'busy' });
-    const threads = shard.session.intraOpThreads || task.threads;
-    const { pid } = worker.process;
-    this.#running = { pid, threads, cpuMs: (pid === undefined ? undefined : treeUsage(pid)?.cpuMs) ?? 0, at: performance.now() };
+    this.#threads = task.shard.session.intraOpThreads || task.threads;
     const made = await worker.compute(task, hooks.onToken);
     this.#budget = UNSPENT;
     const commitment = await sha256(made.outputs);

@@ -64,17 +64,21 @@ export class WorkerProcess {
   #pending: Pending | null = null;
   #end: HearthlendError | null = null;
 
-  /** Starts it. `launch.inside.modelsDir` becomes its one argument. */
+  /** Starts it. `launch.inside.modelsDir` becomes its one argument. @throws WORKER_START_FAILED where the system refuses at once */
   constructor(launch: Launch) {
+    try {
+      this.#child = spawnLaunch({ ...launch, args: [...launch.args, launch.inside.modelsDir] });
+    } catch (cause) {
+      throw new HearthlendError('WORKER_START_FAILED', { detail: (cause as Error).message }, { cause });
+    }
     const starting = Promise.withResolvers<Ready>();
     this.ready = starting.promise;
     // Whoever waits for it gets the rejection; nobody has to.
     this.ready.catch(() => undefined);
     this.#starting = starting;
-    const timer = setTimeout(() => this.kill(this.#startFailed(`it was not ready after ${READY_MS / 1000} s`)), READY_MS);
+    const timer = setTimeout(() => this.#fail(this.#startFailed(`it was not ready after ${READY_MS / 1000} s`)), READY_MS);
     starting.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
 
-    this.#child = spawnLaunch({ ...launch, args: [...launch.args, launch.inside.modelsDir] });
     const gone = Promise.withResolvers<HearthlendError>();
     this.gone = gone.promise;
     this.#child.stdout.on('data', (chunk: Uint8Array) => this.#received(chunk));

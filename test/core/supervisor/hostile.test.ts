@@ -127,6 +127,17 @@ test('a worker that fails again and again is started ever more rarely, and anew 
   expect(await failure(run())).toMatchObject({ code: 'WORKER_CRASHED' });
 });
 
+test('a clock that was put back does not keep the worker from starting', async () => {
+  let now = 1_000_000_000;
+  const supervisor = supervise({ launch: hostile('exits'), clock: () => now });
+  const run = () => failure(supervisor.run(runTask(model(), inputs)));
+  await run();
+  await run();
+  expect(await run()).toMatchObject({ code: 'WORKER_BACKING_OFF' });
+  now -= 3_600_000;
+  expect(await run()).toMatchObject({ code: 'WORKER_CRASHED' });
+});
+
 test('limits and cancelling spend nothing of the crash budget', async () => {
   const supervisor = supervise({ launch: hostile('hangs') });
   for (let round = 0; round < 3; round += 1) {

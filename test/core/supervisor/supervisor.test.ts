@@ -101,6 +101,17 @@ test('a reason for cancelling that is an error of ours is what the run rejects w
   expect(await failure(running)).toEqual({ code: 'LEASE_EXPIRED', params: { shard: 's' } });
 });
 
+test('a worker that is killed while it has nothing to do is started anew with the next run', async () => {
+  const supervisor = supervise();
+  const stored = weighing(1024, 6);
+  await supervisor.run(runTask(stored, inputs));
+  const gone = new Promise<void>((resolve) => supervisor.onState((state) => state.name === 'stopped' && resolve()));
+  process.kill(childPid(), 'SIGKILL');
+  await gone;
+  expect(supervisor.warmModels()).toEqual([]);
+  expect((await supervisor.run(runTask(stored, inputs))).loadMs).toBeGreaterThan(0);
+});
+
 test('stopping ends what runs and what waits, and tells how long it took until the worker was gone', async () => {
   const supervisor = supervise();
   const stored = storeModel(slowModel());
@@ -117,20 +128,6 @@ test('stopping ends what runs and what waits, and tells how long it took until t
   await supervisor.dispose();
   expect(await failure(supervisor.run(runTask(stored, slowTurns(1))))).toMatchObject({ code: 'WORKER_STOPPED' });
 });
-
-/** The newest child of this process. */
-function childPid(): number {
-  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ').map(Number);
-  return Math.max(...children);
-}
-/** Its state in /proc, null where it is gone. */
-function stateOf(pid: number): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] ?? null;
-  } catch {
-    return null;
-  }
-}
 
 test('a real model that runs longer than its limit, or needs more memory, is stopped', async () => {
   const supervisor = supervise();
@@ -172,3 +169,17 @@ test('runs take their turn', async () => {
   const made = await Promise.all([1, 2, 3].map(() => supervisor.run(runTask(stored, inputs))));
   expect(made.map((each) => each.loadMs === null)).toEqual([false, true, true]);
 });
+
+/** The newest child of this process. */
+function childPid(): number {
+  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ').map(Number);
+  return Math.max(...children);
+}
+/** Its state in /proc, null where it is gone. */
+function stateOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] ?? null;
+  } catch {
+    return null;
+  }
+}
