@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BlobRef, Sha256 } from '../core/contract/digest.ts';
 import { HearthlendError } from '../core/contract/errors.ts';
@@ -111,14 +111,13 @@ export function openBlobs(dir: string): Blobs {
 /** False where the file system can't: another disk, no links, or a file that isn't ours to link. */
 async function tryLink(path: string, target: string): Promise<boolean> {
   try {
-    await link(path, target);
+    // Linux links to a symbolic link itself, which would point elsewhere tomorrow.
+    await link(await realpath(path), target);
   } catch (thrown) {
     if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'ENOSYS', 'EACCES'].includes(codeOf(thrown))) return false;
     throw thrown;
   }
-  // A link to a symbolic link would point elsewhere tomorrow.
-  if ((await stat(target)).isFile()) return true;
-  throw new HearthlendError('FILE_UNREADABLE', { path, detail: 'it is no file' });
+  return true;
 }
 
 async function digestOf(path: string): Promise<BlobRef> {

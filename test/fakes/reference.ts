@@ -1,0 +1,32 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ReferenceWorker } from '../../core/contract/jobs.ts';
+import { generate } from '../../worker/native/generate.ts';
+import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
+import { run } from '../../worker/native/run.ts';
+import { Sessions } from '../../worker/native/sessions.ts';
+
+/** Computes shards with ONNX Runtime in this very process: right results without a sandbox. `modelsDir` is a folder of its own. */
+export function inProcessReference(modelsDir: string): ReferenceWorker {
+  const placed = new Set<string>();
+  const sessions = loadOnnxRuntime().then((ort) => ({ ort, sessions: new Sessions(ort, modelsDir) }));
+  return {
+    async compute({ model, shard, inputs }) {
+      if (!placed.has(model.digest)) {
+        placed.add(model.digest);
+        for (const [path, file] of model.local.files) {
+          const target = join(modelsDir, model.digest, path);
+          mkdirSync(dirname(target), { recursive: true });
+          symlinkSync(file, target);
+        }
+      }
+      const { ort, sessions: loaded } = await sessions;
+      const session = await loaded.load(model.digest, model.local.manifest.entry, shard.session);
+      const request = { id: 1, model: model.digest, session: shard.session, outputBytes: shard.limits.outputBytes };
+      if (shard.kind === 'onnx.run') return (await run(ort, session, { ...request, type: 'run', outputs: shard.outputs }, inputs)).outputs;
+      const { decoder, maxNewTokens, stopTokens, sampling } = shard;
+      const task = { ...request, type: 'generate' as const, decoder, maxNewTokens, stopTokens, sampling };
+      return (await generate(ort, session, task, inputs, () => undefined)).outputs;
+    },
+  };
+}
