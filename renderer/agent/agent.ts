@@ -42,10 +42,10 @@ export function createAgent(store: Store, open: Open): Agent {
   });
 
   function watchEvents(client: RpcClient): void {
-    client.on('changed', (data) => change((state) => applyChanged(state, data, Date.now())));
-    client.on('current.text', (data) => change((state) => applyCurrentText(state, data, Date.now())));
+    client.on('changed', (data) => store.changeSoon((state) => applyChanged(state, data, Date.now())));
+    client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
     client.on('prompt.text', (data) => {
-      change((state) => applyPrompt(state, data));
+      store.changeSoon((state) => applyPrompt(state, data));
       const failed = store.get().answers.find((answer) => answer.jobId === data.jobId && answer.phase === 'failed');
       // The event carries the code alone; the job has what its message needs.
       if (failed !== undefined) void askJob(failed.id);

@@ -19,10 +19,8 @@ export interface AppState {
   /** Null until the first one came. After a lost connection it stays, as old as `heardAt`. */
   snapshot: Snapshot | null;
   heardAt: number | null;
-  /** The shard before the one that is being computed: shown in the moment between two. */
-  finished: CurrentShard | null;
-  /** The piece of text that came last, of which shard. */
-  newest: { shardId: string; attempt: number; piece: string } | null;
+  /** The shard whose text is shown, and since when: the current one, or the last, long enough to be read. */
+  shown: { shard: CurrentShard; since: number; newest: string } | null;
   answers: readonly Answer[];
   /** Answers that began before the call that asked for them came back. */
   early: readonly EventData<'prompt.text'>[];
@@ -35,8 +33,7 @@ export const FIRST_STATE: AppState = {
   link: { name: 'connecting' },
   snapshot: null,
   heardAt: null,
-  finished: null,
-  newest: null,
+  shown: null,
   answers: [],
   early: [],
   theme: 'system',
@@ -44,28 +41,37 @@ export const FIRST_STATE: AppState = {
 };
 
 export function applySnapshot(state: AppState, snapshot: Snapshot, heardAt: number): AppState {
-  return { ...state, link: { name: 'live' }, snapshot, heardAt, finished: null, newest: null };
+  return { ...state, link: { name: 'live' }, snapshot, heardAt, shown: show(null, snapshot.current, heardAt) };
 }
 
 export function applyChanged(state: AppState, changed: EventData<'changed'>, heardAt: number): AppState {
   if (state.snapshot === null) return state;
   // Undefined is what JSON leaves out; spreading it would erase the field.
   const fields = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined)) as Partial<Snapshot>;
-  const before = state.snapshot.current;
   const snapshot = { ...state.snapshot, ...fields };
-  const same = before !== null && snapshot.current?.shardId === before.shardId && snapshot.current.attempt === before.attempt;
-  return { ...state, snapshot, heardAt, finished: same || before === null ? state.finished : before };
+  return { ...state, snapshot, heardAt, shown: show(state.shown, snapshot.current, heardAt) };
 }
 
-export function applyCurrentText(
-  state: AppState,
-  { shardId, attempt, text, tokens }: EventData<'current.text'>,
-  heardAt: number,
-): AppState {
-  const current = state.snapshot?.current;
-  if (state.snapshot === null || current?.shardId !== shardId || current.attempt !== attempt) return state;
-  const snapshot = { ...state.snapshot, current: { ...current, text: (current.text ?? '') + text, tokens } };
-  return { ...state, snapshot, heardAt, newest: { shardId, attempt, piece: text } };
+export function applyCurrentText(state: AppState, event: EventData<'current.text'>, heardAt: number): AppState {
+  const current = state.snapshot?.current ?? null;
+  if (state.snapshot === null || current === null || !isSame(current, event)) return state;
+  const snapshot = { ...state.snapshot, current: { ...current, text: (current.text ?? '') + event.text, tokens: event.tokens } };
+  const shown = show(state.shown, snapshot.current, heardAt);
+  const newest = shown !== null && isSame(shown.shard, event) ? { ...shown, newest: event.text } : shown;
+  return { ...state, snapshot, heardAt, shown: newest };
+}
+
+/** A small model ends a shard in a few hundredths of a second: its text stays this long, so that it can be read. */
+const READ_MS = 1500;
+
+function show(shown: AppState['shown'], current: CurrentShard | null, now: number): AppState['shown'] {
+  if (current === null) return shown;
+  if (shown !== null && isSame(shown.shard, current)) return { ...shown, shard: current };
+  return shown !== null && now - shown.since < READ_MS ? shown : { shard: current, since: now, newest: '' };
+}
+
+function isSame(one: { shardId: string; attempt: number }, other: { shardId: string; attempt: number }): boolean {
+  return one.shardId === other.shardId && one.attempt === other.attempt;
 }
 
 const MAX_EARLY = 16;

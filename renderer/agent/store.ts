@@ -5,17 +5,33 @@ import { type AppState, FIRST_STATE } from './app-state.ts';
 export interface Store {
   get(): AppState;
   change(next: (state: AppState) => AppState): void;
+  /** The same, for events, which may come by the thousand: it is drawn at most DRAWS_PER_SECOND times. */
+  changeSoon(next: (state: AppState) => AppState): void;
   subscribe(listener: () => void): () => void;
 }
 
+const DRAWS_PER_SECOND = 25;
+
 export function createStore(): Store {
   let state = FIRST_STATE;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const listeners = new Set<() => void>();
+
+  function tell(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    for (const listener of listeners) listener();
+  }
+
   return {
     get: () => state,
     change: (next) => {
       state = next(state);
-      for (const listener of listeners) listener();
+      tell();
+    },
+    changeSoon: (next) => {
+      state = next(state);
+      timer ??= setTimeout(tell, 1000 / DRAWS_PER_SECOND);
     },
     subscribe: (listener) => {
       listeners.add(listener);

@@ -6,8 +6,8 @@ import { kindWord, shortId } from '../words/plain.ts';
 
 /** The task being computed, its text appearing as it is made. While there is none, the one before stays to be read. */
 export function ComputingNow({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
-  const shard = snapshot.current ?? state.finished;
-  const last = shard !== null && (snapshot.current === null || state.link.name !== 'live');
+  const shard = state.shown?.shard ?? null;
+  const last = shard !== null && (snapshot.state.name !== 'working' || state.link.name !== 'live');
   return (
     <section className="card computing" aria-labelledby="now">
       <div className="head">
@@ -19,15 +19,11 @@ export function ComputingNow({ state, snapshot }: { state: AppState; snapshot: S
       {shard === null ? (
         <p className="empty">{nothingWords(snapshot)}</p>
       ) : (
-        <Work shard={shard} newest={last ? '' : newestOf(state, shard)} />
+        <Work shard={shard} newest={last ? '' : (state.shown?.newest ?? '')} />
       )}
       {shard !== null && <Details shard={shard} />}
     </section>
   );
-}
-
-function newestOf({ newest }: AppState, shard: CurrentShard): string {
-  return newest?.shardId === shard.shardId && newest.attempt === shard.attempt ? newest.piece : '';
 }
 
 function nothingWords({ state }: Snapshot): string {

@@ -62,7 +62,7 @@ export function Day({ day }: { day: Snapshot['day'] }): React.ReactNode {
       <div className="hours" aria-hidden="true">
         {dayHours(day).map(({ at, fraction }, index, all) => (
           <span key={at} style={{ left: `${fraction * 100}%` }}>
-            {index === all.length - 1 ? '24:00' : timeText(at)}
+            {index === all.length - 1 ? message('screen.day.end') : timeText(at)}
           </span>
         ))}
       </div>

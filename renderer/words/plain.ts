@@ -6,9 +6,9 @@ import { say } from './say.ts';
 
 const SHORT_ID_LENGTH = 6;
 
-/** The end of a shard's id: where counters and digests differ. */
+/** The part of a shard's id that tells it from others: its number, where it is a word and a number, else its end. */
 export function shortId(shardId: string): string {
-  return shardId.slice(-SHORT_ID_LENGTH).replace(/^[^a-zA-Z0-9]+/, '');
+  return /^[a-z]+-(\d+)$/.exec(shardId)?.[1] ?? shardId.slice(-SHORT_ID_LENGTH);
 }
 
 export function shortAddress(address: string): string {

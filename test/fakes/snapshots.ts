@@ -6,7 +6,7 @@ const hourMs = 60 * minuteMs;
 const practice = practiceCredit('local');
 
 /** Local midnight of the day that it is. */
-export function today(): { start: number; end: number } {
+function today(): { start: number; end: number } {
   const start = new Date();
   start.setHours(0, 0, 0, 0);
   const end = new Date(start);
@@ -16,7 +16,7 @@ export function today(): { start: number; end: number } {
 
 export function task(fields: Partial<TaskRow>): TaskRow {
   return {
-    shardId: 'practice-000128',
+    shardId: 'practice-128',
     attempt: 1,
     network: 'local',
     origin: 'practice',
@@ -35,7 +35,7 @@ export function task(fields: Partial<TaskRow>): TaskRow {
 
 export function currentShard(fields: Partial<CurrentShard> = {}): CurrentShard {
   return {
-    shardId: 'practice-000129',
+    shardId: 'practice-129',
     attempt: 1,
     network: 'local',
     origin: 'practice',
@@ -95,18 +95,18 @@ export function practising(fields: Partial<Snapshot> = {}): Snapshot {
     load: 0.78,
     current: currentShard(),
     recent: [
-      task({ shardId: 'practice-000128', audited: true }),
-      task({ shardId: 'practice-000127', kind: 'onnx.run', amount: '1', units: 1 }),
+      task({ shardId: 'practice-128', audited: true }),
+      task({ shardId: 'practice-127', kind: 'onnx.run', amount: '1', units: 1 }),
       task({ shardId: 'own-7f3ac81e', origin: 'own', amount: '0' }),
-      task({ shardId: 'practice-000126', state: 'released', reason: { key: 'reason.task-released-paused', params: {} }, amount: null }),
-      task({ shardId: 'practice-000125', state: 'submitted', amount: null }),
+      task({ shardId: 'practice-126', state: 'released', reason: { key: 'reason.task-released-paused', params: {} }, amount: null }),
+      task({ shardId: 'practice-125', state: 'submitted', amount: null }),
       task({
-        shardId: 'practice-000124',
+        shardId: 'practice-124',
         state: 'failed',
         reason: { key: 'reason.task-failed', params: { detail: 'WORKER_TIMEOUT' } },
         amount: null,
       }),
-      task({ shardId: 'practice-000123' }),
+      task({ shardId: 'practice-123' }),
     ],
     earnings: [
       {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EventData } from '../../core/contract/rpc.ts';
+import type { CurrentShard } from '../../core/contract/snapshot.ts';
 import { addQuestion, changeAnswer } from '../../renderer/agent/answers.ts';
 import { type AppState, applyChanged, applyCurrentText, applyPrompt, applySnapshot, FIRST_STATE } from '../../renderer/agent/app-state.ts';
 import { pauseMs } from '../../renderer/agent/connection.ts';
@@ -7,7 +8,7 @@ import { currentShard, practising } from '../fakes/snapshots.ts';
 
 const live = (): AppState => applySnapshot(FIRST_STATE, practising(), 1);
 const piece = (fields: Partial<EventData<'current.text'>>): EventData<'current.text'> => ({
-  shardId: 'practice-000129',
+  shardId: 'practice-129',
   attempt: 1,
   text: ' hook',
   tokens: 18,
@@ -37,16 +38,22 @@ test('a change replaces the fields that it has and leaves the others', () => {
 test('pieces of text are appended to their own shard alone', () => {
   const state = applyCurrentText(live(), piece({}), 2);
   expect(state.snapshot?.current).toMatchObject({ text: `${currentShard().text} hook`, tokens: 18 });
-  expect(state.newest).toEqual({ shardId: 'practice-000129', attempt: 1, piece: ' hook' });
+  expect(state.shown).toMatchObject({ shard: state.snapshot?.current, newest: ' hook' });
   expect(applyCurrentText(state, piece({ attempt: 2 }), 3)).toBe(state);
-  expect(applyCurrentText(state, piece({ shardId: 'practice-000130' }), 3)).toBe(state);
+  expect(applyCurrentText(state, piece({ shardId: 'practice-130' }), 3)).toBe(state);
 });
 
-test('the shard before stays to be read when the current one ends', () => {
-  const between = applyChanged(live(), { current: null }, 2);
-  expect(between.finished).toEqual(currentShard());
-  const next = applyChanged(between, { current: currentShard({ shardId: 'practice-000130' }) }, 3);
-  expect(next.finished).toEqual(currentShard());
+test('a text stays until it could be read, however fast the shards go by, and while there is none', () => {
+  const shown = (state: AppState): string | undefined => state.shown?.shard.shardId;
+  const shard = (number: number): { current: CurrentShard } => ({ current: currentShard({ shardId: `practice-${number}` }) });
+  const soon = applyChanged(live(), shard(130), 1000);
+  expect(soon.snapshot?.current?.shardId).toBe('practice-130');
+  expect(shown(soon)).toBe('practice-129');
+  expect(shown(applyCurrentText(soon, piece({ shardId: 'practice-130' }), 1100))).toBe('practice-129');
+  expect(shown(applyCurrentText(soon, piece({ shardId: 'practice-130' }), 1600))).toBe('practice-130');
+  const later = applyChanged(soon, shard(131), 1600);
+  expect(shown(later)).toBe('practice-131');
+  expect(shown(applyChanged(later, { current: null }, 9000))).toBe('practice-131');
 });
 
 test('an answer is what was said last, and the end of it is the newest', () => {

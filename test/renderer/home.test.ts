@@ -78,15 +78,19 @@ test('text appears piece by piece as it is made, the newest piece marked', async
   const { page, agent } = await start();
   const card = page.getByRole('region', { name: 'Computing now' });
   expect(await card.locator('b').textContent()).toBe('lantern (noun):');
-  agent.send({ event: 'current.text', data: { shardId: 'practice-000129', attempt: 1, text: ' hook', tokens: 18 } });
+  agent.send({ event: 'current.text', data: { shardId: 'practice-129', attempt: 1, text: ' hook', tokens: 18 } });
   await card.locator('mark', { hasText: /^hook$/ }).waitFor();
-  agent.send({ event: 'current.text', data: { shardId: 'practice-000129', attempt: 1, text: ' or bracket', tokens: 20 } });
+  agent.send({ event: 'current.text', data: { shardId: 'practice-129', attempt: 1, text: ' or bracket', tokens: 20 } });
   await card.locator('mark', { hasText: /^or bracket$/ }).waitFor();
   expect(await card.locator('.generated').textContent()).toMatch(/hung from a hook or bracket$/);
 
-  agent.change({ current: currentShard({ kind: 'onnx.run', shardId: 'practice-000130', prompt: null, text: null, maxNewTokens: null }) });
+  // A new text waits until the one before could be read.
+  await page.clock.install();
+  await page.clock.fastForward(2000);
+  agent.change({ current: currentShard({ kind: 'onnx.run', shardId: 'practice-130', prompt: null, text: null, maxNewTokens: null }) });
   await card.getByText('scoring a batch of definitions').waitFor();
-  agent.change({ current: currentShard({ origin: 'network', network: 'open', prompt: null, text: null }) });
+  await page.clock.fastForward(2000);
+  agent.change({ current: currentShard({ shardId: 'open-1', origin: 'network', network: 'open', prompt: null, text: null }) });
   await card.getByText('A task for open.').waitFor();
   expect(await card.locator('.generated').count()).toBe(0);
 });
@@ -152,11 +156,11 @@ test('the list of tasks says what became of each, and shows the rest on demand',
   const { page } = await start();
   const rows = page.getByRole('region', { name: 'Last tasks' }).locator('tbody tr');
   expect(await rows.allInnerTexts()).toEqual([
-    '000128 text\taccepted, audited\t+38 practice',
-    '000127 scores\taccepted\t+1 practice',
+    '128 text\taccepted, audited\t+38 practice',
+    '127 scores\taccepted\t+1 practice',
     '3ac81e your text\taccepted\tyours',
-    '000126 text\thanded back: paused\t–',
-    '000125 text\thanded in\t–',
+    '126 text\thanded back: paused\t–',
+    '125 text\thanded in\t–',
   ]);
   await page.getByRole('button', { name: 'Show 2 more' }).click();
   expect(await rows.count()).toBe(7);

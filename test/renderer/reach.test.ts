@@ -45,7 +45,7 @@ test.each([
   ['light', earning()],
 ] as const)('every text on the page is at 4.5:1 or better against what is behind it: %s', async (theme, snapshot) => {
   const { page, agent } = await start(snapshot, { theme });
-  agent.send({ event: 'current.text', data: { shardId: 'practice-000129', attempt: 1, text: ' hook', tokens: 18 } });
+  agent.send({ event: 'current.text', data: { shardId: 'practice-129', attempt: 1, text: ' hook', tokens: 18 } });
   await page.locator('mark').waitFor();
   for (const details of await page.locator('details').all()) await details.evaluate((each) => each.setAttribute('open', ''));
   const texts = await textColours(page);
