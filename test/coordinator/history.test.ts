@@ -68,6 +68,8 @@ const lease = new Act('lease', async (model, { network, bench }) => {
   const source = await network.fetchBlob(shard.inputs.digest, 0);
   const inputs = source.type === 'file' ? readFileSync(source.path) : new Uint8Array(0);
   model.leases.push({ lease: reply.lease, inputs, endsAt: bench.monotonicMs + LEASE_MS, over: false, answered: null });
+  const lent = model.leases.filter((each) => each.lease.shard.origin === 'practice' && !each.over && each.endsAt > bench.monotonicMs);
+  expect(model.practiceAccepted + lent.length).toBeLessThanOrEqual(QUOTA.shardsPerDay + model.extended);
 });
 
 const submit = (seed: number, bad: boolean, twice: boolean) =>
