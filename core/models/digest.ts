@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { canonicalJson, type Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
@@ -14,6 +13,7 @@ export function sha256(bytes: Uint8Array): Sha256 {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+const READ_BYTES = 1 << 20;
 const MAX_REMEMBERED = 4096;
 /** A file written this recently may be written again without its time moving on: FAT counts in steps of 2 s. */
 const SETTLED_MS = 2000;
@@ -44,7 +44,18 @@ async function hashContents(path: string): Promise<HashedFile> {
   const known = remembered.get(before.key);
   if (known !== undefined) return { bytes: before.bytes, digest: known };
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  // One buffer for the whole file: a stream would leave a gigabyte of them to the garbage collector.
+  const file = await open(path);
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
   const digest = hash.digest('hex');
   const after = await identify(path);
   if (after.key !== before.key) throw new Error('it changed while it was read');

@@ -64,8 +64,6 @@ async function placeFile(ref: BlobRef, source: string, places: Places, reserve: 
   const real = await realpath(source).catch((cause: unknown) => {
     throw new HearthlendError('BLOB_MISSING', { digest: ref.digest }, { cause });
   });
-  // Hashed where it lies, so that a file used again and again is read once.
-  verifyDigest(ref.digest, (await hashFile(real)).digest);
   await onDisk(places.linked, () => rm(places.linked, { force: true }));
   try {
     await link(real, places.linked);
@@ -93,7 +91,7 @@ async function copyIn(ref: BlobRef, source: string, places: Places, reserve: () 
   return places.blob;
 }
 
-/** The file may have changed between the first look and the link or copy. */
+/** Hashes what was linked or copied, not what was named; a link has its file's inode, so a file used again and again is read once. */
 async function verified(ref: BlobRef, path: string): Promise<string> {
   const { digest } = await hashFile(path);
   if (digest !== ref.digest) await rm(path, { force: true });
