@@ -6,12 +6,9 @@ import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
-import { type MessageRef, ref } from './contract/messages.ts';
+import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
 import type { Settings } from './contract/settings.ts';
-import type { AgentState } from './contract/snapshot.ts';
-import { earningsOf } from './earnings/earnings.ts';
-import { readHardware } from './hardware/read.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -19,19 +16,14 @@ import type { Spool } from './ledger/spool.ts';
 import { fetchBlob } from './models/fetch.ts';
 import type { ModelStore } from './models/store.ts';
 import { loadPromptModel } from './prompt-model.ts';
-import { openPrompts, type Prompts } from './prompts.ts';
-import { CurrentView } from './screen/current.ts';
-import { dayBounds } from './screen/day.ts';
-import { Screen } from './screen/screen.ts';
+import type { Prompts } from './prompts.ts';
+import type { Screen } from './screen/screen.ts';
+import { createView } from './view.ts';
 import { createWorkLoop } from './work/loop.ts';
-import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
-import { describeState, type WorkFacts } from './work/state.ts';
+import type { ConnectedNetwork } from './work/ports.ts';
 import { openWorkers, type Workers } from './workers.ts';
 
-const RECENT_TASKS = 20;
 const MAX_INPUT_BYTES = 0x7fff_ffff;
-/** How often the gauge moves while something runs and somebody looks. */
-const LOAD_MS = 1000;
 
 interface EngineParts {
   ports: AppPorts;
@@ -71,7 +63,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const { ports, settings, identity, ledger, spool, models } = parts;
   const { clock, log, dataDir } = ports;
   const promptModel = await loadPromptModel(ports.parts.practiceModel);
-  const workers = await openWorkers({ ports, settings, onChange: () => screen.touch('isolation', 'load') });
+  const workers = await openWorkers({ ports, settings, onChange: () => screen.touch('isolation') });
   const coordinator = await ports.createCoordinator({
     dir: join(dataDir, 'coordinator'),
     signer: openIdentity(join(dataDir, 'coordinator-identity.json')),
@@ -87,119 +79,11 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     },
   });
 
-  const facts: WorkFacts = {
-    started: false,
-    stopping: false,
-    fault: null,
-    paused: null,
-    backingOff: null,
-    current: null,
-    noWork: null,
-    now: clock(),
-  };
-  const counts = { accepted: 0, rejected: 0, failed: 0, released: 0 };
   const connected: ConnectedNetwork[] = [];
-  const noWork = new Map<string, MessageRef | null>();
-  const view = new CurrentView((shard) => (shard.model.digest === promptModel.digest ? promptModel.text : null));
-  const startedAt = clock();
-  let state: AgentState = { ...describeState(facts), since: startedAt };
-  let hardware: HardwareReport | null = null;
-  let hardwareRead: Promise<HardwareReport> | undefined;
+  const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected });
+  const { screen, facts } = view;
+  let wanted = Number.POSITIVE_INFINITY;
   let resumeTimer: NodeJS.Timeout | undefined;
-  let loadTimer: NodeJS.Timeout | undefined;
-
-  function readState(): AgentState {
-    const next = describeState({ ...facts, now: clock() });
-    const same = next.name === state.name && next.reason.key === state.reason.key;
-    state = { ...next, since: same ? state.since : clock() };
-    return state;
-  }
-
-  const screen = new Screen({
-    version: () => ports.version,
-    startedAt: () => startedAt,
-    now: clock,
-    state: readState,
-    worker: () => ({ address: identity.address }),
-    networks: () =>
-      connected.map(({ info }) => ({ id: info.id, practice: info.sameTrustDomain, connected: true, noWork: noWork.get(info.id) ?? null })),
-    practice: () => coordinator.practice(),
-    isolation: () => workers.isolation(),
-    hardware: () => hardware,
-    load: () => (view.current === null ? null : workers.load()),
-    current: () => view.current,
-    recent: () => ledger.recent(RECENT_TASKS),
-    earnings: () => {
-      const { start, end } = dayBounds(clock());
-      return earningsOf(ledger.totals(start, end));
-    },
-    day: () => {
-      const { start, end } = dayBounds(clock());
-      return { start, end, spans: ledger.day(start, end, clock()) };
-    },
-  });
-
-  const prompts = openPrompts(promptModel, coordinator, (event) => screen.emit(event), clock);
-  const unsubscribeJobs = coordinator.onJob((job) => {
-    screen.emit({ event: 'job.changed', data: job });
-    prompts.onJob(job);
-  });
-
-  function onChange(change: WorkChange): void {
-    switch (change.type) {
-      case 'started':
-        facts.current = { origin: change.shard.origin, network: change.shard.network };
-        facts.backingOff = null;
-        view.start(change.shard, change.attempt, change.inputs, clock());
-        watchLoad();
-        screen.touch('state', 'current', 'recent');
-        break;
-      case 'token': {
-        prompts.onToken(change.shard, change.token, change.index);
-        const stops = change.shard.kind === 'onnx.generate' && change.shard.stopTokens.includes(change.token);
-        const text = stops ? '' : view.token(change.token);
-        if (text !== '') {
-          const { id: shardId } = change.shard;
-          screen.emit({ event: 'current.text', data: { shardId, attempt: change.attempt, text, tokens: change.index + 1 } });
-        }
-        break;
-      }
-      case 'computed':
-        screen.touch('recent', 'earnings', 'day');
-        break;
-      case 'ended':
-        if (change.end.state in counts) counts[change.end.state as keyof typeof counts] += 1;
-        if (change.end.state === 'accepted' && facts.fault?.key === 'reason.disk-full') facts.fault = null;
-        screen.touch('recent', 'earnings', 'day', 'practice');
-        log('info', 'attempt ended', { ...change.key, ...change.end });
-        break;
-      case 'no-work':
-        noWork.set(change.network, change.reason);
-        facts.noWork = [...noWork.values()].every((reason) => reason !== null) ? change.reason : null;
-        screen.touch('state', 'networks');
-        break;
-      case 'fault':
-        facts.fault = change.reason;
-        log('error', 'fault', { network: change.network, reason: change.reason });
-        screen.touch('state');
-        break;
-      case 'backing-off':
-        facts.backingOff = { until: change.until, failures: change.failures };
-        screen.touch('state');
-        break;
-      case 'idle':
-        facts.current = null;
-        view.end();
-        clearInterval(loadTimer);
-        loadTimer = undefined;
-        screen.touch('state', 'current', 'load', 'day');
-        break;
-    }
-  }
-
-  function watchLoad(): void {
-    loadTimer ??= setInterval(() => screen.touch('load', 'now'), LOAD_MS);
-  }
 
   const loop = createWorkLoop({
     clock,
@@ -213,7 +97,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     isolation: () => workers.isolation().level,
     memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
     signBatch: (batch) => identity.signBatch(batch),
-    onChange,
+    onChange(change) {
+      view.onChange(change);
+      if (view.counts.accepted < wanted || facts.stopping) return;
+      facts.stopping = true;
+      screen.touch('state');
+    },
   });
 
   async function connect(ids: string[]): Promise<void> {
@@ -237,16 +126,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     screen,
     coordinator,
     workers,
-    prompts,
-    hardware: () =>
-      (hardwareRead ??= readHardware({ dataDir, nodePath: ports.parts.nodePath }).then((report) => {
-        hardware = report;
-        screen.touch('hardware');
-        return report;
-      })),
-    counts: () => counts,
+    prompts: view.prompts,
+    hardware: view.hardware,
+    counts: () => view.counts,
     async start({ shards, networks, practice = true }) {
       await connect(networks);
+      wanted = shards ?? wanted;
       const missing = (shards ?? 0) - coordinator.practice().shardsLeft;
       if (practice && missing > 0) coordinator.extendPractice(missing);
       ledger.record([{ kind: 'agent.started', at: clock(), version: ports.version, worker: identity.address }]);
@@ -278,10 +163,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     },
     async close() {
       clearTimeout(resumeTimer);
-      clearInterval(loadTimer);
-      unsubscribeJobs();
-      screen.flush();
-      screen.close();
+      view.close();
       await coordinator.close();
       await workers.close();
       if (facts.started) ledger.record([{ kind: 'agent.stopped', at: clock() }]);
