@@ -17,11 +17,15 @@ interface First {
 async function firstAccepted(): Promise<First> {
   const dataDir = mkdtempSync(join(tmpdir(), 'hearthlend-bench-'));
   const from = performance.now();
-  const child = spawn('npm', ['start', '--silent', '--', '--headless', '--network', 'local', '--shards', '1', '--json', '--data-dir', dataDir], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    shell: process.platform === 'win32',
-  });
+  const child = spawn(
+    'npm',
+    ['start', '--silent', '--', '--headless', '--network', 'local', '--shards', '1', '--json', '--data-dir', dataDir],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      shell: process.platform === 'win32',
+    },
+  );
   let first: First | undefined;
   for await (const line of createInterface({ input: child.stdout })) {
     const event = JSON.parse(line) as { event: string; units?: number };
@@ -55,7 +59,9 @@ for (let repeat = 0; repeat < repeats; repeat += 1) {
 }
 const value = median(ours);
 const baseline = median(theirs);
-console.log(`machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, load ${loadavg()[0]?.toFixed(2)}, ${repeats} repeats, median`);
+console.log(
+  `machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, load ${loadavg()[0]?.toFixed(2)}, ${repeats} repeats, median`,
+);
 console.log(
   JSON.stringify({
     event: 'measure',

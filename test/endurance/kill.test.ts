@@ -98,7 +98,9 @@ describe.skipIf(!existsSync('/proc/self/stat'))('an agent that is killed at rand
   });
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
-  it(`loses nothing that was accepted and counts nothing twice, ${KILLS} times kill -9 of agent or worker`, { timeout: 300_000 }, async () => {
+  it(`loses nothing that was accepted and counts nothing twice, ${KILLS} times kill -9 of agent or worker`, {
+    timeout: 300_000,
+  }, async () => {
     let acceptedSeen = 0;
     let kills = { agent: 0, worker: 0 };
     while (kills.agent + kills.worker < KILLS) {
@@ -139,13 +141,18 @@ describe.skipIf(!existsSync('/proc/self/stat'))('an agent that is killed at rand
     expect(new Set(recorded.map(({ shardId }) => shardId)).size).toBe(recorded.length);
     expect(recorded.length).toBe(given);
 
-    const verify = spawn(process.execPath, [cli, 'ledger', 'verify', '--json', '--data-dir', dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const verify = spawn(process.execPath, [cli, 'ledger', 'verify', '--json', '--data-dir', dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let out = '';
     verify.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text;
     });
     const [code] = (await once(verify, 'close')) as [number];
-    expect({ code, result: JSON.parse(out.trim().split('\n').at(-1) ?? '{}') as unknown }).toMatchObject({ code: 0, result: { ok: true, problems: [] } });
+    expect({ code, result: JSON.parse(out.trim().split('\n').at(-1) ?? '{}') as unknown }).toMatchObject({
+      code: 0,
+      result: { ok: true, problems: [] },
+    });
     expect(readdirSync(join(dataDir, 'spool'))).toEqual([]);
   });
 });
