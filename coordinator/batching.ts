@@ -1,9 +1,15 @@
+import type { Bytes32 } from '../core/contract/digest.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
 import { type Address, BATCH_RECEIPTS, BATCH_WINDOW_MS, type Signature } from '../core/contract/receipt.ts';
 import { batchDigest, batchOf, batchSignedBy } from '../core/contract/receipt-hash.ts';
-import type { CoordinatorSigner } from './embedded.ts';
 import type { Log } from './log.ts';
 import type { ReceiptStore } from './store.ts';
+
+/** The coordinator's key: it signs receipt batches. */
+export interface CoordinatorSigner {
+  readonly address: Address;
+  signDigest(digest: Bytes32): Signature;
+}
 
 /** Closes batches of receipts: full ones at once, others a moment after their first receipt. */
 export interface Batching {

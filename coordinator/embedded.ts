@@ -1,14 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { Bytes32 } from '../core/contract/digest.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
 import type { EmbeddedCoordinator, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent } from '../core/contract/network.ts';
-import type { Address, Signature } from '../core/contract/receipt.ts';
 import { MAX_LOCAL_AUDITS } from './audit.ts';
-import { createBatching } from './batching.ts';
+import { type CoordinatorSigner, createBatching } from './batching.ts';
 import { openBlobs } from './blobs.ts';
 import type { Context } from './context.ts';
 import { createCountdowns } from './countdown.ts';
@@ -21,12 +19,6 @@ import { createPractising } from './practising.ts';
 import { retire, sweep } from './recovery.ts';
 import { createSettling } from './settling.ts';
 import { openSqliteStore } from './sqlite/store.ts';
-
-/** The coordinator's key: it signs receipt batches. */
-export interface CoordinatorSigner {
-  readonly address: Address;
-  signDigest(digest: Bytes32): Signature;
-}
 
 export interface EmbeddedOptions {
   /** A folder of its own, made where it is missing: coordinator.db and blobs/. */
@@ -118,11 +110,15 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
     await batching.closeAll();
   }
 
-  /** Runs a call once everything is in order, and not after the end. */
+  /** Runs a call once everything is in order, and not after the end. Whatever goes wrong in it has a code. */
   async function whenOpen<T>(call: () => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new HearthlendError('CANCELLED');
-    await inOrder;
-    return call();
+    try {
+      await inOrder;
+      return await call();
+    } catch (thrown) {
+      throw asHearthlendError(thrown);
+    }
   }
 
   async function asWorker<T>(call: (worker: Worker) => Promise<T>): Promise<T> {

@@ -29,7 +29,9 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
   return {
     async submitJob(request) {
       const id = `job-${randomBytes(6).toString('hex')}`;
-      const manifest = ModelManifest.parse(request.model.manifest);
+      const parsed = ModelManifest.safeParse(request.model.manifest);
+      if (!parsed.success) throw new HearthlendError('MODEL_INVALID', { detail: parsed.error.issues[0]?.message ?? '' });
+      const manifest = parsed.data;
       const manifestBytes = new TextEncoder().encode(canonicalJson(manifest));
       const promptTokens = promptLength(request);
       const shard = ownShard(id, networkId, request, { model: refOf(manifestBytes), inputs: refOf(request.inputs) });

@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SigningKey, Wallet } from 'ethers';
-import { type CoordinatorSigner, createEmbeddedCoordinator, type EmbeddedOptions } from '../../coordinator/embedded.ts';
+import type { CoordinatorSigner } from '../../coordinator/batching.ts';
+import { createEmbeddedCoordinator, type EmbeddedOptions } from '../../coordinator/embedded.ts';
 import type {
   EmbeddedCoordinator,
   JobRequest,
@@ -19,7 +20,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safete
 import type { Lease, Shard, Submission } from '../../core/contract/shard.ts';
 import type { Tensor } from '../../core/contract/tensor.ts';
 
-export const NOON = new Date(2026, 4, 5, 12).getTime();
+const NOON = new Date(2026, 4, 5, 12).getTime();
 export const ASK: LeaseRequest = { isolation: 'os', warmModels: [], memoryBytes: 2 ** 32, practice: true };
 
 export function int64(values: number[], shape = [values.length]): Tensor {
