@@ -17,11 +17,11 @@ export interface DataDirQuestion {
  */
 export function dataDirPath({ option, env, platform, home }: DataDirQuestion): string {
   const path = platform === 'win32' ? win32 : posix;
-  const named = option || env['HEARTHLEND_HOME'];
+  const named = option || env.HEARTHLEND_HOME;
   if (named) return named;
-  if (platform === 'win32') return path.join(env['LOCALAPPDATA'] || path.join(home, 'AppData', 'Local'), 'Hearthlend');
+  if (platform === 'win32') return path.join(env.LOCALAPPDATA || path.join(home, 'AppData', 'Local'), 'Hearthlend');
   if (platform === 'darwin') return path.join(home, 'Library', 'Application Support', 'Hearthlend');
-  const data = env['XDG_DATA_HOME'];
+  const data = env.XDG_DATA_HOME;
   return path.join(data && path.isAbsolute(data) ? data : path.join(home, '.local', 'share'), 'hearthlend');
 }
 

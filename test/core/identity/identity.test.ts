@@ -79,8 +79,10 @@ test('the key shows nowhere: not in a dump, not as JSON, not in an error', () =>
 test('a file that is no identity is refused, and never overwritten', () => {
   const invalid = expect.objectContaining({ code: 'IDENTITY_INVALID' });
   const path = file();
-  const content = (openIdentity(path), readFileSync(path, 'utf8'));
-  const other = keyIn((openIdentity(`${path}.2`), `${path}.2`));
+  openIdentity(path);
+  openIdentity(`${path}.2`);
+  const content = readFileSync(path, 'utf8');
+  const other = keyIn(`${path}.2`);
   const order = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141';
   const wrong = ['', '{}', 'null', content.replace(keyIn(path), other), content.replace(keyIn(path), order), ' '.repeat(5000)];
   for (const text of wrong) {
