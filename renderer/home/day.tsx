@@ -10,12 +10,14 @@ const CLOCK_MS = 30_000;
 
 /** Today as a bar. Each stretch says when, how long and why, on hover and on focus; the arrow keys walk from one to the next. */
 export function Day({ day }: { day: Snapshot['day'] }): React.ReactNode {
-  const now = useNow(CLOCK_MS);
+  const clock = useNow(CLOCK_MS);
   const segments = useMemo(() => daySegments(day), [day]);
   const [shown, setShown] = useState<number | null>(null);
   // The one stretch that Tab stops at.
   const [stop, setStop] = useState(0);
   const bar = useRef<HTMLDivElement>(null);
+  // The last stretch may have been told of since the clock was read.
+  const now = Math.max(clock, segments.at(-1)?.to ?? 0);
   const lengthMs = day.end - day.start;
   const share = (ms: number): string => `${((100 * ms) / lengthMs).toFixed(3)}%`;
   const stopAt = Math.min(stop, segments.length - 1);
@@ -44,7 +46,7 @@ export function Day({ day }: { day: Snapshot['day'] }): React.ReactNode {
             key={segment.from}
             type="button"
             className={segment.kind}
-            style={{ left: share(segment.from - day.start), width: share(segment.to - segment.from) }}
+            style={{ right: share(day.end - segment.to), width: share(segment.to - segment.from) }}
             tabIndex={index === stopAt ? 0 : -1}
             aria-label={segmentWords(segment)}
             onPointerEnter={() => setShown(index)}

@@ -35,7 +35,7 @@ function Hardware({ os, cpu, memory, gpus, disk }: HardwareReport): React.ReactN
       <dt>{message('screen.pc.disk')}</dt>
       <dd>{disk.freeBytes === null ? message('screen.pc.unknown') : gigabytes(disk.freeBytes, DISK_GB_BYTES)}</dd>
       <dt>{message('screen.pc.system')}</dt>
-      <dd>{message('screen.pc.system.value', { name: os.name, release: os.release, arch: os.arch })}</dd>
+      <dd title={os.release}>{message('screen.pc.system.value', { name: os.name, arch: os.arch })}</dd>
     </dl>
   );
 }
