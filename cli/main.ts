@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp } from '../core/app.ts';
 import { dataDirPath } from '../core/datadir/open.ts';
+import { verifyDataDir } from '../core/verify.ts';
 import { appPorts } from './ports/app-ports.ts';
 import { findInstallation } from './ports/installation.ts';
 import { runCommandLine } from './program.ts';
@@ -24,6 +25,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   version,
   uiFolder,
   openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
+  verifyLedger: verifyDataDir,
 });
 // Everything is closed by now. Output that a slow reader hasn't taken yet is waited for; a timer that somebody forgot is not.
 process.stdout.write('', () => process.exit(exitCode));

@@ -1,4 +1,5 @@
 import type { App } from '../core/app.ts';
+import type { LedgerVerification } from '../core/contract/rpc.ts';
 import type { Signals } from './terminal/signals.ts';
 import type { TextStream } from './terminal/terminal.ts';
 import type { Surroundings } from './window/window.ts';
@@ -19,4 +20,6 @@ export interface World extends Surroundings {
   uiFolder: string;
   /** Opens the agent of a data folder in this process, without starting work. @throws AGENT_RUNNING and what createApp throws */
   openApp(dataDir: string): Promise<App>;
+  /** Checks the ledger of a data folder and changes nothing, also where `openApp` would refuse it. */
+  verifyLedger(dataDir: string): Promise<LedgerVerification>;
 }

@@ -5,19 +5,28 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { message } from '../../core/contract/messages.ts';
 import type { LedgerVerification } from '../../core/contract/rpc.ts';
+import { connectToAgent, requireSameVersion } from '../agent/connect.ts';
 import { reachAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
+import type { World } from '../world.ts';
 import type { Context, ExitCode } from './command.ts';
 
 export async function runVerify({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
+  const found = await withProgress(terminal, () => message('cli.progress.verifying'), verify(world, dataDir));
+  terminal.emit(found);
+  for (const line of verificationLines(found)) terminal.text(line);
+  return found.ok ? 0 : 1;
+}
+
+/** By the running agent, else by reading the files: no agent opens a ledger that is broken, and just then this is needed. */
+async function verify(world: World, dataDir: string): Promise<LedgerVerification> {
+  const running = await connectToAgent(dataDir);
+  if (running === undefined) return world.verifyLedger(dataDir);
   try {
-    const found = await withProgress(terminal, () => message('cli.progress.verifying'), reach.client.call('ledger.verify', {}));
-    terminal.emit(found);
-    for (const line of verificationLines(found)) terminal.text(line);
-    return found.ok ? 0 : 1;
+    requireSameVersion(running, world.version);
+    return await running.client.call('ledger.verify', {});
   } finally {
-    await reach.close();
+    running.client.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { initial } from './migrations/0001-initial.ts';
@@ -22,6 +23,8 @@ export function openDatabase(path: string): OpenDatabase {
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { timeout: BUSY_MS });
+    // For its owner alone; SQLite gives its side files the same mode.
+    if (process.platform !== 'win32') chmodSync(path, 0o600);
     const opened = db;
     migrate(opened, path, MIGRATIONS);
     return {

@@ -99,6 +99,7 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
           opened.finished.then(release, release);
           return opened;
         },
+        verifyLedger: () => app().handlers['ledger.verify']({}),
         ...world,
       });
       return {

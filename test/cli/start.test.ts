@@ -106,19 +106,19 @@ test('a short command that holds the data folder is waited for', async () => {
   const short = new FakeApp();
   const apps = [short];
   const console = openConsole(() => apps.pop() ?? new FakeApp());
-  const verified = Promise.withResolvers<void>();
-  const verifying = Promise.withResolvers<void>();
-  const plain = short.handlers['ledger.verify'];
-  short.handlers['ledger.verify'] = async (input) => {
-    verifying.resolve();
-    await verified.promise;
+  const read = Promise.withResolvers<void>();
+  const reading = Promise.withResolvers<void>();
+  const plain = short.handlers['earnings.summary'];
+  short.handlers['earnings.summary'] = async (input) => {
+    reading.resolve();
+    await read.promise;
     return plain(input);
   };
-  const verify = console.run('ledger', 'verify');
-  await verifying.promise;
+  const earnings = console.run('earnings');
+  await reading.promise;
   const agent = console.run(...headless);
-  verified.resolve();
-  expect(await verify.exitCode).toBe(0);
+  read.resolve();
+  expect(await earnings.exitCode).toBe(0);
   await agent.stdout.seen(/"started"/);
   agent.signal('SIGINT');
   expect(await agent.exitCode).toBe(0);

@@ -31,5 +31,6 @@ process.exit(
       app.finished.then(end, end);
       return app;
     },
+    verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
   }),
 );
