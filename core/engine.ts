@@ -99,7 +99,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     signBatch: (batch) => identity.signBatch(batch),
     onChange(change) {
       view.onChange(change);
-      if (view.counts.accepted < wanted || facts.stopping) return;
+      const missing = wanted - view.counts.accepted;
+      // So many shards were asked for, whatever today's practice would be otherwise.
+      if (change.type === 'no-work' && change.reason?.key === 'no-work.practice-over' && missing > 0 && Number.isFinite(missing)) {
+        coordinator.extendPractice(missing);
+      }
+      if (missing > 0 || facts.stopping) return;
       facts.stopping = true;
       screen.touch('state');
     },
@@ -132,8 +137,6 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     async start({ shards, networks, practice = true }) {
       await connect(networks);
       wanted = shards ?? wanted;
-      const missing = (shards ?? 0) - coordinator.practice().shardsLeft;
-      if (practice && missing > 0) coordinator.extendPractice(missing);
       ledger.record([{ kind: 'agent.started', at: clock(), version: ports.version, worker: identity.address }]);
       await spool.sweep(new Set(ledger.unfinished().flatMap(({ outputs }) => outputs ?? [])));
       facts.started = true;
@@ -151,7 +154,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       }
       facts.paused = { until };
       if (forMs !== null) resumeTimer = setTimeout(resume, forMs);
-      await loop.pause();
+      loop.pause();
       await workers.stop();
       screen.touch('state', 'day', 'current', 'load');
     },

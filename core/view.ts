@@ -61,6 +61,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
   let hardware: HardwareReport | null = null;
   let hardwareRead: Promise<HardwareReport> | undefined;
   let loadTimer: NodeJS.Timeout | undefined;
+  let load: number | null = null;
 
   function readState(): AgentState {
     const next = describeState({ ...facts, now: clock() });
@@ -80,7 +81,11 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     practice: () => coordinator.practice(),
     isolation: () => workers.isolation(),
     hardware: () => hardware,
-    load: () => (view.current === null ? null : workers.load()),
+    // Between two shards there is nothing to measure: the gauge keeps what it showed.
+    load: () => {
+      load = view.current === null ? null : (workers.load() ?? load);
+      return load;
+    },
     current: () => view.current,
     recent: () => ledger.recent(RECENT_TASKS),
     earnings: () => {

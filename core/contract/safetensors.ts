@@ -56,6 +56,8 @@ export function encodeSafetensors(tensors: Tensors): Uint8Array {
 export function decodeSafetensors(blob: Uint8Array): Tensors {
   const invalid = (detail: string, name = '') => new HearthlendError('TENSOR_INVALID', { name, detail });
   if (blob.byteLength < 8) throw invalid('shorter than its 8-byte length field');
+  // Plain bytes: a Buffer's slice() is a view, where a Uint8Array's is the copy that readers of a tensor count on.
+  const bytes = new Uint8Array(blob.buffer, blob.byteOffset, blob.byteLength);
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
   const headerBytes = view.getBigUint64(0, true);
   if (headerBytes > BigInt(Math.min(MAX_HEADER_BYTES, blob.byteLength - 8))) throw invalid('its header runs past its end');
@@ -89,7 +91,7 @@ export function decodeSafetensors(blob: Uint8Array): Tensors {
   return new Map(
     parsed.map(({ name, type, shape, begin, end }): [string, Tensor] => [
       name,
-      { type, shape, data: blob.subarray(dataStart + begin, dataStart + end) },
+      { type, shape, data: bytes.subarray(dataStart + begin, dataStart + end) },
     ]),
   );
 }

@@ -1,14 +1,16 @@
-import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
-import { ref } from '../contract/messages.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import { type MessageRef, ref } from '../contract/messages.ts';
 import { batchOf } from '../contract/receipt-hash.ts';
-import type { Submission } from '../contract/shard.ts';
+import type { Shard, Submission } from '../contract/shard.ts';
 import type { Outputs } from './outputs.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
-/** What is handed in: the result as recorded, and the shard where it is still known. */
+/** What is handed in: the result as recorded. */
 export interface Delivery {
   from: ConnectedNetwork;
   key: AttemptKey;
+  /** Null for one that a former process leased. */
+  shard: Shard | null;
   submission: Submission;
   alreadySubmitted: boolean;
 }
@@ -61,9 +63,7 @@ export async function signBatches(ports: WorkPorts, from: ConnectedNetwork, opti
   }
 }
 
-/** A fault of a network after which no more work is taken from it; undefined for every other error. */
-export function networkFault(from: ConnectedNetwork, thrown: unknown): ReturnType<typeof ref> | undefined {
-  const { code } = asHearthlendError(thrown);
-  if (code === 'RECEIPT_INVALID' || code === 'BATCH_INVALID') return ref('reason.receipt-invalid', { network: from.info.id });
-  return undefined;
+/** A fault of a network after which no more work is done for it, in words; null for every other error. */
+export function networkFault(from: ConnectedNetwork, { code }: HearthlendError): MessageRef | null {
+  return code === 'RECEIPT_INVALID' || code === 'BATCH_INVALID' ? ref('reason.receipt-invalid', { network: from.info.id }) : null;
 }

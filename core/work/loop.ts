@@ -1,277 +1,230 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
-import { type MessageRef, ref } from '../contract/messages.ts';
-import { type Lease, unitsOf } from '../contract/shard.ts';
+import { ref } from '../contract/messages.ts';
+import { askForLease, fetchShard, type ReadyShard } from './acquire.ts';
 import { type Delivery, deliver, networkFault, signBatches } from './deliver.ts';
+import { type AbortReason, giveBack } from './give-back.ts';
 import { createOutputs } from './outputs.ts';
-import type { AttemptEnd, AttemptKey, ConnectedNetwork, HeldModel, WorkPorts } from './ports.ts';
+import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 import { recover } from './recover.ts';
+import { Rest } from './rest.ts';
+import { runShard } from './run-shard.ts';
 
 /** Results on their way to a network at once; computing waits beyond that. */
 const MAX_DELIVERIES = 4;
-/** How long to wait before asking again after an error that may pass (a full disk, a lost connection). */
+/** How long to wait before trying again what may pass: a full disk. */
 const RETRY_MS = 5000;
-
-/** A leased shard with everything on this machine that its run needs. */
-interface ReadyShard {
-  from: ConnectedNetwork;
-  lease: Lease;
-  key: AttemptKey;
-  model: HeldModel;
-  inputs: Uint8Array;
-}
 
 export interface WorkLoop {
   /** Runs until stopped or until `shards` are accepted. Rejects only where going on would lose or falsify records. */
   run(options: { shards: number | null; practice: boolean }): Promise<void>;
   /** Kills what runs and hands it back; nothing is leased until `resume`. */
-  pause(): Promise<void>;
+  pause(): void;
   resume(): void;
   /** Ends `run`: after the shard that runs is handed in, or at once. */
   stop(now: boolean): void;
 }
 
-type AbortReason = 'paused' | 'stopped' | 'revoked' | 'expired';
-
 /** Lease → fetch → run → spool → submit → accept, with the next shard fetched while one runs and results handed in behind it, in order. */
 export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const outputs = createOutputs(ports);
-  let paused = false;
-  let stopping: 'no' | 'after-shard' | 'now' = 'no';
+  const rest = new Rest();
   let wanted = Number.POSITIVE_INFINITY;
   let practice = true;
+  let paused = false;
+  let stopping = false;
   let accepted = 0;
   /** Attempts leased and not ended yet: they may still be accepted, so they count towards `wanted`. */
   let inFlight = 0;
   let current: { key: AttemptKey; abort: AbortController } | undefined;
-  let next: Promise<ReadyShard | undefined> | undefined;
+  let next: Promise<ReadyShard | null> | undefined;
   let deliveries: Promise<void> = Promise.resolve();
   let delivering = 0;
-  let fatal: HearthlendError | undefined;
+  let retryTimer: NodeJS.Timeout | undefined;
+  /** Networks with which something is open that must be put in order before any new lease. */
+  const unsettled = new Set(ports.networks);
+  /** Networks that proved wrong, and get no more work done. */
   const suspended = new Set<ConnectedNetwork>();
-  let wakeUp: () => void = () => undefined;
-  let woken = false;
-
-  function wake(): void {
-    woken = true;
-    wakeUp();
-  }
-
-  /** Waits for `wake` or `ms`. A wake that came before the wait counts. */
-  async function rest(ms: number | null): Promise<void> {
-    if (!woken) {
-      await new Promise<void>((resolve) => {
-        const timer = ms === null ? undefined : setTimeout(resolve, ms);
-        wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    woken = false;
-    wakeUp = () => undefined;
-  }
+  let fatal: HearthlendError | undefined;
+  let atStart = true;
 
   const full = () => accepted + inFlight >= wanted;
-  const done = () => stopping !== 'no' || fatal !== undefined || (accepted >= wanted && inFlight === 0);
-  let retryTimer: NodeJS.Timeout | undefined;
+  const done = () => stopping || fatal !== undefined || (accepted >= wanted && inFlight === 0 && unsettled.size === 0);
 
-  function ended(lease: Lease | null, key: AttemptKey, end: AttemptEnd | { state: 'accepted' }): void {
-    inFlight -= 1;
+  function ended(key: AttemptKey, shard: Delivery['shard'] | null, end: AttemptEnd | { state: 'accepted' }): void {
     if (end.state === 'accepted') accepted += 1;
-    ports.onChange({ type: 'ended', shard: lease?.shard ?? null, key, end });
-    wake();
+    ports.onChange({ type: 'ended', shard, key, end });
   }
 
-  function fault(from: ConnectedNetwork | null, reason: MessageRef | null): void {
-    if (from !== null && reason !== null) suspended.add(from);
-    ports.onChange({ type: 'fault', network: from?.info.id ?? null, reason });
-  }
-
-  /** An error outside any one shard: what can pass is shown and retried, what can't ends the loop. */
-  function note(thrown: unknown, from: ConnectedNetwork | null): void {
+  /** An error that is not one shard's: a network's fault ends work for it, a full disk is waited out, anything else ends the loop. */
+  function note(thrown: unknown, from: ConnectedNetwork): void {
     const error = asHearthlendError(thrown);
-    const network = from === null ? undefined : networkFault(from, error);
-    if (network !== undefined) {
-      fault(from, network);
+    const reason = networkFault(from, error);
+    if (reason !== null) {
+      suspended.add(from);
+      ports.onChange({ type: 'fault', network: from.info.id, reason });
       // Somebody waits for a number of shards that nobody is left to give.
       if (Number.isFinite(wanted) && suspended.size === ports.networks.length) fatal = error;
-    } else if (error.code === 'DISK_FULL') fault(null, ref('reason.disk-full'));
-    else fatal = error;
-    wake();
+    } else if (error.code === 'DISK_FULL') {
+      unsettled.add(from);
+      ports.onChange({ type: 'fault', network: null, reason: ref('reason.disk-full') });
+    } else fatal = error;
+    rest.wake();
   }
 
-  /** Asks the networks in turn for a shard, and fetches what it needs. Undefined where there is none now. */
-  async function acquire(): Promise<ReadyShard | undefined> {
+  /** Asks the networks in turn, and fetches what the first shard needs. Null where there is none now. */
+  async function acquire(): Promise<ReadyShard | null> {
     for (const from of ports.networks) {
-      if (suspended.has(from)) continue;
-      if (!from.admitted()) {
-        ports.onChange({ type: 'no-work', network: from.info.id, reason: ref('reason.isolation-refused', { network: from.info.id }) });
-        continue;
-      }
-      const reply = await from.network.lease({
-        isolation: ports.isolation(),
-        warmModels: ports.warmModels(),
-        memoryBytes: ports.memoryBytes,
-        practice,
-      });
-      if (reply.type === 'no-work') {
-        ports.onChange({ type: 'no-work', network: from.info.id, reason: reply.reason });
-        if (reply.retryMs !== null) {
+      if (suspended.has(from) || unsettled.has(from)) continue;
+      try {
+        const reply = await askForLease(ports, from, practice);
+        if (reply.lease === null) {
           clearTimeout(retryTimer);
-          retryTimer = setTimeout(wake, reply.retryMs);
+          if (reply.retryMs !== null) retryTimer = setTimeout(() => rest.wake(), reply.retryMs);
+          continue;
         }
-        continue;
+        inFlight += 1;
+        const ready = await fetchShard(ports, from, reply.lease);
+        if (ready !== null) return ready;
+        inFlight -= 1;
+        rest.wake();
+      } catch (thrown) {
+        note(thrown, from);
       }
-      ports.onChange({ type: 'no-work', network: from.info.id, reason: null });
-      const ready = await fetchShard(from, reply.lease);
-      if (ready !== undefined) return ready;
     }
-    return undefined;
+    return null;
   }
 
-  async function fetchShard(from: ConnectedNetwork, lease: Lease): Promise<ReadyShard | undefined> {
-    const key = { network: from.info.id, shardId: lease.shard.id, attempt: lease.attempt };
-    ports.journal.leased(lease);
-    inFlight += 1;
-    let model: HeldModel | undefined;
-    try {
-      model = await ports.holdModel(from.network, lease.shard.model);
-      const inputs = await ports.fetchInputs(from.network, lease.shard.inputs);
-      ports.journal.fetched(key);
-      return { from, lease, key, model, inputs };
-    } catch (thrown) {
-      model?.release();
-      await giveBack(from, lease, key, thrown);
-      return undefined;
-    }
-  }
-
-  /** Ends an attempt that brought no result: recorded here, and the network may lend it to another at once. */
-  async function giveBack(from: ConnectedNetwork, lease: Lease, key: AttemptKey, thrown: unknown, aborted?: AbortReason): Promise<void> {
-    const error = asHearthlendError(thrown);
-    const end = endOf(error, aborted);
-    ports.journal.ended(key, end);
-    if (end.state === 'released') await from.network.release(key.shardId, key.attempt, releaseReason(end.code), null);
-    else if (end.state === 'failed')
-      await from.network.release(key.shardId, key.attempt, crashed(error) ? 'crashed' : 'failed', end.code, error.params);
-    ended(lease, key, end);
-  }
-
-  async function computeShard(ready: ReadyShard): Promise<void> {
-    const { from, lease, key } = ready;
-    const { shard } = lease;
+  async function compute(ready: ReadyShard): Promise<void> {
+    const { from, key } = ready;
     const abort = new AbortController();
     current = { key, abort };
-    // Renewed by heartbeats: a lease ends at the network's clock, which says so in its answer.
-    const heartbeat = setInterval(
-      () => {
-        from.network.progress(key.shardId, key.attempt, null).then(
-          (held) => {
-            if (!held) abort.abort('expired' satisfies AbortReason);
-          },
-          (thrown: unknown) => note(thrown, from),
-        );
-      },
-      Math.max(250, Math.floor(lease.leaseMs / 3)),
-    );
     try {
-      ports.journal.running(key);
-      ports.onChange({ type: 'started', shard, attempt: lease.attempt, inputs: ready.inputs });
-      const result = await ports.compute(
-        { shard, model: ready.model, inputs: ready.inputs },
-        {
-          signal: abort.signal,
-          onToken: (token, index) => ports.onChange({ type: 'token', shard, attempt: lease.attempt, token, index }),
-        },
-      );
-      const facts = {
-        commitment: result.commitment,
-        outputBytes: result.outputs.byteLength,
-        units: unitsOf(shard, result.tokensMade),
-        runMs: result.runMs,
-      };
-      await outputs.keep(result.commitment, result.outputs, () => ports.journal.computed(key, facts));
-      ports.onChange({ type: 'computed', shard, attempt: lease.attempt });
-      handIn(lease, { from, key, submission: { shardId: shard.id, attempt: lease.attempt, ...facts }, alreadySubmitted: false });
+      handIn(await runShard(ports, outputs, ready, abort, (thrown) => note(thrown, from)));
     } catch (thrown) {
-      const reason = abort.signal.aborted ? (abort.signal.reason as AbortReason) : undefined;
       const error = asHearthlendError(thrown);
-      if (error.code === 'WORKER_BACKING_OFF') {
-        const seconds = Number(error.params.seconds ?? 1);
-        ports.onChange({ type: 'backing-off', until: ports.clock() + seconds * 1000, failures: Number(error.params.count ?? 0) });
-        await giveBack(from, lease, key, thrown, 'stopped');
-        if (next === undefined) await rest(seconds * 1000);
-      } else {
-        if (error.code === 'DISK_FULL') note(thrown, from);
-        await giveBack(from, lease, key, thrown, error.code === 'DISK_FULL' ? 'stopped' : reason);
+      // What can't be recorded now is put in order when there is room.
+      if (error.code === 'DISK_FULL') note(thrown, from);
+      else {
+        await handBack(ready, { thrown, aborted: abort.signal.aborted ? (abort.signal.reason as AbortReason) : undefined });
+        if (error.code === 'WORKER_BACKING_OFF') await backOff(error);
       }
     } finally {
-      clearInterval(heartbeat);
-      ready.model.release();
       current = undefined;
     }
   }
 
+  async function handBack(ready: ReadyShard, why: { thrown: unknown; aborted?: AbortReason | undefined }): Promise<void> {
+    try {
+      const end = await giveBack(ports, ready, why);
+      inFlight -= 1;
+      ended(ready.key, ready.lease.shard, end);
+    } catch (thrown) {
+      note(thrown, ready.from);
+    }
+  }
+
+  /** The worker broke too often: nothing is leased until it may be started again. */
+  async function backOff({ params }: HearthlendError): Promise<void> {
+    await dropNext('stopped');
+    const ms = Number(params.seconds ?? 1) * 1000;
+    ports.onChange({ type: 'backing-off', until: ports.clock() + ms, failures: Number(params.count ?? 0) });
+    await restFor(ms);
+  }
+
+  /** Waits, unless there is nothing more to wait for. */
+  async function restFor(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    for (let left = ms; left > 0 && !done(); left = until - performance.now()) await rest.until(left);
+  }
+
   /** Queues a result behind those before it: receipts are recorded in the order in which they are assigned. */
-  function handIn(lease: Lease, delivery: Delivery): void {
+  function handIn(delivery: Delivery): void {
     delivering += 1;
     deliveries = deliveries.then(async () => {
-      for (let open = true; open; ) {
-        open = false;
+      // A receipt before this one is not recorded yet, so this one's could not be either: settling sends it again.
+      if (!unsettled.has(delivery.from) && !suspended.has(delivery.from)) {
         try {
-          ended(lease, delivery.key, await deliver(ports, outputs, delivery));
+          const end = await deliver(ports, outputs, delivery);
+          ended(delivery.key, delivery.shard, end);
         } catch (thrown) {
           note(thrown, delivery.from);
-          // A full disk may get room again; the result is safe in the spool, also for the next start.
-          open = asHearthlendError(thrown).code === 'DISK_FULL' && stopping === 'no';
-          if (open) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-          else inFlight -= 1;
-          delivery.alreadySubmitted = ports.journal.attemptState(delivery.key) === 'submitted';
         }
       }
+      if (!unsettled.has(delivery.from)) inFlight -= 1;
       delivering -= 1;
-      wake();
+      rest.wake();
     });
   }
 
   /** The shard that was fetched ahead goes back unused. */
-  async function dropNext(reason: AbortReason): Promise<void> {
-    const ready = await next?.catch(() => undefined);
+  async function dropNext(aborted: AbortReason): Promise<void> {
+    const ready = await next;
     next = undefined;
-    if (ready === undefined) return;
+    if (ready == null) return;
     ready.model.release();
-    await giveBack(ready.from, ready.lease, ready.key, undefined, reason);
+    await handBack(ready, { thrown: undefined, aborted });
+  }
+
+  /** With nothing under way, closes what is open with each unsettled network: at the start after a crash, later after a full disk. */
+  async function settle(): Promise<void> {
+    await dropNext('stopped');
+    await deliveries;
+    for (const from of unsettled) {
+      try {
+        const settled = suspended.has(from) ? [] : await recover(ports, outputs, from);
+        if (!atStart) for (const { key, end } of settled) ended(key, null, end);
+        unsettled.delete(from);
+        if (!suspended.has(from)) await signBatches(ports, from);
+      } catch (thrown) {
+        note(thrown, from);
+        // A network that proved wrong is out; what is open with it stays open.
+        if (suspended.has(from)) unsettled.delete(from);
+      }
+    }
+    inFlight = 0;
+    if (unsettled.size > 0) await restFor(RETRY_MS);
+    else if (!atStart) ports.onChange({ type: 'fault', network: null, reason: null });
+    atStart = false;
   }
 
   async function step(): Promise<void> {
+    if (unsettled.size > 0) {
+      await settle();
+      return;
+    }
     if (paused) {
       await dropNext('paused');
       ports.onChange({ type: 'idle' });
-      await rest(null);
+      await rest.until(null);
       return;
     }
     if (delivering >= MAX_DELIVERIES) {
-      await rest(null);
+      await rest.until(null);
       return;
     }
-    const acquiring = next ?? (full() ? undefined : acquire());
+    const acquiring = next ?? (full() ? null : acquire());
     next = undefined;
     const ready = await acquiring;
-    if (ready === undefined) {
+    if (ready === null) {
       ports.onChange({ type: 'idle' });
-      await rest(fatal === undefined && suspended.size === 0 ? null : RETRY_MS);
+      if (unsettled.size === 0 && !done()) await rest.until(null);
       return;
     }
-    if (paused || stopping !== 'no') {
+    if (paused || stopping) {
       next = Promise.resolve(ready);
       return;
     }
-    if (!full()) {
-      next = acquire();
-      // Awaited by the next step; until then its error must not count as unhandled.
-      next.catch(() => undefined);
+    if (!full()) next = acquire();
+    await compute(ready);
+  }
+
+  async function leave(): Promise<void> {
+    await dropNext('stopped');
+    await deliveries;
+    for (const from of ports.networks) {
+      if (suspended.has(from) || unsettled.has(from)) continue;
+      await signBatches(ports, from, { leaving: true }).catch((thrown: unknown) => note(thrown, from));
     }
-    await computeShard(ready);
   }
 
   return {
@@ -280,71 +233,37 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       practice = options.practice;
       const unsubscribe = ports.networks.map((from) =>
         from.network.subscribe((event) => {
-          if (event.type === 'work') wake();
-          if (event.type === 'batch')
+          if (event.type === 'work') rest.wake();
+          if (event.type === 'batch') {
             deliveries = deliveries.then(() => signBatches(ports, from)).catch((thrown: unknown) => note(thrown, from));
+          }
           if (event.type === 'revoked' && current?.key.shardId === event.shardId && current.key.attempt === event.attempt) {
             current.abort.abort('revoked' satisfies AbortReason);
           }
         }),
       );
       try {
-        for (const from of ports.networks) {
-          try {
-            await recover(ports, outputs, from);
-            await signBatches(ports, from);
-          } catch (thrown) {
-            note(thrown, from);
-          }
-        }
-        while (!done()) {
-          try {
-            await step();
-          } catch (thrown) {
-            note(thrown, null);
-            if (fatal === undefined) await rest(RETRY_MS);
-          }
-        }
-        await dropNext('stopped');
-        await deliveries;
-        for (const from of ports.networks)
-          if (!suspended.has(from)) await signBatches(ports, from, { leaving: true }).catch((thrown: unknown) => note(thrown, from));
+        while (!done()) await step();
+        if (fatal === undefined) await leave();
       } finally {
         clearTimeout(retryTimer);
         for (const each of unsubscribe) each();
       }
       if (fatal !== undefined) throw fatal;
     },
-    async pause() {
+    pause() {
       paused = true;
       current?.abort.abort('paused' satisfies AbortReason);
-      wake();
+      rest.wake();
     },
     resume() {
       paused = false;
-      wake();
+      rest.wake();
     },
     stop(now) {
-      stopping = now ? 'now' : 'after-shard';
+      stopping = true;
       if (now) current?.abort.abort('stopped' satisfies AbortReason);
-      wake();
+      rest.wake();
     },
   };
-}
-
-/** The worker broke, which says nothing of the shard yet: the network counts it apart. */
-function crashed(error: HearthlendError): boolean {
-  return error.code === 'WORKER_CRASHED' || error.code === 'WORKER_PROTOCOL' || error.code === 'WORKER_START_FAILED';
-}
-
-function releaseReason(code: 'paused' | 'stopped' | 'crashed' | 'restart'): 'paused' | 'stopped' | 'crashed' {
-  return code === 'restart' ? 'stopped' : code;
-}
-
-/** How an attempt without a result ended: handed back where this machine was the cause, failed where the shard was. Pure. */
-export function endOf(error: HearthlendError, aborted?: AbortReason): AttemptEnd {
-  if (aborted === 'paused' || aborted === 'stopped') return { state: 'released', code: aborted };
-  if (aborted === 'revoked') return { state: 'cancelled' };
-  if (aborted === 'expired') return { state: 'expired' };
-  return { state: 'failed', code: error.code, detail: JSON.stringify(error.params) };
 }

@@ -2,49 +2,48 @@ import { asHearthlendError } from '../contract/errors.ts';
 import { afterCrash } from '../contract/shard-state.ts';
 import { deliver } from './deliver.ts';
 import type { Outputs } from './outputs.ts';
-import type { ConnectedNetwork, OpenAttempt, WorkPorts } from './ports.ts';
+import type { AttemptEnd, AttemptKey, ConnectedNetwork, OpenAttempt, WorkPorts } from './ports.ts';
 
-/** What a start after a crash found and did. */
-export interface Recovery {
-  released: number;
-  resubmitted: number;
-  accepted: number;
+/** An attempt that was left open, and how it ended. */
+export interface Settled {
+  key: AttemptKey;
+  end: AttemptEnd | { state: 'accepted' };
 }
 
 /**
- * Puts in order what a crash left: takes up receipts that were assigned but not recorded, sends results that were computed but not answered,
- * hands back what was only begun. Runs before any new lease, so that receipts stay in sequence.
+ * Puts in order what a crash or a full disk left open with a network: takes up receipts that were assigned but not recorded, sends results
+ * that were computed but not answered, hands back what was only begun. Runs before any new lease, so that receipts stay in sequence.
  */
-export async function recover(ports: WorkPorts, outputs: Outputs, from: ConnectedNetwork): Promise<Recovery> {
+export async function recover(ports: WorkPorts, outputs: Outputs, from: ConnectedNetwork): Promise<Settled[]> {
   const open = ports.journal.unfinished().filter((attempt) => attempt.network === from.info.id);
-  const recovery: Recovery = { released: 0, resubmitted: 0, accepted: 0 };
   const settled = await takeReceipts(ports, outputs, from, open);
-  recovery.accepted += settled.size;
+  const known = new Set(settled.map(({ key }) => keyOf(key)));
   for (const attempt of open) {
-    if (settled.has(keyOf(attempt))) continue;
+    if (known.has(keyOf(attempt))) continue;
     const next = afterCrash(attempt.state);
     if (next === 'release') {
       await from.network.release(attempt.shardId, attempt.attempt, 'stopped', null);
-      ports.journal.ended(attempt, { state: 'released', code: 'restart' });
-      recovery.released += 1;
+      const end = { state: 'released', code: 'restart' } as const;
+      ports.journal.ended(attempt, end);
+      settled.push({ key: attempt, end });
     } else if (next === 'resubmit' && attempt.result !== null) {
-      recovery.resubmitted += 1;
-      if (await resubmit(ports, outputs, from, attempt, attempt.result)) recovery.accepted += 1;
+      settled.push({ key: attempt, end: await resubmit(ports, outputs, from, attempt, attempt.result) });
     }
   }
-  return recovery;
+  return settled;
 }
 
 /** Records receipts that the network assigned while nobody here could write them down. */
-async function takeReceipts(ports: WorkPorts, outputs: Outputs, from: ConnectedNetwork, open: OpenAttempt[]): Promise<Set<string>> {
-  const settled = new Set<string>();
+async function takeReceipts(ports: WorkPorts, outputs: Outputs, from: ConnectedNetwork, open: OpenAttempt[]): Promise<Settled[]> {
+  const settled: Settled[] = [];
   for (const receipt of await from.network.receiptsSince(ports.journal.receiptHead(from.info.id))) {
-    const attempt = open.find((each) => each.shardId === receipt.shardId && each.attempt === receipt.attempt);
+    const key = { network: from.info.id, shardId: receipt.shardId, attempt: receipt.attempt };
+    const attempt = open.find((each) => keyOf(each) === keyOf(key));
     if (attempt?.state === 'computed') ports.journal.submitted(attempt);
     // For work that is not open here the journal refuses the receipt: nobody is credited for what was not recorded first.
-    ports.journal.accepted({ network: from.info.id, shardId: receipt.shardId, attempt: receipt.attempt }, receipt, false);
+    ports.journal.accepted(key, receipt, false);
     if (attempt?.result != null) await outputs.drop(attempt.result.commitment);
-    if (attempt !== undefined) settled.add(keyOf(attempt));
+    settled.push({ key, end: { state: 'accepted' } });
   }
   return settled;
 }
@@ -55,21 +54,18 @@ async function resubmit(
   from: ConnectedNetwork,
   attempt: OpenAttempt,
   result: NonNullable<OpenAttempt['result']>,
-): Promise<boolean> {
+): Promise<Settled['end']> {
+  const submission = { shardId: attempt.shardId, attempt: attempt.attempt, ...result };
   try {
-    const { shardId, attempt: number } = attempt;
-    const submission = { shardId, attempt: number, ...result };
-    const end = await deliver(ports, outputs, { from, key: attempt, submission, alreadySubmitted: attempt.state === 'submitted' });
-    return end.state === 'accepted';
+    return await deliver(ports, outputs, { from, key: attempt, shard: null, submission, alreadySubmitted: attempt.state === 'submitted' });
   } catch (thrown) {
-    const error = asHearthlendError(thrown);
-    if (error.code !== 'SPOOL_LOST' && error.code !== 'DIGEST_MISMATCH') throw thrown;
+    const { code } = asHearthlendError(thrown);
+    if (code !== 'SPOOL_LOST' && code !== 'DIGEST_MISMATCH') throw thrown;
     // The recorded result has no bytes any more: from computed the attempt fails; a submitted one can only expire.
-    const lost =
-      attempt.state === 'computed' ? ({ state: 'failed', code: error.code, detail: '' } as const) : ({ state: 'expired' } as const);
+    const lost: AttemptEnd = attempt.state === 'computed' ? { state: 'failed', code, detail: '' } : { state: 'expired' };
     ports.journal.ended(attempt, lost);
-    await from.network.release(attempt.shardId, attempt.attempt, 'failed', error.code);
-    return false;
+    await from.network.release(attempt.shardId, attempt.attempt, 'failed', code);
+    return lost;
   }
 }
 

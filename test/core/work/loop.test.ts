@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Wallet } from 'ethers';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { openIdentity } from '../../../core/identity/identity.ts';
@@ -11,6 +10,7 @@ import { createJournal } from '../../../core/journal.ts';
 import { type Ledger, openLedger } from '../../../core/ledger/ledger.ts';
 import { openSpool, type Spool } from '../../../core/ledger/spool.ts';
 import { createWorkLoop, type WorkLoop } from '../../../core/work/loop.ts';
+import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
 import { digestOf, FakeNetwork } from '../../fakes/network.ts';
 
 const OUTPUTS = encodeSafetensors(new Map([['y', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
@@ -50,7 +50,12 @@ async function openBench(shards: number, compute?: WorkPorts['compute']): Promis
     networks: [from],
     journal,
     spool,
-    holdModel: async (_network, { digest }) => ({ digest, manifest: { format: 'onnx', entry: 'm', files: [] }, files: new Map(), release: () => undefined }),
+    holdModel: async (_network, { digest }) => ({
+      digest,
+      manifest: { format: 'onnx', entry: 'm', files: [] },
+      files: new Map(),
+      release: () => undefined,
+    }),
     fetchInputs: async (each, { digest }) => {
       await each.fetchBlob(digest, 0);
       return new Uint8Array(4);
@@ -214,6 +219,43 @@ describe('a network that is not honest', () => {
     network.propose(1);
     await expect(loop.run({ shards: 1, practice: true })).rejects.toMatchObject({ code: 'BATCH_INVALID' });
     expect(network.countersigned).toEqual([]);
+  });
+});
+
+describe('a full disk', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const steps = ['leased', 'fetched', 'running', 'computed', 'submitted', 'accepted'] as const;
+  it.each(steps)('that keeps "%s" from being recorded is waited out: nothing is lost, nothing counted twice', async (step) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const { network, ledger, ports, changes } = await openBench(20);
+    let calls = 0;
+    const original = ports.journal[step] as (...args: unknown[]) => void;
+    // Full from the second time on, for three tries.
+    const full = (...args: unknown[]) => {
+      calls += 1;
+      if (calls >= 2 && calls < 5) throw new HearthlendError('DISK_FULL', { path: 'ledger.db' });
+      original(...args);
+    };
+    const loop = createWorkLoop({ ...ports, journal: { ...ports.journal, [step]: full } });
+    let over = false;
+    const running = loop.run({ shards: 4, practice: true }).finally(() => {
+      over = true;
+    });
+    while (!over) {
+      await vi.advanceTimersByTimeAsync(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await running;
+    const faults = changes.filter((change) => change.type === 'fault').map(({ reason }) => reason?.key ?? null);
+    expect(faults[0]).toBe('reason.disk-full');
+    expect(faults.at(-1)).toBe(null);
+    expect(ledger.unfinished()).toEqual([]);
+    expect(ledger.receiptsOf('test', 1, 1000)).toEqual(network.receipts);
+    expect(ledger.acceptedCount()).toBeGreaterThanOrEqual(4);
+    expect((await ledger.verify()).problems).toEqual([]);
   });
 });
 

@@ -1,0 +1,35 @@
+import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
+import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
+
+/** Why an attempt was broken off from this side or the network's. */
+export type AbortReason = 'paused' | 'stopped' | 'revoked' | 'expired';
+
+/** Ends an attempt that brought no result: recorded here, and the network may lend it to another at once. */
+export async function giveBack(
+  ports: WorkPorts,
+  { from, key }: { from: ConnectedNetwork; key: AttemptKey },
+  why: { thrown: unknown; aborted?: AbortReason | undefined },
+): Promise<AttemptEnd> {
+  const error = asHearthlendError(why.thrown);
+  const end = endOf(error, why.aborted);
+  ports.journal.ended(key, end);
+  if (end.state === 'released') await from.network.release(key.shardId, key.attempt, why.aborted === 'paused' ? 'paused' : 'stopped', null);
+  if (end.state === 'failed') {
+    await from.network.release(key.shardId, key.attempt, workerBroke(error) ? 'crashed' : 'failed', end.code, error.params);
+  }
+  return end;
+}
+
+/** How an attempt without a result ended: handed back where this machine was the cause, failed where the shard was. Pure. */
+export function endOf(error: HearthlendError, aborted?: AbortReason): AttemptEnd {
+  if (aborted === 'paused' || aborted === 'stopped') return { state: 'released', code: aborted };
+  if (aborted === 'revoked') return { state: 'cancelled' };
+  if (aborted === 'expired') return { state: 'expired' };
+  if (error.code === 'WORKER_BACKING_OFF') return { state: 'released', code: 'crashed' };
+  return { state: 'failed', code: error.code, detail: JSON.stringify(error.params) };
+}
+
+/** Which says nothing of the shard yet: the network counts it apart. */
+function workerBroke({ code }: HearthlendError): boolean {
+  return code === 'WORKER_CRASHED' || code === 'WORKER_PROTOCOL' || code === 'WORKER_START_FAILED';
+}
