@@ -70,7 +70,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();
-    let running: Promise<void> | undefined;
+    let starting: Promise<{ running: Promise<void> }> | undefined;
     let concluding = false;
     const finished = Promise.withResolvers<Summary>();
     // Whoever doesn't wait for the end is told of errors by `stop` and by the screen.
@@ -78,7 +78,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
 
     const end = async (): Promise<Summary> => {
       try {
-        await running;
+        // A stop may come while it still starts.
+        await starting?.then(({ running }) => running);
       } finally {
         await close();
       }
@@ -95,7 +96,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
       handlers: createHandlers({ engine, ledger, settings, settingsPath }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
-        ({ running } = await engine.start(options));
+        starting = engine.start(options);
+        const { running } = await starting;
         // It may end by itself: the wanted shards are accepted, or going on is impossible.
         running.then(conclude, conclude);
       },
