@@ -55,6 +55,29 @@ test('a browser is started on a file of its owner alone, with a profile of its o
   expect(await command.exitCode).toBe(0);
 });
 
+test('Chromium itself follows the file into the page, and the agent stays when its window goes', async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, 'chromium');
+  const flags = process.getuid?.() === 0 ? '--headless=new --no-sandbox' : '--headless=new';
+  writeFileSync(
+    path,
+    `#!/bin/sh\necho $$ > ${join(folder, 'pid')}\nexec ${process.env.CHROME_PATH ?? '/usr/bin/chromium'} ${flags} "$@"\n`,
+  );
+  chmodSync(path, 0o755);
+  vi.stubEnv('CHROME_PATH', path);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const app = new FakeApp();
+  const command = openConsole(() => app, { ...here, uiFolder: join(import.meta.dirname, '../../dist/ui') }).run('start');
+  await command.stdout.seen(/The window is open/);
+  // The page that came in watches.
+  await vi.waitUntil(() => app.listeners === 2);
+  process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
+  await vi.waitUntil(() => app.listeners === 1);
+  expect(app.stops).toEqual([]);
+  command.signal('SIGINT');
+  expect(await command.exitCode).toBe(0);
+});
+
 test('a browser that fails is named with its exit code, and the address is printed instead', async () => {
   installBrowser('process.exit(21);');
   const command = openConsole(() => new FakeApp(), here).run('start');
