@@ -54,7 +54,7 @@ export function createTerminal({ stdout, stderr, json, styled, clock }: Terminal
   function progressOnTerminal(line: () => string): Progress {
     const draw = () => {
       clear();
-      shown = line().slice(0, Math.max(20, (stderr.columns ?? 80) - 1));
+      shown = line().slice(0, Math.max(20, (stderr.columns || 80) - 1));
       stderr.write(shown);
     };
     let timer: NodeJS.Timeout | undefined = setTimeout(() => {
