@@ -128,7 +128,6 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
         break;
       case 'ended':
         if (change.end.state in counts) counts[change.end.state as keyof typeof counts] += 1;
-        if (change.end.state === 'accepted' && facts.fault?.key === 'reason.disk-full') facts.fault = null;
         screen.touch('recent', 'earnings', 'day', 'practice');
         log('info', 'attempt ended', { ...change.key, ...change.end });
         break;
@@ -139,7 +138,11 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
         break;
       case 'fault':
         facts.fault = change.reason;
-        log('error', 'fault', { network: change.network, reason: change.reason });
+        log(change.error === null ? 'info' : 'error', 'fault', {
+          network: change.network,
+          code: change.error?.code,
+          params: change.error?.params,
+        });
         screen.touch('state');
         break;
       case 'backing-off':

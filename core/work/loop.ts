@@ -41,7 +41,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   let delivering = 0;
   let retryTimer: NodeJS.Timeout | undefined;
   /** Networks with which something is open that must be put in order before any new lease. */
-  const unsettled = new Set(ports.networks);
+  const unsettled = new Set<ConnectedNetwork>();
   /** Networks that proved wrong, and get no more work done. */
   const suspended = new Set<ConnectedNetwork>();
   let fatal: HearthlendError | undefined;
@@ -61,12 +61,12 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     const reason = networkFault(from, error);
     if (reason !== null) {
       suspended.add(from);
-      ports.onChange({ type: 'fault', network: from.info.id, reason });
+      ports.onChange({ type: 'fault', network: from.info.id, reason, error });
       // Somebody waits for a number of shards that nobody is left to give.
       if (Number.isFinite(wanted) && suspended.size === ports.networks.length) fatal = error;
     } else if (error.code === 'DISK_FULL') {
       unsettled.add(from);
-      ports.onChange({ type: 'fault', network: null, reason: ref('reason.disk-full') });
+      ports.onChange({ type: 'fault', network: null, reason: ref('reason.disk-full'), error });
     } else fatal = error;
     rest.wake();
   }
@@ -183,7 +183,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     }
     inFlight = 0;
     if (unsettled.size > 0) await restFor(RETRY_MS);
-    else if (!atStart) ports.onChange({ type: 'fault', network: null, reason: null });
+    else if (!atStart) ports.onChange({ type: 'fault', network: null, reason: null, error: null });
     atStart = false;
   }
 
@@ -231,6 +231,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     async run(options) {
       wanted = options.shards ?? Number.POSITIVE_INFINITY;
       practice = options.practice;
+      // What a crash left open with each of them.
+      for (const from of ports.networks) unsettled.add(from);
       const unsubscribe = ports.networks.map((from) =>
         from.network.subscribe((event) => {
           if (event.type === 'work') rest.wake();

@@ -1,4 +1,5 @@
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
+import type { HearthlendError } from '../contract/errors.ts';
 import type { IsolationLevel } from '../contract/isolation.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { ModelManifest } from '../contract/model.ts';
@@ -104,6 +105,6 @@ export type WorkChange =
   | { type: 'computed'; shard: Shard; attempt: number }
   | { type: 'ended'; shard: Shard | null; key: AttemptKey; end: AttemptEnd | { state: 'accepted' } }
   | { type: 'no-work'; network: string; reason: MessageRef | null }
-  | { type: 'fault'; network: string | null; reason: MessageRef | null }
+  | { type: 'fault'; network: string | null; reason: MessageRef | null; error: HearthlendError | null }
   | { type: 'backing-off'; until: number; failures: number }
   | { type: 'idle' };

@@ -20,7 +20,9 @@ export interface WorkFacts {
 export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
   if (facts.stopping) return { name: 'stopping', reason: ref('reason.stopping'), until: null };
   if (!facts.started) return { name: 'starting', reason: ref('reason.starting'), until: null };
-  if (facts.fault !== null) return { name: 'failed', reason: facts.fault, until: null };
+  // A full disk is waited out; everything else that stops work needs somebody.
+  if (facts.fault !== null)
+    return { name: facts.fault.key === 'reason.disk-full' ? 'waiting' : 'failed', reason: facts.fault, until: null };
   if (facts.paused !== null) {
     const { until } = facts.paused;
     return { name: 'paused', reason: ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until'), until };
