@@ -44,7 +44,7 @@ export interface Attempt {
   lastEntry: number;
 }
 
-export type ShardEntryKind = Extract<EntryKind, `shard.${string}`>;
+type ShardEntryKind = Extract<EntryKind, `shard.${string}`>;
 export type ShardEntry = Entry<ShardEntryKind>;
 
 export function isShardEntry(entry: Entry): entry is ShardEntry {

@@ -27,13 +27,13 @@ export function checkSchema(db: Database, made: Database): Problem[] {
 }
 
 /** Damage in the file's pages and indexes that reading the rows doesn't meet. */
-export function checkPages(db: Database): Problem[] {
+export function checkPages(db: Database, path: string): Problem[] {
   const rows = db.pragma('integrity_check(10)') as Array<{ integrity_check: string }>;
   return rows
     .map((row) => row.integrity_check)
     .filter((found) => found !== 'ok')
     .map((detail) => {
-      const { code, what } = describeError(new HearthlendError('DATABASE_CORRUPT', { path: db.name, detail }));
+      const { code, what } = describeError(new HearthlendError('DATABASE_CORRUPT', { path, detail }));
       return { code, sequence: null, detail: what };
     });
 }

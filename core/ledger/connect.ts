@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { storageError } from '../contract/storage-error.ts';
 import { databaseVersion, migrate } from './migrate.ts';
@@ -13,6 +14,7 @@ const BUSY_MS = 5000;
 export function connectWriter(path: string): Database.Database {
   let db: Database.Database | undefined;
   try {
+    accessSync(dirname(path), constants.W_OK);
     if (existsSync(path)) connectReader(path).close();
     // SQLite gives its side files the mode of the database.
     else closeSync(openSync(path, 'wx', 0o600));
@@ -22,7 +24,7 @@ export function connectWriter(path: string): Database.Database {
     db.pragma('cell_size_check = ON');
     db.pragma('synchronous = FULL');
     db.pragma('journal_mode = WAL');
-    migrate(db);
+    migrate(db, path);
     return db;
   } catch (thrown) {
     db?.close();
@@ -30,17 +32,41 @@ export function connectWriter(path: string): Database.Database {
   }
 }
 
-/** A connection that only reads, beside the writer's. @throws DATABASE_NEWER, DATABASE_CORRUPT, DATABASE_UNAVAILABLE */
+/**
+ * A connection that only reads, beside the writer's; also from a folder that can't be written, a back-up say.
+ * @throws DATABASE_NEWER, DATABASE_CORRUPT, DATABASE_UNAVAILABLE
+ */
 export function connectReader(path: string): Database.Database {
-  let db: Database.Database | undefined;
   try {
-    db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    return readable(path, path);
+  } catch (thrown) {
+    const error = storageError(path, thrown);
+    // SQLite keeps side files beside a database that is being written. Where none are and none can be made, nobody writes it.
+    if (error.code !== 'DATABASE_UNAVAILABLE' || !existsSync(path) || existsSync(`${path}-wal`)) throw error;
+  }
+  try {
+    return readable(inMemory(path), path);
+  } catch (thrown) {
+    throw storageError(path, thrown);
+  }
+}
+
+/** The file's bytes, with the two that say "with a write-ahead log" set to "without". Source: SQLite's file format, 1.3.3. */
+function inMemory(path: string): Buffer {
+  const bytes = readFileSync(path);
+  bytes.fill(1, 18, 20);
+  return bytes;
+}
+
+function readable(source: string | Buffer, path: string): Database.Database {
+  const db = new Database(source, { readonly: true, fileMustExist: typeof source === 'string', timeout: BUSY_MS });
+  try {
     db.pragma('trusted_schema = OFF');
     db.pragma('cell_size_check = ON');
-    databaseVersion(db);
+    databaseVersion(db, path);
     return db;
   } catch (thrown) {
-    db?.close();
-    throw storageError(path, thrown);
+    db.close();
+    throw thrown;
   }
 }

@@ -34,6 +34,9 @@ const ATTEMPT_COLUMNS: ReadonlyArray<keyof Attempt> = [
   ...(['leasedAt', 'runningAt', 'computedAt', 'submittedAt', 'at', 'spanId', 'firstEntry', 'lastEntry'] as const),
 ];
 
+/** Without the key: SQLite would look through all receipts for some that refer to the old one. */
+const CHANGING_COLUMNS = ATTEMPT_COLUMNS.slice(3);
+
 export function attemptOf(row: AttemptRow): Attempt {
   return { ...row, audited: row.audited === 1, reason: row.reason === null ? null : JSON.parse(row.reason) };
 }
@@ -59,7 +62,7 @@ export class Derived {
     this.#attempt = db.prepare('SELECT * FROM attempts WHERE network = ? AND shardId = ? AND attempt = ?');
     this.#putAttempt = db.prepare(`
       INSERT INTO attempts (${ATTEMPT_COLUMNS.join(', ')}) VALUES (${ATTEMPT_COLUMNS.map((column) => `@${column}`).join(', ')})
-      ON CONFLICT (network, shardId, attempt) DO UPDATE SET ${ATTEMPT_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', ')}`);
+      ON CONFLICT DO UPDATE SET ${CHANGING_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', ')}`);
     this.#receiptHead = db.prepare('SELECT sequence, hash FROM receipts WHERE network = ? ORDER BY sequence DESC LIMIT 1');
     this.#receipt = db.prepare('SELECT shardId, attempt FROM receipts WHERE network = ? AND sequence = ?');
     this.#batchedReceipts = db.prepare(

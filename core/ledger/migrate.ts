@@ -14,22 +14,21 @@ export const MIGRATIONS: readonly Migration[] = [entries];
 const APPLICATION_ID = 0x484c6467;
 
 /**
- * The version of the database's form; 0 for an empty file. Reads only. @throws DATABASE_NEWER, DATABASE_CORRUPT where it is no ledger
+ * The version of the form of the database at `path`; 0 for an empty file. Reads only. @throws DATABASE_NEWER, DATABASE_CORRUPT where it is no ledger
  */
-export function databaseVersion(db: Database, known: number = MIGRATIONS.length): number {
+export function databaseVersion(db: Database, path: string, known: number = MIGRATIONS.length): number {
   const found = Number(db.pragma('user_version', { simple: true }));
   const application = db.pragma('application_id', { simple: true });
   const empty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
   if (found === 0 && application === 0 && empty) return 0;
-  if (application !== APPLICATION_ID || found < 1)
-    throw new HearthlendError('DATABASE_CORRUPT', { path: db.name, detail: 'it is no ledger' });
-  if (found > known) throw new HearthlendError('DATABASE_NEWER', { path: db.name, found, known });
+  if (application !== APPLICATION_ID || found < 1) throw new HearthlendError('DATABASE_CORRUPT', { path, detail: 'it is no ledger' });
+  if (found > known) throw new HearthlendError('DATABASE_NEWER', { path, found, known });
   return found;
 }
 
 /** Takes the database through the steps that it lacks, each in a transaction of its own. @throws DATABASE_NEWER, DATABASE_CORRUPT */
-export function migrate(db: Database, migrations: readonly Migration[] = MIGRATIONS): void {
-  for (const { version, up } of migrations.slice(databaseVersion(db, migrations.length))) {
+export function migrate(db: Database, path: string, migrations: readonly Migration[] = MIGRATIONS): void {
+  for (const { version, up } of migrations.slice(databaseVersion(db, path, migrations.length))) {
     db.transaction(() => {
       db.exec(up);
       db.pragma(`application_id = ${APPLICATION_ID}`);

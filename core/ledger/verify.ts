@@ -61,7 +61,7 @@ async function check(
   const rebuilt = new Database('');
   try {
     db.exec('BEGIN');
-    migrate(rebuilt);
+    migrate(rebuilt, path);
     for (const pragma of ['foreign_keys = OFF', 'synchronous = OFF', 'journal_mode = OFF']) rebuilt.pragma(pragma);
     rebuilt.exec('BEGIN');
     const pause = slicer();
@@ -78,7 +78,7 @@ async function check(
     for (const found of checkEnd(db, head, worker)) await add(found);
     // Rebuilt from a chain that isn't whole, every table would differ, and say nothing.
     if (chainIsWhole) for (const found of compareDerived(db, rebuilt)) await add(found);
-    for (const found of checkPages(db)) await add(found);
+    for (const found of checkPages(db, path)) await add(found);
   } finally {
     rebuilt.close();
     db.close();

@@ -14,23 +14,23 @@ const file = () => join(mkdtempSync(join(tmpdir(), 'migrate-')), 'ledger.db');
 
 test('steps are taken in order, and only those that are missing', () => {
   const db = new Database(':memory:');
-  migrate(db, [first]);
+  migrate(db, '', [first]);
   db.exec('UPDATE a SET x = 5');
-  migrate(db, [first, second]);
-  migrate(db, [first, second]);
+  migrate(db, '', [first, second]);
+  migrate(db, '', [first, second]);
   expect(db.prepare('SELECT x FROM b').pluck().all()).toEqual([6]);
-  expect(databaseVersion(db, 2)).toBe(2);
+  expect(databaseVersion(db, '', 2)).toBe(2);
   db.close();
 });
 
 test('a step that fails leaves the database in the form before it', () => {
   const db = new Database(':memory:');
-  migrate(db, [first]);
-  expect(() => migrate(db, [first, failing])).toThrow('nowhere');
-  expect(databaseVersion(db, 2)).toBe(1);
+  migrate(db, '', [first]);
+  expect(() => migrate(db, '', [first, failing])).toThrow('nowhere');
+  expect(databaseVersion(db, '', 2)).toBe(1);
   expect(() => db.exec('SELECT * FROM b')).toThrow('no such table');
-  migrate(db, [first, second]);
-  expect(databaseVersion(db, 2)).toBe(2);
+  migrate(db, '', [first, second]);
+  expect(databaseVersion(db, '', 2)).toBe(2);
   db.close();
 });
 

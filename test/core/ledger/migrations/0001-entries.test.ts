@@ -5,7 +5,7 @@ import { entries } from '../../../../core/ledger/migrations/0001-entries.ts';
 
 test('the first form holds the entries, what is derived from them, and the guards of the chain', () => {
   const db = new Database(':memory:');
-  migrate(db, [entries]);
+  migrate(db, '', [entries]);
   const names = (type: string) =>
     db
       .prepare<[string], string>("SELECT name FROM sqlite_schema WHERE type = ? AND name NOT LIKE 'sqlite%' ORDER BY name")
@@ -19,7 +19,7 @@ test('the first form holds the entries, what is derived from them, and the guard
 
 test('the chain starts with sequence 1 after a hash of zeros', () => {
   const db = new Database(':memory:');
-  migrate(db, [entries]);
+  migrate(db, '', [entries]);
   const insert = db.prepare('INSERT INTO entries VALUES (?, 0, ?, ?, ?, ?)');
   const [zeros, hash] = ['0'.repeat(64), '1'.repeat(64)];
   expect(() => insert.run(2, 'agent.stopped', '{}', zeros, hash)).toThrow('must follow');
@@ -33,7 +33,7 @@ test('the chain starts with sequence 1 after a hash of zeros', () => {
 
 test('the queries that run at every change use an index', () => {
   const db = new Database(':memory:');
-  migrate(db);
+  migrate(db, '');
   const plan = (sql: string) =>
     (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as Array<{ detail: string }>).map(({ detail }) => detail).join('; ');
   const open = "state IN ('leased', 'fetched', 'running', 'computed', 'submitted', 'disputed')";
