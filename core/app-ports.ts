@@ -5,13 +5,13 @@ import type { Address, Signature } from './contract/receipt.ts';
 import type { Log } from './log/log.ts';
 
 /** Signs digests with a key that nobody else sees. */
-export interface DigestSigner {
+interface DigestSigner {
   readonly address: Address;
   signDigest(digest: Bytes32): Signature;
 }
 
 /** What the embedded coordinator is given by the agent that hosts it. */
-export interface CoordinatorNeeds {
+interface CoordinatorNeeds {
   /** Its own folder inside the data folder. */
   dir: string;
   signer: DigestSigner;

@@ -2,6 +2,7 @@ import type { AppPorts } from './app-ports.ts';
 import type { HardwareReport } from './contract/hardware.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import type { MessageRef } from './contract/messages.ts';
+import type { EventData } from './contract/rpc.ts';
 import type { AgentState } from './contract/snapshot.ts';
 import { earningsOf } from './earnings/earnings.ts';
 import { readHardware } from './hardware/read.ts';
@@ -16,7 +17,9 @@ import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
 import { describeState, type WorkFacts } from './work/state.ts';
 import type { Workers } from './workers.ts';
 
-const RECENT_TASKS = 20;
+const RECENT_TASKS = 50;
+/** Pieces of text that come faster go out together: a token takes about a millisecond, an eye some fifty. */
+const TEXT_MS = 40;
 /** How often the gauge moves while something runs and somebody looks. */
 const LOAD_MS = 1000;
 
@@ -62,6 +65,8 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
   let hardwareRead: Promise<HardwareReport> | undefined;
   let loadTimer: NodeJS.Timeout | undefined;
   let load: number | null = null;
+  let untold: EventData<'current.text'> | null = null;
+  let textTimer: NodeJS.Timeout | undefined;
 
   function readState(): AgentState {
     const next = describeState({ ...facts, now: clock() });
@@ -117,13 +122,11 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
         prompts.onToken(change.shard, change.token, change.index);
         const stops = change.shard.kind === 'onnx.generate' && change.shard.stopTokens.includes(change.token);
         const text = stops ? '' : view.token(change.token);
-        if (text !== '') {
-          const { id: shardId } = change.shard;
-          screen.emit({ event: 'current.text', data: { shardId, attempt: change.attempt, text, tokens: change.index + 1 } });
-        }
+        if (text !== '') tellText(change.shard.id, change.attempt, text, change.index + 1);
         break;
       }
       case 'computed':
+        sendText();
         screen.touch('recent', 'earnings', 'day');
         break;
       case 'ended':
@@ -159,6 +162,19 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     }
   }
 
+  function tellText(shardId: string, attempt: number, text: string, tokens: number): void {
+    if (untold?.shardId !== shardId || untold.attempt !== attempt) sendText();
+    untold = { shardId, attempt, text: (untold?.text ?? '') + text, tokens };
+    textTimer ??= setTimeout(sendText, TEXT_MS);
+  }
+
+  function sendText(): void {
+    clearTimeout(textTimer);
+    textTimer = undefined;
+    if (untold !== null) screen.emit({ event: 'current.text', data: untold });
+    untold = null;
+  }
+
   function watchLoad(): void {
     loadTimer ??= setInterval(() => screen.touch('load', 'now'), LOAD_MS);
   }
@@ -179,6 +195,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     },
     close() {
       clearInterval(loadTimer);
+      clearTimeout(textTimer);
       unsubscribeJobs();
       screen.flush();
       screen.close();

@@ -1,7 +1,7 @@
 // Bundles the sources into dist/ (see build.mjs, which calls this on Node 24 when dist/ isn't fresh).
 // Safe against being killed: the stamp dist/.built goes first and comes last. Safe against a second build: SQLite's lock on dist/.lock,
 // which the system lets go when its holder dies.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -103,12 +103,8 @@ async function buildAll() {
   const startedAt = Date.now();
   const staging = mkdtempSync(join(dist, '.staging-'));
   try {
-    for (const program of programs) {
-      if (existsSync(join(root, program.entry))) await bundleProgram(program, staging);
-      else console.log(`  ${program.entry} is not there yet: skipped`);
-    }
-    if (existsSync(join(root, 'renderer/index.html'))) await bundlePages(staging);
-    else console.log('  renderer/index.html is not there yet: skipped');
+    for (const program of programs) await bundleProgram(program, staging);
+    await bundlePages(staging);
     publish(staging, inputs);
   } finally {
     rmSync(staging, { recursive: true, force: true });

@@ -25,7 +25,7 @@ export const SessionOptions = z.strictObject({
 });
 export type SessionOptions = z.infer<typeof SessionOptions>;
 
-export const Price = z.strictObject({ asset: AssetId, unit: z.enum(['run', 'token']), perUnit: Amount });
+const Price = z.strictObject({ asset: AssetId, unit: z.enum(['run', 'token']), perUnit: Amount });
 export type Price = z.infer<typeof Price>;
 
 const ShardBase = {

@@ -65,7 +65,7 @@ export interface HeldModel {
   release(): void;
 }
 
-export interface Computed {
+interface Computed {
   outputs: Uint8Array;
   commitment: Sha256;
   runMs: number;
