@@ -7,9 +7,20 @@ import { DAY_MS, openScene, started, workThrough } from './scene.ts';
 
 async function readOnly(path: string): Promise<unknown> {
   const folder = dirname(path);
-  const script = join(import.meta.dirname, 'read-only.ts');
+  const module = (name: string) => JSON.stringify(join(import.meta.dirname, name));
+  const script = `
+    import { exportRows } from ${module('../../../core/ledger/export.ts')};
+    import { openLedger } from ${module('../../../core/ledger/ledger.ts')};
+    import { verifyLedger } from ${module('../../../core/ledger/verify.ts')};
+    import { WORKER } from ${module('./scene.ts')};
+    const path = ${JSON.stringify(path)};
+    const { ok, receipts } = await verifyLedger({ path, worker: WORKER.address });
+    const rows = [...exportRows(path, 'json', null, null)].length;
+    let opening;
+    try { openLedger({ path, signer: WORKER }); } catch (error) { opening = error.code; }
+    process.stdout.write(JSON.stringify({ ok, receipts, rows, opening }));`;
   const mounts = ['--dev-bind', '/', '/', '--ro-bind', folder, folder];
-  const { stdout } = await promisify(execFile)('bwrap', [...mounts, '--', process.execPath, script, path]);
+  const { stdout } = await promisify(execFile)('bwrap', [...mounts, '--', process.execPath, '--input-type=module', '--eval', script]);
   return JSON.parse(stdout);
 }
 
