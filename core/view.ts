@@ -91,7 +91,11 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
       load = view.current === null ? null : (workers.load() ?? load);
       return load;
     },
-    current: () => view.current,
+    current: () => {
+      // Its text holds the pieces that are still to be told: they go out first, so that nobody appends them to it.
+      sendText();
+      return view.current;
+    },
     recent: () => ledger.recent(RECENT_TASKS),
     earnings: () => {
       const { start, end } = dayBounds(clock());
