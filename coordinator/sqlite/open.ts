@@ -67,7 +67,7 @@ function databaseError(thrown: unknown, path: string): unknown {
   if (thrown instanceof HearthlendError) return thrown;
   if (thrown instanceof Database.SqliteError) {
     const { code, message: detail } = thrown;
-    if (code === 'SQLITE_FULL') return new HearthlendError('DISK_FULL', { path }, { cause: thrown });
+    if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') return new HearthlendError('DISK_FULL', { path }, { cause: thrown });
     if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
       return new HearthlendError('DATABASE_CORRUPT', { path, detail }, { cause: thrown });
     }

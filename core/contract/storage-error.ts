@@ -1,6 +1,7 @@
 import { asHearthlendError, HearthlendError } from './errors.ts';
 
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL']);
+/** Where SQLite can't enlarge the file that its connections share, which readers need as well, it speaks of an I/O error. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOENT', 'ENOTDIR']);
 
 /**

@@ -36,6 +36,7 @@ export class Command {
   readonly ended: Promise<Ended>;
   stdout = '';
   stderr = '';
+  readonly #lines: Line[] = [];
   #look: () => void = () => undefined;
 
   /** `wrapper` starts it: `['setpriv', …]` and the like. */
@@ -61,12 +62,10 @@ export class Command {
     await this.ended;
   }
 
-  /** Its whole lines so far, where it was asked for `--json`. */
+  /** Its whole lines so far, where it was asked for `--json`. The same objects each time. */
   get lines(): Line[] {
-    return this.stdout
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Line);
+    for (const text of this.stdout.split('\n').slice(this.#lines.length, -1)) this.#lines.push(JSON.parse(text) as Line);
+    return this.#lines;
   }
 
   /** Waits for the first line that `wanted` takes. Throws where it ends without one. */
