@@ -3,7 +3,7 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import type { RpcClient, Transport } from '../../core/contract/rpc-client.ts';
 import { createRpcClient } from '../../core/contract/rpc-client.ts';
 import { AuthenticateReply, type AuthenticateRequest } from '../../core/contract/session.ts';
-import { type Endpoint, processAlive, readEndpoint } from './endpoint.ts';
+import { type Endpoint, processAlive, readEndpoint } from '../../core/loopback/endpoint.ts';
 
 const ANSWER_WITHIN_MS = 5000;
 /** Answers are larger than requests, but bounded: a hundred problems, a few hundred jobs. */

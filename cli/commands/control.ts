@@ -1,6 +1,6 @@
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
-import { processAlive } from '../agent/endpoint.ts';
+import { processAlive } from '../../core/loopback/endpoint.ts';
 import { reachRunning } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import { showWindow } from '../window/show.ts';

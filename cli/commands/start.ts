@@ -1,8 +1,8 @@
 import type { App, Summary } from '../../core/app.ts';
 import { message, messageOf } from '../../core/contract/messages.ts';
 import type { AgentState } from '../../core/contract/snapshot.ts';
+import { type ServedAgent, serveAgent } from '../../core/loopback/serve.ts';
 import { openAgent } from '../agent/reach.ts';
-import { type ServedAgent, serveAgent } from '../agent/serve.ts';
 import { showWindow } from '../window/show.ts';
 import { acceptedSince } from './accepted.ts';
 import type { Context, ExitCode } from './command.ts';

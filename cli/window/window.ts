@@ -4,8 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type MessageRef, ref } from '../../core/contract/messages.ts';
+import { writeLaunchFile } from '../../core/loopback/launch-file.ts';
 import { findBrowsers, isConfined } from './browsers.ts';
-import { writeLaunchFile } from './launch-file.ts';
 
 /** What decides whether a window can be opened here. */
 export interface Surroundings {

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchFilePath, writeLaunchFile } from '../../cli/window/launch-file.ts';
 import { message } from '../../core/contract/messages.ts';
+import { launchFilePath, writeLaunchFile } from '../../core/loopback/launch-file.ts';
 import { FakeApp } from '../fakes/app.ts';
 import { type Command, openConsole } from './console.ts';
 

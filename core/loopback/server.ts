@@ -2,10 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { HearthlendError } from '../../core/contract/errors.ts';
+import { HearthlendError } from '../contract/errors.ts';
 import type { Bundle } from './bundle.ts';
 import { type Served, serveConnection } from './connection.ts';
-import { callerOf, contentSecurityPolicy, hostAllowed } from './guards.ts';
+import { contentSecurityPolicy, loopbackConnections } from './content-policy.ts';
+import { callerOf, hostAllowed } from './guards.ts';
 import type { LoopbackLimits } from './limits.ts';
 
 const ADDRESS = '127.0.0.1';
@@ -61,7 +62,7 @@ function servePage(request: IncomingMessage, response: ServerResponse, bundle: B
   response.setHeader('Referrer-Policy', 'no-referrer');
   response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
   response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
-  response.setHeader('Content-Security-Policy', contentSecurityPolicy(port));
+  response.setHeader('Content-Security-Policy', contentSecurityPolicy(loopbackConnections(port)));
   response.setHeader('Cache-Control', 'no-store');
   const known = hostAllowed(request.headers.host, port);
   const reads = request.method === 'GET' || request.method === 'HEAD';

@@ -1,8 +1,8 @@
 import type { WebSocket } from 'ws';
-import type { AnyEvent, Handlers, Scope } from '../../core/contract/rpc.ts';
-import { RpcRequest } from '../../core/contract/rpc.ts';
-import { answer } from '../../core/contract/rpc-server.ts';
-import { type AuthenticateReply, AuthenticateRequest } from '../../core/contract/session.ts';
+import type { AnyEvent, Handlers, Scope } from '../contract/rpc.ts';
+import { RpcRequest } from '../contract/rpc.ts';
+import { answer } from '../contract/rpc-server.ts';
+import { type AuthenticateReply, AuthenticateRequest } from '../contract/session.ts';
 import type { Access } from './access.ts';
 import type { LoopbackLimits } from './limits.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HearthlendError } from '../../core/contract/errors.ts';
+import { HearthlendError } from '../contract/errors.ts';
 
 const NAME = /^open-[0-9a-f]{32}\.html$/;
 

@@ -1,5 +1,5 @@
 /** The only names under which this machine is to call the loopback server. */
-const LOOPBACK_NAMES = ['127.0.0.1', 'localhost'];
+export const LOOPBACK_NAMES = ['127.0.0.1', 'localhost'];
 
 /**
  * Whether a request's `Host` is one of ours. A page of a stranger's domain that was made to resolve to 127.0.0.1 (DNS rebinding) sends its
@@ -16,21 +16,4 @@ export function hostAllowed(host: string | undefined, port: number): boolean {
 export function callerOf(origin: string | undefined, port: number): 'program' | 'page' | 'stranger' {
   if (origin === undefined) return 'program';
   return LOOPBACK_NAMES.some((name) => origin === `http://${name}:${port}`) ? 'page' : 'stranger';
-}
-
-/** What a page of ours may load and reach: its own files and its own WebSocket. No inline script or style, no frame, no form. */
-export function contentSecurityPolicy(port: number): string {
-  // 'self' covers ws: in Chromium and Firefox of today; older browsers want it spelled out.
-  const sockets = LOOPBACK_NAMES.map((name) => `ws://${name}:${port}`).join(' ');
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "font-src 'self'",
-    "img-src 'self' data:",
-    `connect-src 'self' ${sockets}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ');
 }

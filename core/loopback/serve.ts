@@ -1,15 +1,20 @@
 import { rmSync } from 'node:fs';
-import type { App } from '../../core/app.ts';
-import type { Handlers } from '../../core/contract/rpc.ts';
-import { createAccess } from '../loopback/access.ts';
-import { readBundle } from '../loopback/bundle.ts';
-import { LOOPBACK_LIMITS } from '../loopback/limits.ts';
-import { openLoopback } from '../loopback/server.ts';
-import { launchFilePath, removeLaunchFiles } from '../window/launch-file.ts';
+import type { AnyEvent, Handlers } from '../contract/rpc.ts';
+import { createAccess } from './access.ts';
+import { readBundle } from './bundle.ts';
 import { removeEndpoint, writeEndpoint } from './endpoint.ts';
+import { launchFilePath, removeLaunchFiles } from './launch-file.ts';
+import { LOOPBACK_LIMITS } from './limits.ts';
+import { openLoopback } from './server.ts';
+
+/** What is served of an agent: its calls but those that only this server can answer, and its events. */
+interface ServedApp {
+  handlers: Omit<Handlers, 'session.code' | 'agent.stop'>;
+  events(listener: (event: AnyEvent) => void): () => void;
+}
 
 export interface ServeOptions {
-  app: App;
+  app: ServedApp;
   dataDir: string;
   version: string;
   /** Folder of the built pages. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Scope } from '../../core/contract/rpc.ts';
-import type { AuthenticateRequest } from '../../core/contract/session.ts';
+import type { Scope } from '../contract/rpc.ts';
+import type { AuthenticateRequest } from '../contract/session.ts';
 
 const SECRET_BYTES = 32;
 /** Outstanding codes, and pages let in: enough for any person, and a bound. The oldest goes first. */

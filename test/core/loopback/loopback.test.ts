@@ -5,13 +5,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { type Access, createAccess } from '../../cli/loopback/access.ts';
-import { readBundle } from '../../cli/loopback/bundle.ts';
-import { LOOPBACK_LIMITS } from '../../cli/loopback/limits.ts';
-import { type Loopback, openLoopback } from '../../cli/loopback/server.ts';
-import { HearthlendError } from '../../core/contract/errors.ts';
-import { FakeApp } from '../fakes/app.ts';
-import { temporaryFolder } from './console.ts';
+import { HearthlendError } from '../../../core/contract/errors.ts';
+import { type Access, createAccess } from '../../../core/loopback/access.ts';
+import { readBundle } from '../../../core/loopback/bundle.ts';
+import { LOOPBACK_LIMITS } from '../../../core/loopback/limits.ts';
+import { type Loopback, openLoopback } from '../../../core/loopback/server.ts';
+import { temporaryFolder } from '../../cli/console.ts';
+import { FakeApp } from '../../fakes/app.ts';
 
 const limits = {
   ...LOOPBACK_LIMITS,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { HearthlendError } from '../../core/contract/errors.ts';
+import { HearthlendError } from '../contract/errors.ts';
 
 /** Where the running agent of a data folder is to be reached, readable by its owner only. */
 const Endpoint = z.object({

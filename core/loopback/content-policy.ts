@@ -1,0 +1,24 @@
+import { LOOPBACK_NAMES } from './guards.ts';
+
+/**
+ * What a page of ours may load and reach: its own files, and what `connections` names. No inline script or style, no frame, no form. The same
+ * for every shell, so that a page which works in one works in all.
+ */
+export function contentSecurityPolicy(connections: readonly string[]): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "font-src 'self'",
+    "img-src 'self' data:",
+    `connect-src ${connections.length === 0 ? "'none'" : connections.join(' ')}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
+
+/** What a page of the loopback server connects to. 'self' covers ws: in browsers of today; older ones want it spelled out. */
+export function loopbackConnections(port: number): string[] {
+  return ["'self'", ...LOOPBACK_NAMES.map((name) => `ws://${name}:${port}`)];
+}
