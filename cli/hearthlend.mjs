@@ -9,6 +9,7 @@ import { runAttached, whenNpmIsGone } from './attached.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const main = join(root, 'dist/cli/main.mjs');
+const checkout = existsSync(join(root, 'scripts/build.mjs'));
 const major = Number(process.versions.node.split('.')[0]);
 
 function leave(message) {
@@ -32,13 +33,14 @@ async function launch() {
   if (major < 24) {
     const node = carriedNode();
     if (node === undefined) {
-      leave(
-        `Hearthlend runs on Node 24, which its dependencies carry, and they are not installed.\nRun \`npm ci\` in ${root}, then this again.`,
-      );
+      const remedy = checkout
+        ? `Run \`npm ci\` in ${root}, then this again.`
+        : 'npm was told to run no install scripts, such as the one that fetches it. Where you installed Hearthlend, run\n' +
+          '  npm rebuild node --ignore-scripts=false\nthen this again. Or start Hearthlend with a Node of your own, 24 or newer.';
+      leave(`Hearthlend runs on Node 24; this is ${process.version}, and the Node 24 among its dependencies is not installed.\n${remedy}`);
     }
     return runAttached(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
   }
-  const checkout = existsSync(join(root, 'scripts/build.mjs'));
   // Without the stamp a build was cut short or is under way, and what lies there may not belong together.
   if (!existsSync(main) || (checkout && !existsSync(join(root, 'dist/.built')))) {
     if (!checkout) leave(`This installation of Hearthlend is incomplete: ${main} is missing. Install it again.`);
