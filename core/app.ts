@@ -38,6 +38,10 @@ export interface App {
   events(listener: (event: AnyEvent) => void): () => void;
   /** Resolves once the agent works. @throws NETWORK_UNKNOWN */
   start(options: StartOptions): Promise<void>;
+  /** The machine goes to sleep: resolves when nothing computes any more and what was leased is released. */
+  suspend(): Promise<void>;
+  /** The machine is awake again: goes on, unless the user had paused. */
+  wake(): void;
   /** Resolves when the agent has stopped, by itself or by `stop`; rejects with what made going on impossible. */
   finished: Promise<Summary>;
   /** Hands in the shard that runs, or drops it now; then closes everything. May be called again, to hurry. */
@@ -101,6 +105,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
         // It may end by itself: the wanted shards are accepted, or going on is impossible.
         running.then(conclude, conclude);
       },
+      suspend: () => engine.suspend(),
+      wake: () => engine.wake(),
       finished: finished.promise,
       stop({ now }) {
         engine.stop(now);

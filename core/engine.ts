@@ -46,6 +46,10 @@ export interface Engine {
   start(options: StartOptions): Promise<{ running: Promise<void> }>;
   pause(forMs: number | null): Promise<void>;
   resume(): void;
+  /** The machine goes to sleep: kills the workers and releases what they had. What the user said of pausing stays as it is. */
+  suspend(): Promise<void>;
+  /** The machine is awake again. */
+  wake(): void;
   stop(now: boolean): void;
   close(): Promise<void>;
 }
@@ -122,8 +126,10 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     clearTimeout(resumeTimer);
     if (facts.paused === null) return;
     facts.paused = null;
-    ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-    loop.resume();
+    if (!facts.suspended) {
+      ledger.record([{ kind: 'agent.resumed', at: clock() }]);
+      loop.resume();
+    }
     screen.touch('state', 'day');
   }
 
@@ -148,7 +154,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     async pause(forMs) {
       clearTimeout(resumeTimer);
       const until = forMs === null ? null : clock() + forMs;
-      if (facts.paused === null) {
+      if (facts.paused === null && !facts.suspended) {
         const reason = ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until');
         ledger.record([{ kind: 'agent.paused', at: clock(), reason }]);
       }
@@ -159,6 +165,23 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       screen.touch('state', 'day', 'current', 'load');
     },
     resume,
+    async suspend() {
+      if (facts.suspended) return;
+      if (facts.paused === null) ledger.record([{ kind: 'agent.paused', at: clock(), reason: ref('reason.suspended') }]);
+      facts.suspended = true;
+      loop.pause();
+      await workers.stop();
+      screen.touch('state', 'day', 'current', 'load');
+    },
+    wake() {
+      if (!facts.suspended) return;
+      facts.suspended = false;
+      if (facts.paused === null) {
+        ledger.record([{ kind: 'agent.resumed', at: clock() }]);
+        loop.resume();
+      }
+      screen.touch('state', 'day');
+    },
     stop(now) {
       facts.stopping = true;
       screen.touch('state');

@@ -51,6 +51,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     stopping: false,
     fault: null,
     paused: null,
+    suspended: false,
     backingOff: null,
     current: null,
     noWork: null,

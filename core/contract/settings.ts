@@ -22,7 +22,15 @@ export const Settings = z.strictObject({
         .default(4 * 2 ** 30),
     })
     .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30 }),
+  wallet: z
+    .strictObject({
+      /** The wallet locks itself after so long without use. */
+      autoLockMinutes: z.int().min(1).max(1440).default(15),
+    })
+    .default({ autoLockMinutes: 15 }),
   theme: z.enum(['system', 'dark', 'light']).default('system'),
+  /** Whether the desktop app starts with the user's session. Without a window: it waits in the tray. */
+  startAtLogin: z.boolean().default(false),
 });
 export type Settings = z.infer<typeof Settings>;
 
@@ -33,6 +41,9 @@ export const SettingsChange = z.strictObject({
   acceptedIsolation: fields.acceptedIsolation.unwrap().optional(),
   practice: fields.practice.unwrap().optional(),
   worker: fields.worker.unwrap().optional(),
+  models: fields.models.unwrap().optional(),
+  wallet: fields.wallet.unwrap().optional(),
   theme: fields.theme.unwrap().optional(),
+  startAtLogin: fields.startAtLogin.unwrap().optional(),
 });
 export type SettingsChange = z.infer<typeof SettingsChange>;

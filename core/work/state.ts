@@ -8,6 +8,8 @@ export interface WorkFacts {
   /** Something without which no work may be taken; the words say what. */
   fault: MessageRef | null;
   paused: { until: number | null } | null;
+  /** The machine sleeps, or is about to. */
+  suspended: boolean;
   /** The worker failed too often in a row; next try. */
   backingOff: { until: number; failures: number } | null;
   current: { origin: 'practice' | 'own' | 'network'; network: string } | null;
@@ -23,6 +25,7 @@ export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
   // A full disk is waited out; everything else that stops work needs somebody.
   if (facts.fault !== null)
     return { name: facts.fault.key === 'reason.disk-full' ? 'waiting' : 'failed', reason: facts.fault, until: null };
+  if (facts.suspended) return { name: 'paused', reason: ref('reason.suspended'), until: null };
   if (facts.paused !== null) {
     const { until } = facts.paused;
     return { name: 'paused', reason: ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until'), until };

@@ -1,7 +1,7 @@
+import { amountText, moneyFirst } from '../../core/contract/amounts.ts';
 import { message } from '../../core/contract/messages.ts';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { AssetEarnings } from '../../core/contract/snapshot.ts';
-import { amountText, moneyFirst } from '../words/amounts.ts';
 
 /** Before anything was computed: the four numbers all the same, at nothing. */
 const NOTHING_YET: AssetEarnings = {

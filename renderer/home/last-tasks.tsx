@@ -1,7 +1,7 @@
 import { useState } from 'react';
+import { amountText } from '../../core/contract/amounts.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { AssetEarnings, TaskRow } from '../../core/contract/snapshot.ts';
-import { amountText } from '../words/amounts.ts';
 import { kindWord, outcomeWords, shortId } from '../words/plain.ts';
 import { timeText } from '../words/times.ts';
 

@@ -1,6 +1,6 @@
+import { countText, todaysNumber } from '../../core/contract/amounts.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
-import { countText, todaysNumber } from '../words/amounts.ts';
 
 const RADIUS = 92;
 const ROUND = 2 * Math.PI * RADIUS;

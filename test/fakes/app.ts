@@ -88,6 +88,16 @@ export class FakeApp implements App {
     setImmediate(() => this.onStart(this));
   }
 
+  readonly sleeps: Array<'suspend' | 'wake'> = [];
+
+  async suspend(): Promise<void> {
+    this.sleeps.push('suspend');
+  }
+
+  wake(): void {
+    this.sleeps.push('wake');
+  }
+
   get finished(): Promise<Summary> {
     return this.#finished.promise;
   }

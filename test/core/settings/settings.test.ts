@@ -25,6 +25,7 @@ test('settings that are saved are read again', () => {
       modelMemoryBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }),
     }),
     theme: fc.constantFrom('system', 'dark', 'light'),
+    startAtLogin: fc.boolean(),
   });
   fc.assert(
     fc.property(settings, (value) => {

@@ -10,6 +10,7 @@ const IDLE: WorkFacts = {
   stopping: false,
   fault: null,
   paused: null,
+  suspended: false,
   backingOff: null,
   current: null,
   noWork: null,
@@ -28,6 +29,12 @@ describe('the one state of the agent', () => {
     const facts = { ...IDLE, current: { origin: 'practice', network: 'local' } as const, paused: { until: null } };
     expect(describeState(facts).name).toBe('paused');
     expect(describeState({ ...facts, fault: ref('reason.ledger-broken') }).name).toBe('failed');
+  });
+
+  it('sleeps with the machine, whatever the user said of pausing', () => {
+    const asleep = ref('reason.suspended');
+    expect(describeState({ ...IDLE, suspended: true })).toMatchObject({ name: 'paused', reason: asleep });
+    expect(describeState({ ...IDLE, suspended: true, paused: { until: 5 } })).toMatchObject({ name: 'paused', reason: asleep });
   });
 
   it('waits where the disk is full, since that passes', () => {
@@ -55,6 +62,7 @@ describe('the one state of the agent', () => {
       stopping: flag,
       fault: fc.constantFrom(null, ref('reason.disk-full'), ref('reason.receipt-invalid', { network: 'x' })),
       paused: fc.constantFrom(null, { until: null }, { until: 9 }),
+      suspended: flag,
       backingOff: fc.constantFrom(null, { until: 2_000_000, failures: 4 }),
       current: fc.constantFrom(null, { origin: 'own', network: 'local' } as const, { origin: 'network', network: 'n' } as const),
       noWork: fc.constantFrom(null, ref('no-work.practice-over'), ref('no-work.lease-held')),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { amountText, moneyFirst, todaysNumber } from '../../renderer/words/amounts.ts';
-import { earning, practising } from '../fakes/snapshots.ts';
+import { amountText, moneyFirst, todaysNumber } from '../../../core/contract/amounts.ts';
+import { earning, practising } from '../../fakes/snapshots.ts';
 
 test('amounts are grouped and cut after two digits', () => {
   expect(amountText(1_204_500_000_000_000_000_000n, 18)).toBe('1,204.50');

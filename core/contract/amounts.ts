@@ -1,5 +1,5 @@
-import { formatBaseUnits } from '../../core/contract/money.ts';
-import type { AssetEarnings } from '../../core/contract/snapshot.ts';
+import { formatBaseUnits } from './money.ts';
+import type { AssetEarnings } from './snapshot.ts';
 
 const SHOWN_FRACTION_DIGITS = 2;
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
