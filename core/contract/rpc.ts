@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { HardwareReport } from './hardware.ts';
 import { IsolationReport } from './isolation.ts';
+import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
 import { Sampling } from './sampler.ts';
+import { Sealed, SealKey } from './seal.ts';
 import { Settings, SettingsChange } from './settings.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
+import { WalletStatus } from './wallet.ts';
 
 /**
  * Who may call. `screen`: the UI, once it has its session token. `owner`: whoever can read the agent's 0600 endpoint file, which is the
@@ -20,6 +23,10 @@ interface CallDefinition {
 
 const nothing = z.strictObject({});
 const FilePath = z.string().min(1).max(4096);
+/** `file`: which graph of the source; null where it has only one. */
+const modelRequest = { source: ModelSourceText, file: z.string().min(1).max(512).nullable(), hub: HubAccess };
+const sealed = z.strictObject({ sealed: Sealed });
+const revealed = z.strictObject({ status: WalletStatus, sealed: Sealed });
 
 /** A check of the ledger: `ok`, or what is wrong and where. */
 export const LedgerVerification = z.strictObject({
@@ -48,7 +55,7 @@ export const CALLS = {
   'job.list': { scope: 'screen', input: nothing, output: z.array(JobStatus) },
   'job.show': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
   'job.cancel': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
-  /** Runs a model file on an .npz of inputs. Progress comes in `job.changed`; `job.save` writes the outputs. */
+  /** Runs a model on an .npz of inputs: a file by its absolute path, or a model that was added, by its name or digest. Progress comes in `job.changed`; `job.save` writes the outputs. */
   'job.submit': {
     scope: 'owner',
     input: z.strictObject({ model: FilePath, inputs: FilePath, threads: z.int().min(0).max(256), wallMs: z.int().min(1).max(86_400_000) }),
@@ -59,6 +66,20 @@ export const CALLS = {
     input: z.strictObject({ jobId: z.string(), outputs: FilePath }),
     output: z.strictObject({ tensors: z.int(), bytes: z.int() }),
   },
+  /** What `model.add` would fetch, with its licence; the revision is pinned in `origin`. */
+  'model.plan': { scope: 'owner', input: z.strictObject(modelRequest), output: ModelPlan },
+  /** Fetches a model and keeps it until it is removed. Progress comes in `model.progress`. */
+  'model.add': {
+    scope: 'owner',
+    input: z.strictObject({ ...modelRequest, acceptMissingLicence: z.boolean() }),
+    output: AddedModel,
+  },
+  /** Ends the adding of a source that is under way; what has come is kept for the next try. */
+  'model.cancel': { scope: 'owner', input: z.strictObject({ source: ModelSourceText }), output: nothing },
+  'model.list': { scope: 'screen', input: nothing, output: z.array(AddedModel).max(10_000) },
+  'model.show': { scope: 'screen', input: z.strictObject({ model: ModelSourceText }), output: AddedModel },
+  'model.remove': { scope: 'owner', input: z.strictObject({ model: ModelSourceText }), output: AddedModel },
+  'model.catalogue': { scope: 'screen', input: nothing, output: z.array(CatalogueRow).max(200) },
   'earnings.summary': { scope: 'screen', input: nothing, output: z.array(AssetEarnings) },
   'ledger.verify': { scope: 'screen', input: nothing, output: LedgerVerification },
   'ledger.export': {
@@ -78,6 +99,21 @@ export const CALLS = {
   },
   'settings.get': { scope: 'screen', input: nothing, output: Settings },
   'settings.set': { scope: 'screen', input: SettingsChange, output: Settings },
+  'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
+  /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
+  'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },
+  /** What is sealed in each is in WALLET_SECRETS, under the call's name. The answers reveal secrets only to the key sealed in the request. */
+  'wallet.create': { scope: 'screen', input: sealed, output: revealed },
+  'wallet.import': { scope: 'screen', input: sealed, output: WalletStatus },
+  'wallet.unlock': { scope: 'screen', input: sealed, output: WalletStatus },
+  'wallet.reveal': { scope: 'screen', input: sealed, output: revealed },
+  'wallet.confirm': { scope: 'screen', input: sealed, output: WalletStatus },
+  /** Kills the wallet's process, and the key with it. Shells call it when the machine goes to sleep. */
+  'wallet.lock': { scope: 'screen', input: nothing, output: WalletStatus },
+  /** The address of a wallet elsewhere to be paid to; null: no more. */
+  'wallet.watch': { scope: 'screen', input: z.strictObject({ address: z.string().max(100).nullable() }), output: WalletStatus },
+  /** The encrypted keystore V3 file as it is. */
+  'wallet.keystore': { scope: 'owner', input: nothing, output: z.strictObject({ json: z.string() }) },
   /** Stops the agent: `now` drops the shard that runs, otherwise it is finished and submitted first. */
   'agent.stop': { scope: 'owner', input: z.strictObject({ now: z.boolean() }), output: nothing },
   /** A single-use code, valid for 30 s, that a page exchanges for a session token. */
@@ -100,6 +136,7 @@ export const EVENTS = {
     error: z.string().nullable(),
   }),
   'job.changed': JobStatus,
+  'wallet.changed': WalletStatus,
 } as const satisfies Record<string, z.ZodType>;
 
 export type CallName = keyof typeof CALLS;

@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { storageError } from '../contract/storage-error.ts';
+
+/**
+ * Puts a file (0600) at `path`, whole and durable or not at all: written beside it, synced, then given its name.
+ * `new` refuses to take the place of another, and of several at once one succeeds; `replace` takes it. Whether it was put there.
+ * @throws DISK_FULL, DATA_DIR_UNWRITABLE
+ */
+export function putFile(path: string, text: string, mode: 'new' | 'replace'): boolean {
+  const partial = `${path}.${randomBytes(6).toString('hex')}.partial`;
+  try {
+    const file = openSync(partial, 'wx', 0o600);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    // `link` refuses what exists, `rename` would not.
+    if (mode === 'new') linkSync(partial, path);
+    else renameSync(partial, path);
+    syncFolder(dirname(path));
+    return true;
+  } catch (thrown) {
+    if (mode === 'new' && (thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw storageError(path, thrown);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return;
+  const file = openSync(folder, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

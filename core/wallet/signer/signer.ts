@@ -1,0 +1,136 @@
+import { randomInt } from 'node:crypto';
+import { HearthlendError } from '../../contract/errors.ts';
+import type { Address } from '../../contract/receipt.ts';
+import { createSealReceiver, type Sealed, type SealKey, seal } from '../../contract/seal.ts';
+import {
+  CONFIRMED_WORDS,
+  PASSWORD_CHARACTERS,
+  type RevealedWords,
+  replyPurpose,
+  type SignerRequest,
+  sealPurpose,
+  WALLET_SECRETS,
+  type WalletAct,
+  type WalletSecret,
+} from '../../contract/wallet.ts';
+import { type KeystoreFile, readKeystore, replaceKeystore, writeFirstKeystore } from '../keystore.ts';
+import { decryptKey, encryptKey, type HeldKey, keyFrom, newKey } from './keys.ts';
+
+export interface Signer {
+  readonly publicKey: SealKey;
+  /** Does what was asked. One at a time: the caller waits. @throws HearthlendError, which never holds anything of a secret */
+  act(request: SignerRequest): Promise<{ address: Address; sealed: Sealed | null }>;
+}
+
+/** Wrong passwords cost no pause up to this many in a row, then a second, doubling. */
+const FREE_FAILURES = 3;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** How long to make somebody wait who was wrong this often in a row, in ms. */
+export function pauseAfter(failures: number): number {
+  return failures < FREE_FAILURES ? 0 : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(failures - FREE_FAILURES, 16));
+}
+
+/** The one that holds the key, from the unlocking to the end of its process. `folder`: the wallet's. */
+export async function createSigner(folder: string, wait: (ms: number) => Promise<void>): Promise<Signer> {
+  const receiver = await createSealReceiver();
+  let held: HeldKey | null = null;
+  let asked: number[] = [];
+  let failures = 0;
+
+  async function opened<A extends WalletAct>(act: A, sealed: Sealed): Promise<WalletSecret<A>> {
+    const secret = WALLET_SECRETS[act].safeParse(await receiver.open(sealed, sealPurpose(act)));
+    // What was wrong with it is not said: the schema's words might quote it.
+    if (!secret.success) throw new HearthlendError('SEAL_INVALID');
+    return secret.data as WalletSecret<A>;
+  }
+
+  function requireKeystore(): KeystoreFile {
+    const file = readKeystore(folder);
+    if (file === null) throw new HearthlendError('WALLET_MISSING');
+    return file;
+  }
+
+  async function decrypted(file: KeystoreFile, password: string): Promise<HeldKey> {
+    await wait(pauseAfter(failures));
+    try {
+      const key = await decryptKey(file.json, password);
+      failures = 0;
+      return key;
+    } catch (thrown) {
+      if (thrown instanceof HearthlendError && thrown.code === 'WALLET_PASSWORD_WRONG') failures += 1;
+      throw thrown;
+    }
+  }
+
+  function wordsFor(act: 'create' | 'reveal', phrase: string, replyKey: SealKey): Promise<Sealed> {
+    const words = phrase.split(' ');
+    asked = drawPositions(words.length);
+    const revealed: RevealedWords = { words, ask: asked };
+    return seal(replyKey, replyPurpose(act), revealed);
+  }
+
+  const acts: { [A in WalletAct]: (secret: WalletSecret<A>) => Promise<Sealed | null> } = {
+    async create({ password, replyKey }) {
+      const file = readKeystore(folder);
+      if (file !== null) throw new HearthlendError('WALLET_EXISTS', { address: file.address });
+      requireLength(password);
+      const key = newKey();
+      writeFirstKeystore(folder, await encryptKey(key, password));
+      held = key;
+      return wordsFor('create', key.words?.phrase ?? '', replyKey);
+    },
+    async import({ password, oldPassword, from }) {
+      const file = readKeystore(folder);
+      if (file !== null && oldPassword === null) throw new HearthlendError('WALLET_EXISTS', { address: file.address });
+      if (file !== null && oldPassword !== null) await decrypted(file, oldPassword);
+      requireLength(password);
+      const key = await keyFrom(from);
+      const json = await encryptKey(key, password);
+      if (file === null) writeFirstKeystore(folder, json);
+      else replaceKeystore(folder, json, file);
+      held = key;
+      return null;
+    },
+    async unlock({ password }) {
+      held = await decrypted(requireKeystore(), password);
+      return null;
+    },
+    async reveal({ password, what, replyKey }) {
+      held = await decrypted(requireKeystore(), password);
+      if (what === 'key') return seal(replyKey, replyPurpose('reveal'), { privateKey: held.privateKey });
+      if (held.words === null) throw new HearthlendError('WALLET_NO_WORDS');
+      return wordsFor('reveal', held.words.phrase, replyKey);
+    },
+    async confirm({ words }) {
+      if (held === null) throw new HearthlendError('WALLET_LOCKED');
+      if (held.words === null) throw new HearthlendError('WALLET_NO_WORDS');
+      const all = held.words.phrase.split(' ');
+      const right = asked.length === CONFIRMED_WORDS && asked.every((position, index) => all[position - 1] === words[index]?.trim().toLowerCase());
+      if (!right) throw new HearthlendError('WALLET_WORDS_WRONG');
+      return null;
+    },
+  };
+
+  return {
+    publicKey: receiver.publicKey,
+    async act({ act, sealed }) {
+      const secret = await opened(act, sealed);
+      const reply = await (acts[act] as (secret: unknown) => Promise<Sealed | null>)(secret);
+      if (held === null) throw new HearthlendError('WALLET_LOCKED');
+      return { address: held.address, sealed: reply };
+    },
+  };
+}
+
+function requireLength(password: string): void {
+  const { least } = PASSWORD_CHARACTERS;
+  if ([...password].length < least) throw new HearthlendError('WALLET_PASSWORD_SHORT', { least });
+}
+
+/** Different positions from 1 to `words`, ascending, as somebody reads them off. */
+function drawPositions(words: number): number[] {
+  const drawn = new Set<number>();
+  while (drawn.size < CONFIRMED_WORDS) drawn.add(randomInt(1, words + 1));
+  return [...drawn].sort((a, b) => a - b);
+}
