@@ -21,7 +21,7 @@ beforeAll(async () => {
   writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ practice: { shardsPerDay: 0, minutesPerDay: 10 } }), { mode: 0o600 });
   agent = hearthlend(dataDir, ...START);
   await agent.event('state', { name: 'proven' });
-}, 60_000);
+});
 
 function folderWith(files: Record<string, Uint8Array>): string {
   const folder = temporaryFolder('model');
@@ -53,7 +53,7 @@ const floats = (shape: number[], values: number[]): Tensor => given('float32', s
 
 const plain = (tensors: Tensors) => [...tensors].map(([name, { type, shape, data }]) => ({ name, type, shape, bytes: Buffer.from(data) }));
 
-test('models of every kind give the bits of a plain onnxruntime-node at the same number of threads', { timeout: 120_000 }, async () => {
+test('models of every kind give the bits of a plain onnxruntime-node at the same number of threads', async () => {
   const cases: [string, string][] = [];
   for (const { name, files, inputs } of modelCases()) {
     const folder = await jobFolder(files, inputs);

@@ -3,13 +3,16 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
 /** The built program, and the Node that it is shipped with. */
 export const PROGRAM = join(root, 'dist/cli/main.mjs');
 export const NODE = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
 export const START = ['start', '--headless', '--network', 'local'] as const;
+
+// Each test starts the whole program several times, on machines that may be slow and busy.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
 const commands: Command[] = [];
 const folders: string[] = [];

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { last } = await run(whole, 'ledger', 'verify');
   expect(last).toMatchObject({ ok: true, receipts: 7 });
   entries = Number(last.entries);
-}, 60_000);
+});
 
 /** A copy of the data folder whose ledger was changed by hand: guards taken away, and put back as if nothing had been. */
 function tampered(change: (db: Database.Database) => void): string {
