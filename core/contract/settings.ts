@@ -22,6 +22,15 @@ export const Settings = z.strictObject({
         .default(4 * 2 ** 30),
     })
     .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30 }),
+  models: z
+    .strictObject({
+      /** Disk that models may take together; those that nobody uses go first. */
+      diskBytes: z
+        .int()
+        .min(1 << 20)
+        .default(50 * 2 ** 30),
+    })
+    .default({ diskBytes: 50 * 2 ** 30 }),
   wallet: z
     .strictObject({
       /** The wallet locks itself after so long without use. */
@@ -29,6 +38,8 @@ export const Settings = z.strictObject({
     })
     .default({ autoLockMinutes: 15 }),
   theme: z.enum(['system', 'dark', 'light']).default('system'),
+  /** The least grave lines that the log takes. Changes at once. */
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** Whether the desktop app starts with the user's session. Without a window: it waits in the tray. */
   startAtLogin: z.boolean().default(false),
 });
@@ -44,6 +55,7 @@ export const SettingsChange = z.strictObject({
   models: fields.models.unwrap().optional(),
   wallet: fields.wallet.unwrap().optional(),
   theme: fields.theme.unwrap().optional(),
+  logLevel: fields.logLevel.unwrap().optional(),
   startAtLogin: fields.startAtLogin.unwrap().optional(),
 });
 export type SettingsChange = z.infer<typeof SettingsChange>;
