@@ -12,16 +12,19 @@ import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
 import { saveSettings } from './settings/settings.ts';
+import type { Wallet } from './wallet/wallet.ts';
+import { walletHandlers } from './wallet-handlers.ts';
 
 interface HandlerParts {
   engine: Engine;
   ledger: Ledger;
   settings: { current: Settings };
   settingsPath: string;
+  wallet: Wallet;
 }
 
 /** What stands behind each call of the RPC table: the features, asked. */
-export function createHandlers({ engine, ledger, settings, settingsPath }: HandlerParts): App['handlers'] {
+export function createHandlers({ engine, ledger, settings, settingsPath, wallet }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
 
   async function knownJob(jobId: string) {
@@ -31,6 +34,7 @@ export function createHandlers({ engine, ledger, settings, settingsPath }: Handl
   }
 
   return {
+    ...walletHandlers(wallet),
     async 'app.watch'() {
       void engine.hardware();
       return screen.snapshot();

@@ -34,6 +34,7 @@ export interface AppPorts {
     nodePath: string;
     workerScript: string;
     probeScript: string;
+    signerScript: string;
     /** Folder of the practice model: config.json, tokenizer.json, onnx/model.onnx. */
     practiceModel: string;
   };

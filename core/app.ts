@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { createHandlers } from './app-handlers.ts';
 import type { AppPorts } from './app-ports.ts';
+import { asHearthlendError } from './contract/errors.ts';
+import type { Address } from './contract/receipt.ts';
 import type { AnyEvent, Handlers } from './contract/rpc.ts';
 import { lockDataDir } from './datadir/lock.ts';
 import { openDataDir } from './datadir/open.ts';
@@ -8,8 +10,12 @@ import { openEngine } from './engine.ts';
 import { openIdentity } from './identity/identity.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { openSpool } from './ledger/spool.ts';
+import type { Log } from './log/log.ts';
 import { createModelStore } from './models/store.ts';
 import { loadSettings } from './settings/settings.ts';
+import { payeeOf } from './wallet/state.ts';
+import { openWallet } from './wallet/wallet.ts';
+import { signerPort } from './wallet-ports.ts';
 
 /** Disk that models fetched from networks may take. The owner's own models lie where the owner put them. */
 const MODEL_DISK_BYTES = 50 * 2 ** 30;
@@ -69,8 +75,24 @@ export async function createApp(ports: AppPorts): Promise<App> {
     closers.push(() => ledger.close());
     const spool = await openSpool(join(dataDir, 'spool'));
     const models = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: MODEL_DISK_BYTES });
-    const engine = await openEngine({ ports, settings, identity, ledger, spool, models });
+    const walletDir = join(dataDir, 'wallet');
+    const payee = payeeHere(walletDir, log) ?? identity.address;
+    const engine = await openEngine({ ports, settings, identity, payee, ledger, spool, models });
     closers.push(() => engine.close());
+    const wallet = openWallet({
+      folder: walletDir,
+      signer: signerPort(engine.workers.wall, {
+        nodePath: ports.parts.nodePath,
+        signerScript: ports.parts.signerScript,
+        folder: walletDir,
+      }),
+      payee,
+      autoLockMinutes: () => settings.current.wallet.autoLockMinutes,
+      clock,
+      onChange: (data) => engine.screen.emit({ event: 'wallet.changed', data }),
+      onFault: ({ code, params }) => log('error', 'the wallet', { code, params }),
+    });
+    closers.push(() => wallet.close());
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();
@@ -97,7 +119,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, settings, settingsPath }),
+      handlers: createHandlers({ engine, ledger, settings, settingsPath, wallet }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);
@@ -117,5 +139,15 @@ export async function createApp(ports: AppPorts): Promise<App> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** A wallet's file that can't be read stops no practice; the wallet's own calls say what is wrong with it. */
+function payeeHere(walletDir: string, log: Log): Address | null {
+  try {
+    return payeeOf(walletDir);
+  } catch (thrown) {
+    log('error', 'the wallet could not be read', { code: asHearthlendError(thrown).code });
+    return null;
   }
 }

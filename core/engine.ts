@@ -8,6 +8,7 @@ import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
+import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
@@ -29,6 +30,8 @@ interface EngineParts {
   ports: AppPorts;
   settings: { current: Settings };
   identity: Identity;
+  /** Where what is earned is to be paid: the wallet's address, else the worker's own. */
+  payee: Address;
   ledger: Ledger;
   spool: Spool;
   models: ModelStore;
@@ -64,7 +67,7 @@ function admits(info: NetworkInfo, isolation: IsolationReport, settings: Setting
 }
 
 export async function openEngine(parts: EngineParts): Promise<Engine> {
-  const { ports, settings, identity, ledger, spool, models } = parts;
+  const { ports, settings, identity, payee, ledger, spool, models } = parts;
   const { clock, log, dataDir } = ports;
   const promptModel = await loadPromptModel(ports.parts.practiceModel);
   const workers = await openWorkers({ ports, settings, onChange: () => screen.touch('isolation') });
@@ -92,7 +95,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const loop = createWorkLoop({
     clock,
     networks: connected,
-    journal: createJournal(ledger, { clock, payee: identity.address }),
+    journal: createJournal(ledger, { clock, payee }),
     spool,
     holdModel: (network, model) => models.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),
@@ -117,7 +120,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   async function connect(ids: string[]): Promise<void> {
     for (const id of ids) {
       if (id !== coordinator.id) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
-      const info = await coordinator.connect({ address: identity.address, payee: identity.address });
+      const info = await coordinator.connect({ address: identity.address, payee });
       connected.push({ network: coordinator, info, admitted: () => admits(info, workers.isolation(), settings.current) });
     }
   }

@@ -7,7 +7,7 @@ import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
-import { planLaunch } from './supervisor/sandbox/plan.ts';
+import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
 import { probeIsolation } from './supervisor/sandbox/probe.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 import type { WorkPorts } from './work/ports.ts';
@@ -22,6 +22,8 @@ export interface Workers {
   warmModels: Supervisor['warmModels'];
   load(): number | null;
   isolation(): IsolationReport;
+  /** The wall itself, for other processes that are to stand behind one. */
+  wall: Wall;
   /** Tries to break out of the identical sandbox, and keeps the answer. */
   probe(): Promise<IsolationReport>;
   /** Kills both; the next shard starts them again. */
@@ -82,6 +84,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     warmModels: () => worker.warmModels(),
     load: () => worker.load(),
     isolation: () => report,
+    wall,
     probe: () =>
       (probing ??= probeIsolation(
         wall,
@@ -103,7 +106,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
 
 /** What must stay closed to a worker whatever else is open. */
 function secretsOf(dataDir: string): Array<{ label: string; path: string }> {
-  return ['identity.json', 'coordinator-identity.json', 'ledger.db', 'settings.json'].map((name) => ({
+  return ['identity.json', 'coordinator-identity.json', 'ledger.db', 'settings.json', 'wallet/keystore.json'].map((name) => ({
     label: name.replace(/\W+/g, '-'),
     path: join(dataDir, name),
   }));

@@ -21,6 +21,7 @@ const programs = [
   { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => name in dependencies },
   { entry: 'worker/native/main.ts', file: 'worker/native.mjs', external: (name) => name === 'onnxruntime-node' },
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
+  { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },
 ];
 
 async function bundleProgram({ entry, file, external }, into) {

@@ -17,6 +17,7 @@ export function appPorts({ dataDir, installation }: { dataDir: string; installat
       nodePath: process.execPath,
       workerScript: join(root, 'dist/worker/native.mjs'),
       probeScript: join(root, 'dist/worker/probe.mjs'),
+      signerScript: join(root, 'dist/wallet/signer.mjs'),
       practiceModel: join(root, 'resources/models/wordnet-lm'),
     },
     async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {

@@ -8,6 +8,8 @@ import { answer } from '../../core/contract/rpc-server.ts';
 import { AuthenticateRequest } from '../../core/contract/session.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
+import type { WalletStatus } from '../../core/contract/wallet.ts';
+import { noWallet } from './wallet.ts';
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'";
@@ -29,6 +31,7 @@ export type Called = { [N in CallName]: { name: N; input: CallInput<N> } }[CallN
 export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
+  wallet: WalletStatus = noWallet();
   /** Calls that the test answers for itself; the others have plain answers. */
   overrides: Partial<Handlers> = {};
   readonly calls: Called[] = [];
@@ -162,6 +165,16 @@ export class FakeAgent {
         this.settings = { ...this.settings, ...given };
         return this.settings;
       },
+      'wallet.status': async () => this.wallet,
+      'wallet.begin': notHere,
+      'wallet.create': notHere,
+      'wallet.import': notHere,
+      'wallet.unlock': notHere,
+      'wallet.reveal': notHere,
+      'wallet.confirm': notHere,
+      'wallet.lock': notHere,
+      'wallet.watch': notHere,
+      'wallet.keystore': notHere,
       'agent.stop': notHere,
       'session.code': notHere,
     };

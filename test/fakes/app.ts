@@ -5,6 +5,7 @@ import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { practising, task } from './snapshots.ts';
+import { walletCalls } from './wallet.ts';
 
 /** An agent without networks, workers or files, typed by the contract, whose every move is the test's. */
 export class FakeApp implements App {
@@ -62,6 +63,7 @@ export class FakeApp implements App {
         if (hardware === null) throw new HearthlendError('INTERNAL', { detail: 'no hardware' });
         return { hardware, isolation };
       },
+      ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async (change) => {
         this.settings = Settings.parse({ ...this.settings, ...change });

@@ -62,7 +62,7 @@ function resolved(path: string): string {
 }
 
 /** Files and folders of /proc that are no process. Links lead into a process and hide nothing. */
-function listProc(): SandboxNeeds['procEntries'] {
+export function listProc(): SandboxNeeds['procEntries'] {
   return readdirSync('/proc', { withFileTypes: true })
     .filter((entry) => !/^\d+$/.test(entry.name) && !entry.isSymbolicLink())
     .map((entry) => ({ name: entry.name, folder: entry.isDirectory() }));

@@ -67,7 +67,7 @@ const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
 const MODELS = '/models';
 const SCRATCH = '/scratch';
 const APP = '/app';
-const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom'];
+export const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom'];
 /** ONNX Runtime and V8 size themselves by these; `sys` has the allocator's settings, `mounts` and `net` are links into `self`. */
 const PROC_KEPT = new Set([
   'cgroups',
@@ -123,7 +123,7 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, features: B
     ...readOnly(needs.modelsDir, MODELS),
     ...DEVICES.flatMap((device) => ['--dev-bind', device, device]),
     ...['--proc', '/proc'],
-    ...needs.procEntries.filter(({ name }) => !PROC_KEPT.has(name)).flatMap(coverProcEntry),
+    ...coverProc(needs.procEntries),
     // Root of the sandbox is root of the machine when the agent runs as root, and then /proc/sys obeys it: it must not be writable.
     ...['--remount-ro', '/proc'],
     ...(scratchDir === null ? [] : ['--size', String(needs.scratchBytes), '--tmpfs', scratchDir]),
@@ -212,13 +212,18 @@ function runtimeFiles(needs: SandboxNeeds): string[] {
   return [needs.scriptPath, needs.runtimeDirs.onnxruntimeNode, needs.runtimeDirs.onnxruntimeCommon];
 }
 
-function coverProcEntry({ name, folder }: { name: string; folder: boolean }): string[] {
-  const path = `/proc/${name}`;
-  return folder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+/** What of the host's /proc is no process is covered up, but for what Node and ONNX Runtime size themselves by. */
+export function coverProc(entries: SandboxNeeds['procEntries']): string[] {
+  return entries
+    .filter(({ name }) => !PROC_KEPT.has(name))
+    .flatMap(({ name, folder }) => {
+      const path = `/proc/${name}`;
+      return folder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+    });
 }
 
 /** The loader's cache stays outside, so libraries in a folder that it doesn't look through by itself are named. */
-function libraryPath(libraries: string[]): { LD_LIBRARY_PATH?: string } {
+export function libraryPath(libraries: string[]): { LD_LIBRARY_PATH?: string } {
   const unusual = new Set(libraries.map((path) => posix.dirname(path)).filter((folder) => !LIBRARY_DIRS.test(folder)));
   return unusual.size === 0 ? {} : { LD_LIBRARY_PATH: [...unusual].join(':') };
 }

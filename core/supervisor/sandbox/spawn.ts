@@ -16,7 +16,7 @@ const CLOSE_ON_EXEC = 0o2000000;
 const DESCRIPTORS_MAX = 65_536;
 
 /** Starts a launch plan. Whether that worked shows as for any child: by the events `spawn`, `error`, `exit`. */
-export function spawnLaunch(launch: Launch): LaunchedProcess {
+export function spawnLaunch(launch: Omit<Launch, 'inside'>): LaunchedProcess {
   const stdio: Array<'pipe' | 'ignore' | number> = ['pipe', 'pipe', 'pipe', ...launch.inputs.map(() => 'pipe' as const)];
   const inherited = inheritedDescriptors().filter((descriptor) => descriptor >= stdio.length);
   // Whoever started the agent may have left files open in it, and those would be open in the worker too: Node closes only the lowest of

@@ -3,7 +3,7 @@ import { computeAddress, decryptKeystoreJson, encryptKeystoreJson, HDNodeWallet,
 import { z } from 'zod';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { Address } from '../../contract/receipt.ts';
-import type { WalletSecret } from '../../contract/wallet.ts';
+import type { WalletSecret } from '../../contract/signer.ts';
 
 /** A key held while unlocked. `words`: its recovery words, where it has any. */
 export interface HeldKey {
@@ -50,7 +50,8 @@ export async function decryptKey(json: string, password: string): Promise<HeldKe
     return { address, privateKey, words: { phrase: Mnemonic.fromEntropy(mnemonic.entropy).phrase, entropy: mnemonic.entropy, path } };
   } catch (thrown) {
     // Messages of ethers quote what they are about, so none of them leaves here.
-    const wrong = thrown instanceof Error && 'code' in thrown && thrown.code === 'INVALID_ARGUMENT' && /incorrect password/.test(thrown.message);
+    const wrong =
+      thrown instanceof Error && 'code' in thrown && thrown.code === 'INVALID_ARGUMENT' && /incorrect password/.test(thrown.message);
     throw new HearthlendError(wrong ? 'WALLET_PASSWORD_WRONG' : 'WALLET_SECRET_INVALID');
   }
 }
@@ -73,9 +74,17 @@ function fromWallet({ address, privateKey, mnemonic, path }: HDNodeWallet): Held
 }
 
 /** What a keystore demands of the one who opens it. The format's writers disagree on a capital. */
-const KdfParams = z.looseObject({ n: z.int().min(2).optional(), r: z.int().min(1).optional(), p: z.int().min(1).optional(), c: z.int().min(1).optional() });
+const KdfParams = z.looseObject({
+  n: z.int().min(2).default(2),
+  r: z.int().min(1).default(1),
+  p: z.int().min(1).default(1),
+  c: z.int().min(1).default(1),
+});
 const Cipher = z.looseObject({ kdfparams: KdfParams });
-const Demands = z.union([z.looseObject({ Crypto: Cipher }), z.looseObject({ crypto: Cipher })]);
+const Demands = z.union([
+  z.looseObject({ Crypto: Cipher }).transform(({ Crypto }) => Crypto.kdfparams),
+  z.looseObject({ crypto: Cipher }).transform(({ crypto }) => crypto.kdfparams),
+]);
 
 function withinLimits(json: string): boolean {
   let content: unknown;
@@ -86,7 +95,6 @@ function withinLimits(json: string): boolean {
   }
   const demands = Demands.safeParse(content);
   if (!demands.success) return false;
-  const { kdfparams } = 'Crypto' in demands.data ? demands.data.Crypto : demands.data.crypto;
-  const { n = 0, r = 1, p = 1, c = 0 } = kdfparams as z.infer<typeof KdfParams>;
+  const { n, r, p, c } = demands.data;
   return 128 * n * r <= KDF_LIMITS.memoryBytes && p <= KDF_LIMITS.parallel && c <= KDF_LIMITS.rounds;
 }

@@ -1,6 +1,6 @@
 import { asHearthlendError } from '../../contract/errors.ts';
 import { encodeFramePrefix, FrameDecoder } from '../../contract/frame.ts';
-import { SIGNER_FRAME_LIMITS, type SignerReply, SignerRequest } from '../../contract/wallet.ts';
+import { SIGNER_FRAME_LIMITS, type SignerReply, SignerRequest } from '../../contract/signer.ts';
 import type { Signer } from './signer.ts';
 
 /** Requests that may wait for the one at work; whoever sends more is not our agent. */

@@ -12,7 +12,7 @@ import {
   WALLET_SECRETS,
   type WalletAct,
   type WalletSecret,
-} from '../../contract/wallet.ts';
+} from '../../contract/signer.ts';
 import { type KeystoreFile, readKeystore, replaceKeystore, writeFirstKeystore } from '../keystore.ts';
 import { decryptKey, encryptKey, type HeldKey, keyFrom, newKey } from './keys.ts';
 
@@ -106,7 +106,8 @@ export async function createSigner(folder: string, wait: (ms: number) => Promise
       if (held === null) throw new HearthlendError('WALLET_LOCKED');
       if (held.words === null) throw new HearthlendError('WALLET_NO_WORDS');
       const all = held.words.phrase.split(' ');
-      const right = asked.length === CONFIRMED_WORDS && asked.every((position, index) => all[position - 1] === words[index]?.trim().toLowerCase());
+      const right =
+        asked.length === CONFIRMED_WORDS && asked.every((position, index) => all[position - 1] === words[index]?.trim().toLowerCase());
       if (!right) throw new HearthlendError('WALLET_WORDS_WRONG');
       return null;
     },
