@@ -8,8 +8,8 @@ export default defineConfig({
     globalSetup: ['scripts/build.mjs'],
     reporters: ['default', './test/reporter.ts'],
     // Tests start real processes, databases and browsers, on machines that may be slow and busy.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,
