@@ -21,6 +21,24 @@ const VIEWS: Record<TensorType, View & { BYTES_PER_ELEMENT: number }> = {
   float64: Float64Array,
 };
 
+/** The elements of a tensor, whatever their type. */
+export interface Elements extends ArrayBufferView {
+  readonly length: number;
+  subarray(from: number, to: number): Elements;
+  set(values: Elements, offset: number): void;
+}
+
+/** Zeros in the array in which ONNX Runtime takes this type. */
+export function newElements(type: TensorType, count: number): Elements {
+  const view = VIEWS[type];
+  return new view(new ArrayBuffer(count * view.BYTES_PER_ELEMENT), 0, count) as unknown as Elements;
+}
+
+/** A tensor's elements, as ONNX Runtime gives them. */
+export function elementsOf(tensor: OrtTensor): Elements {
+  return tensor.data as unknown as Elements;
+}
+
 /** A tensor for ONNX Runtime over the same bytes. They are copied only where they don't lie aligned to their element's size. */
 export function toOrtTensor(ort: Ort, { type, shape, data }: Tensor): OrtTensor {
   const view = VIEWS[type];

@@ -1,0 +1,118 @@
+import type { OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { DecoderLayout, IntegerType } from './decoder-layout.ts';
+import { failureOf } from './failure.ts';
+import { AlternatingCache, emptyCache, type KeyValueCache, SharedCache, sameBits, sameLastPositions } from './kv-cache.ts';
+import type { Ort } from './onnxruntime.ts';
+import type { Session } from './sessions.ts';
+import { elementsOf } from './tensors.ts';
+
+type Values = Record<string, OnnxValue>;
+
+/** Which loaded decoders can be called with one memory for the cache that goes in and the one that comes out. Found out at their first token. */
+const sharesCache = new WeakMap<Session, boolean>();
+
+/** ONNX Runtime's log level "fatal": a refusal that is expected stays out of the worker's stderr. */
+const QUIET = { logSeverityLevel: 4 } as const;
+
+/** The passes of one generation, each giving the logits after its last token. */
+export class DecoderPasses {
+  readonly #ort: Ort;
+  readonly #session: Session;
+  readonly #layout: DecoderLayout;
+  readonly #mostPositions: number;
+  #cache: KeyValueCache | null = null;
+  #length = 0;
+  /** One token's logits, written anew by each pass. */
+  #logits: OnnxValue | null = null;
+
+  /** @param mostPositions tokens of prompt and answer together, at most */
+  constructor(ort: Ort, session: Session, layout: DecoderLayout, mostPositions: number) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#layout = layout;
+    this.#mostPositions = mostPositions;
+  }
+
+  /** The prompt, all of it. @throws RUN_FAILED, MODEL_NOT_GENERATIVE where it makes no cache of its length */
+  async first(prompt: readonly number[]): Promise<OnnxValue | undefined> {
+    const { caches } = this.#layout;
+    const fetches = ['logits', ...caches.map(({ present }) => present)];
+    const results = await this.#run({ ...this.#feeds(prompt), ...emptyCache(this.#ort, caches) }, fetches);
+    this.#length = prompt.length;
+    this.#cache = new AlternatingCache(this.#ort, caches, results, this.#length, this.#mostPositions);
+    return results.logits;
+  }
+
+  /** One more token. @throws RUN_FAILED */
+  async next(token: number): Promise<OnnxValue | undefined> {
+    const feeds = this.#feeds([token]);
+    if (this.#cache instanceof AlternatingCache && sharesCache.get(this.#session) !== false) {
+      const shared = new SharedCache(this.#ort, this.#layout.caches, this.#cache, this.#mostPositions);
+      if (sharesCache.get(this.#session) === undefined) return this.#tryBoth(feeds, this.#cache, shared);
+      this.#cache = shared;
+    }
+    const results = await this.#pass(feeds, this.#cache as KeyValueCache);
+    // Its memory is the outputs' from here on: it has been read when the next pass begins.
+    this.#logits ??= results.logits ?? null;
+    return results.logits;
+  }
+
+  /**
+   * Whether the cache may stay in one place is nowhere declared: a graph may look at the cache's length, which then is no longer the number of
+   * tokens. So the first token goes both ways, and only where logits and cache have the same bits is the faster one kept for this model.
+   */
+  async #tryBoth(feeds: Values, alternating: AlternatingCache, shared: SharedCache): Promise<OnnxValue | undefined> {
+    const { feeds: past, fetches } = shared.pass();
+    const trial = await this.#session.ort.run({ ...feeds, ...past }, { logits: null, ...fetches }, QUIET).catch(() => undefined);
+    const results = await this.#pass(feeds, alternating);
+    shared.advance();
+    const same =
+      trial !== undefined &&
+      sameBits(elementsOf(trial.logits as OrtTensor), elementsOf(results.logits as OrtTensor)) &&
+      sameLastPositions(alternating, shared);
+    sharesCache.set(this.#session, same);
+    if (same) this.#cache = shared;
+    return results.logits;
+  }
+
+  async #pass(feeds: Values, cache: KeyValueCache): Promise<Values> {
+    const { feeds: past, fetches } = cache.pass();
+    const results = await this.#run({ ...feeds, ...past }, { logits: this.#logits, ...fetches });
+    cache.advance();
+    this.#length += 1;
+    return results;
+  }
+
+  async #run(feeds: Values, fetches: string[] | Record<string, OnnxValue | null>): Promise<Values> {
+    const running = Array.isArray(fetches) ? this.#session.ort.run(feeds, fetches) : this.#session.ort.run(feeds, fetches);
+    return await running.catch((thrown) => {
+      throw failureOf(thrown, 'RUN_FAILED');
+    });
+  }
+
+  /** Everything but the cache, for some more tokens. */
+  #feeds(ids: readonly number[]): Values {
+    const { inputIds, attentionMask, positionIds, logitsToKeep, cacheBranch } = this.#layout;
+    const past = this.#length;
+    const seen = past + ids.length;
+    const feeds: Values = { input_ids: this.#integers(inputIds, ids, [1, ids.length]) };
+    if (attentionMask !== null) feeds.attention_mask = this.#ones(attentionMask, seen);
+    if (positionIds !== null) {
+      const positions = ids.map((_, at) => past + at);
+      feeds.position_ids = this.#integers(positionIds, positions, [1, ids.length]);
+    }
+    if (logitsToKeep !== null) feeds[logitsToKeep.name] = this.#integers(logitsToKeep.type, [1], logitsToKeep.shape);
+    if (cacheBranch) feeds.use_cache_branch = new this.#ort.Tensor('bool', Uint8Array.of(past > 0 ? 1 : 0), [1]);
+    return feeds;
+  }
+
+  #ones(type: IntegerType, count: number): OnnxValue {
+    if (type === 'int32') return new this.#ort.Tensor('int32', new Int32Array(count).fill(1), [1, count]);
+    return new this.#ort.Tensor('int64', new BigInt64Array(count).fill(1n), [1, count]);
+  }
+
+  #integers(type: IntegerType, values: readonly number[], shape: number[]): OnnxValue {
+    if (type === 'int32') return new this.#ort.Tensor('int32', Int32Array.from(values), shape);
+    return new this.#ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);
+  }
+}
