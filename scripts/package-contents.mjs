@@ -1,7 +1,8 @@
-// `npm run package:list [-- FOLDER] [-- --json]`: what the desktop app consists of, file by file, and how large it is.
+// `npm run package:list [-- FOLDER] [-- --json] [-- --into=EMPTY_FOLDER]`: what the desktop app consists of, file by file, and how large it is.
 // With FOLDER, the resources folder of an app that was built: what lies there. Without, electron-builder itself packs the app as
 // electron-builder.yml says, around a stand-in for Electron's runtime (a few empty files, since the runtime isn't what is asked about):
-// the app's own files are exact, the runtime, its fuses and the installer around it are not shown. That way is for Linux.
+// the app's own files are exact, the runtime, its fuses and the installer around it are not shown. That way is for Linux. `--into` keeps
+// what was packed.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
@@ -94,6 +95,8 @@ async function list(args) {
   if (given !== undefined) return listResources(given);
   await ensureDependencies();
   await buildProgram();
+  const into = args.find((arg) => arg.startsWith('--into='))?.slice('--into='.length);
+  if (into !== undefined) return listResources(await packAroundStandIn(into));
   const scratch = mkdtempSync(join(tmpdir(), 'hearthlend-package-'));
   try {
     return listResources(await packAroundStandIn(scratch));
