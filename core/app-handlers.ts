@@ -10,7 +10,7 @@ import type { Engine } from './engine.ts';
 import { writeNpz } from './jobs/npz.ts';
 import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import { describeModel } from './models/describe.ts';
+import type { Models } from './model-handlers.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
@@ -18,13 +18,14 @@ import { walletHandlers } from './wallet-handlers.ts';
 interface HandlerParts {
   engine: Engine;
   ledger: Ledger;
+  models: Models;
   settings: { current: Settings };
   settingsPath: string;
   wallet: Wallet;
 }
 
 /** What stands behind each call of the RPC table: the features, asked. */
-export function createHandlers({ engine, ledger, settings, settingsPath, wallet }: HandlerParts): App['handlers'] {
+export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
 
   async function knownJob(jobId: string) {
@@ -61,7 +62,9 @@ export function createHandlers({ engine, ledger, settings, settingsPath, wallet 
     },
     async 'job.submit'({ model, inputs, threads, wallMs }) {
       const plan = { modelPath: model, inputsPath: inputs, threads, wallMs };
-      return coordinator.submitJob(await prepareJob(plan, { describeModel, memoryBytes: totalmem() }));
+      return models.describeFor(model, async (describeModel) =>
+        coordinator.submitJob(await prepareJob(plan, { describeModel, memoryBytes: totalmem() })),
+      );
     },
     async 'job.save'({ jobId, outputs }) {
       await knownJob(jobId);
@@ -69,6 +72,7 @@ export function createHandlers({ engine, ledger, settings, settingsPath, wallet 
       const bytes = await writeNpz(outputs, tensors);
       return { tensors: tensors.size, bytes };
     },
+    ...models.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,
     'ledger.verify': () => ledger.verify(),
     async 'ledger.export'({ format, from, to, path }) {

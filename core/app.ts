@@ -11,14 +11,12 @@ import { openIdentity } from './identity/identity.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { openSpool } from './ledger/spool.ts';
 import type { Log } from './log/log.ts';
+import { cataloguePathIn, createModels } from './model-handlers.ts';
 import { createModelStore } from './models/store.ts';
 import { loadSettings } from './settings/settings.ts';
 import { payeeOf } from './wallet/state.ts';
 import { openWallet } from './wallet/wallet.ts';
 import { signerPort } from './wallet-ports.ts';
-
-/** Disk that models fetched from networks may take. The owner's own models lie where the owner put them. */
-const MODEL_DISK_BYTES = 50 * 2 ** 30;
 
 /** What came of a run of the agent. */
 export interface Summary {
@@ -74,11 +72,20 @@ export async function createApp(ports: AppPorts): Promise<App> {
     const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
     closers.push(() => ledger.close());
     const spool = await openSpool(join(dataDir, 'spool'));
-    const models = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: MODEL_DISK_BYTES });
+    const store = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: settings.current.models.diskBytes });
     const walletDir = join(dataDir, 'wallet');
     const payee = payeeHere(walletDir, log) ?? identity.address;
-    const engine = await openEngine({ ports, settings, identity, payee, ledger, spool, models });
+    const engine = await openEngine({ ports, settings, identity, payee, ledger, spool, models: store });
     closers.push(() => engine.close());
+    const models = createModels({
+      store,
+      clock,
+      settings,
+      cataloguePath: cataloguePathIn(ports.parts.practiceModel),
+      emit: (event) => engine.screen.emit(event),
+      freeDiskBytes: async () => (await engine.hardware()).disk.freeBytes,
+    });
+    closers.push(() => models.close());
     const wallet = openWallet({
       folder: walletDir,
       signer: signerPort(engine.workers.wall, {
@@ -119,7 +126,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, settings, settingsPath, wallet }),
+      handlers: createHandlers({ engine, ledger, models, settings, settingsPath, wallet }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);

@@ -137,6 +137,7 @@ export const EVENTS = {
   }),
   'job.changed': JobStatus,
   'wallet.changed': WalletStatus,
+  'model.progress': ModelProgress,
 } as const satisfies Record<string, z.ZodType>;
 
 export type CallName = keyof typeof CALLS;

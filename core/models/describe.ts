@@ -2,7 +2,7 @@ import { open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { HearthlendError } from '../contract/errors.ts';
 import type { DescribedModel } from '../contract/jobs.ts';
-import { ModelPath } from '../contract/model.ts';
+import { type ModelManifest, ModelPath } from '../contract/model.ts';
 import { hashFile } from './digest.ts';
 import { type ModelGraph, readGraph } from './onnx/graph.ts';
 import { carriedValues } from './onnx/values.ts';
@@ -26,7 +26,7 @@ export async function describeModel(path: string): Promise<DescribedModel> {
 
   const files = new Map([[entry, await realpath(path)]]);
   for (const [location, bytes] of graph.external) {
-    const name = location.replace(/^(\.\/)+/, '');
+    const name = dataName(location);
     const file = await resolveBeside(dirname(resolve(path)), name, location);
     if (file.bytes < bytes) throw invalidModel(`its data file ${location} has ${file.bytes} bytes where it needs ${bytes}; it is cut off`);
     files.set(name, file.path);
@@ -35,6 +35,26 @@ export async function describeModel(path: string): Promise<DescribedModel> {
   const listed = [];
   for (const name of paths) listed.push({ path: name, ...(await hashFile(files.get(name) as string)) });
   return { manifest: { format: 'onnx', entry, files: listed }, files, inputs, outputs };
+}
+
+/**
+ * The same for a model whose files were verified already, wherever they lie. @param files the manifest's paths → where they are
+ * @throws MODEL_NOT_FOUND, FILE_UNREADABLE, MODEL_INVALID, MODEL_VALUE_UNSUPPORTED
+ */
+export async function describeStored(manifest: ModelManifest, files: ReadonlyMap<string, string>): Promise<DescribedModel> {
+  const graph = await readModelFile(files.get(manifest.entry) ?? manifest.entry);
+  return { manifest, files, inputs: carriedValues('input', graph.inputs), outputs: carriedValues('output', graph.outputs) };
+}
+
+/**
+ * What a graph's file needs beside it: external data by its path from the graph's folder, and the bytes that each must have at least.
+ * @throws as describeModel
+ */
+export async function readNeeds(path: string): Promise<Map<string, number>> {
+  const graph = await readModelFile(path);
+  carriedValues('input', graph.inputs);
+  carriedValues('output', graph.outputs);
+  return new Map([...graph.external].map(([location, bytes]) => [dataName(location), bytes]));
 }
 
 async function readModelFile(path: string): Promise<ModelGraph> {
@@ -64,11 +84,17 @@ async function refuseWhatOnlyStandsForAModel(handle: Awaited<ReturnType<typeof o
     throw invalidModel('it is only a Git LFS pointer; fetch the file with git lfs pull');
 }
 
+/** An external-data location as a plain path. @throws MODEL_PATH_UNSAFE where it leads out of the model's folder by its name */
+function dataName(location: string): string {
+  const name = location.replace(/^(\.\/)+/, '');
+  // ONNX Runtime takes this name for an address in its own memory.
+  if (ModelPath.safeParse(name).success && !name.includes('_ORT_MEM_ADDR_')) return name;
+  throw new HearthlendError('MODEL_PATH_UNSAFE', { path: location });
+}
+
 /** The real file behind an external-data location, which must lie in the model's folder or below it. */
 async function resolveBeside(folder: string, name: string, location: string): Promise<{ path: string; bytes: number }> {
   const unsafe = () => new HearthlendError('MODEL_PATH_UNSAFE', { path: location });
-  // ONNX Runtime takes this name for an address in its own memory.
-  if (!ModelPath.safeParse(name).success || name.includes('_ORT_MEM_ADDR_')) throw unsafe();
   try {
     const real = await realpath(join(folder, name));
     const realFolder = await realpath(folder);

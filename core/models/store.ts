@@ -1,15 +1,16 @@
 import { rmSync } from 'node:fs';
-import { rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
-import { hashFile } from './digest.ts';
-import { chooseEvictions, type Evictable } from './eviction.ts';
+import type { AddedModel } from '../contract/models.ts';
+import { hashFile, rememberDigest } from './digest.ts';
 import { type FetchBlob, fetchBlob, STALL_MS } from './fetch.ts';
 import { blobsOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts';
 import { onDisk, placeBlob } from './place.ts';
-import { readShelves, type Shelves, type StoredFacts, shelvesIn, sizesIn, writeManifest } from './shelves.ts';
+import { readShelves, type StoredFacts, shelvesIn, writeRecord } from './shelves.ts';
+import { Stock } from './stock.ts';
 
 /** A model whose every byte was verified in this process. Its files stay until `release`, which may be called more than once. */
 export interface StoredModel {
@@ -28,10 +29,31 @@ export interface ModelStore {
   ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel>;
   /** Bytes of disk that models take here. Files that are only linked take none. */
   usedBytes(): number;
+  /** What the owner added, by name. */
+  added(): AddedModel[];
+  /**
+   * Promises disk to a download of the owner's, and gives it a folder to put its parts in. May be called again when more turns out to be needed.
+   * @throws MODEL_TOO_LARGE, DISK_FULL, DATA_DIR_UNWRITABLE
+   */
+  promise(folder: string, bytes: number): Promise<string>;
+  /** Takes such a promise back. The parts stay for the next try, or go. */
+  giveUp(folder: string, keepParts: boolean): Promise<void>;
+  /** Whether a blob is here, every byte of it verified. */
+  holds(blob: BlobRef): Promise<boolean>;
+  /** Where a blob lies that `holds` said is here. */
+  pathOf(digest: Sha256): string;
+  /**
+   * Takes a verified download into the store, to be kept until `remove`. It is there as a whole or not at all.
+   * @param parts where the files lie that are not here yet, by their digests
+   * @throws DISK_FULL, DATA_DIR_UNWRITABLE
+   */
+  keep(folder: string, model: AddedModel, parts: ReadonlyMap<Sha256, string>): Promise<void>;
+  /** @throws MODEL_UNKNOWN, MODEL_IN_USE, DATA_DIR_UNWRITABLE */
+  remove(digest: Sha256): Promise<void>;
 }
 
 /**
- * Opens the folder of models that come from networks. It holds at most `diskBytes` of them; the least recently used go first, never one in use.
+ * Opens the folder of models. It holds at most `diskBytes` of them; the least recently used go first, never one in use or one that the owner added.
  *
  * Trust: nothing that a former process wrote is believed. Each file is hashed at its first use after a start; after that its device, inode,
  * size and modification time stand for it. A file of this machine that a network names is linked, not copied: it counts as no disk, and the
@@ -40,30 +62,20 @@ export interface ModelStore {
  */
 export async function createModelStore(options: { dir: string; diskBytes: number; stallMs?: number }): Promise<ModelStore> {
   const shelves = shelvesIn(options.dir);
-  const { models, blobs } = await onDisk(options.dir, () => readShelves(shelves));
-  const store = new Store(shelves, options.diskBytes, options.stallMs ?? STALL_MS, models, blobs);
-  await store.shrink();
-  return store;
+  const stock = new Stock(shelves, options.diskBytes, await onDisk(options.dir, () => readShelves(shelves)));
+  await stock.shrink();
+  return new Store(stock, options.stallMs ?? STALL_MS);
 }
 
 class Store implements ModelStore {
-  readonly #shelves: Shelves;
-  readonly #diskBytes: number;
+  readonly #stock: Stock;
   readonly #stallMs: number;
-  readonly #models: Map<Sha256, StoredFacts>;
-  /** Sizes of the blobs that take disk here, those being fetched included. */
-  readonly #blobs: Map<Sha256, number>;
-  readonly #holders = new Map<Sha256, number>();
   readonly #loading = new Map<Sha256, Promise<Map<Sha256, string>>>();
   readonly #placing = new Map<Sha256, Promise<string>>();
-  #room: Promise<void> = Promise.resolve();
 
-  constructor(shelves: Shelves, diskBytes: number, stallMs: number, models: Map<Sha256, StoredFacts>, blobs: Map<Sha256, number>) {
-    this.#shelves = shelves;
-    this.#diskBytes = diskBytes;
+  constructor(stock: Stock, stallMs: number) {
+    this.#stock = stock;
     this.#stallMs = stallMs;
-    this.#models = models;
-    this.#blobs = blobs;
   }
 
   async ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel> {
@@ -75,7 +87,7 @@ class Store implements ModelStore {
         this.#loading.set(ref.digest, loading);
       }
       const places = await loading;
-      const { manifest } = this.#models.get(ref.digest) as StoredFacts;
+      const { manifest } = this.#stock.models.get(ref.digest) as StoredFacts;
       const files = new Map(manifest.files.map(({ path, digest }) => [path, places.get(digest) as string]));
       return { digest: ref.digest, manifest, files, release };
     } catch (error) {
@@ -85,25 +97,102 @@ class Store implements ModelStore {
   }
 
   usedBytes(): number {
-    return total(this.#blobs);
+    return this.#stock.usedBytes();
   }
 
-  /** Gives up models until what is there fits; for a limit that was lowered between two starts. */
-  async shrink(): Promise<void> {
-    const excess = this.usedBytes() - this.#diskBytes;
-    if (excess > 0) await this.#evict(chooseEvictions(this.#evictable(), this.#blobs, excess) ?? []);
+  added(): AddedModel[] {
+    return [...this.#stock.added.values()].sort((a, b) => a.name.localeCompare(b.name) || a.addedAt - b.addedAt);
+  }
+
+  async keep(folder: string, model: AddedModel, parts: ReadonlyMap<Sha256, string>): Promise<void> {
+    const stock = this.#stock;
+    const { digest, entry, files } = model;
+    await stock.settled;
+    const release = this.#hold(digest);
+    const known = stock.models.has(digest);
+    try {
+      const manifest: ModelManifest = { format: 'onnx', entry, files };
+      // Before its blobs, so that no blob is ever there that no manifest names.
+      stock.models.set(digest, { manifest, lastUsed: model.addedAt });
+      await onDisk(stock.manifestPath(digest), () => writeRecord(stock.manifestPath(digest), manifest));
+      for (const blob of blobsOf(manifest)) {
+        const [part, path] = [parts.get(blob.digest), stock.blobPath(blob.digest)];
+        if (part === undefined) continue;
+        await onDisk(path, () => rename(part, path));
+        await rememberDigest(path, blob.digest);
+        stock.blobs.set(blob.digest, blob.bytes);
+      }
+      // Last: from here on it is the owner's, and kept.
+      await onDisk(stock.addedPath(digest), () => writeRecord(stock.addedPath(digest), model));
+      stock.added.set(digest, model);
+    } catch (error) {
+      // Nothing half-placed: not even a model that would go by itself one day.
+      if (!known) await stock.evict([digest]);
+      throw error;
+    } finally {
+      release();
+      stock.promised.delete(folder);
+    }
+    await onDisk(stock.shelves.downloads, () => rm(join(stock.shelves.downloads, folder), { recursive: true, force: true }));
+  }
+
+  async promise(folder: string, bytes: number): Promise<string> {
+    const stock = this.#stock;
+    const path = join(stock.shelves.downloads, folder);
+    const before = stock.promised.get(folder) ?? 0;
+    if (!stock.promised.has(folder)) stock.promised.set(folder, 0);
+    try {
+      if (bytes > before)
+        await stock.reserve(
+          bytes - before,
+          () => this.#busyParts(),
+          () => void stock.promised.set(folder, bytes),
+        );
+      await onDisk(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
+    } catch (error) {
+      if (before === 0) stock.promised.delete(folder);
+      throw error;
+    }
+    return path;
+  }
+
+  async giveUp(folder: string, keepParts: boolean): Promise<void> {
+    this.#stock.promised.delete(folder);
+    const path = join(this.#stock.shelves.downloads, folder);
+    if (!keepParts) await onDisk(path, () => rm(path, { recursive: true, force: true }));
+  }
+
+  holds(blob: BlobRef): Promise<boolean> {
+    const path = this.#stock.blobPath(blob.digest);
+    return this.#stock.blobs.get(blob.digest) === blob.bytes ? this.#isWhole(blob, path) : Promise.resolve(false);
+  }
+
+  pathOf(digest: Sha256): string {
+    return this.#stock.blobPath(digest);
+  }
+
+  async remove(digest: Sha256): Promise<void> {
+    const { added, holders, models } = this.#stock;
+    const model = added.get(digest);
+    if (model === undefined) throw new HearthlendError('MODEL_UNKNOWN', { model: digest });
+    if (holders.has(digest)) throw new HearthlendError('MODEL_IN_USE', { model: model.name });
+    const path = this.#stock.addedPath(digest);
+    await this.#stock.settled;
+    added.delete(digest);
+    await onDisk(path, () => rm(path, { force: true }));
+    if (models.has(digest)) await this.#stock.evict([digest]);
   }
 
   #hold(digest: Sha256): () => void {
-    this.#holders.set(digest, (this.#holders.get(digest) ?? 0) + 1);
+    this.#stock.holders.set(digest, (this.#stock.holders.get(digest) ?? 0) + 1);
     let held = true;
     return () => {
       if (!held) return;
       held = false;
-      const left = (this.#holders.get(digest) ?? 1) - 1;
-      if (left > 0) this.#holders.set(digest, left);
+      const left = (this.#stock.holders.get(digest) ?? 1) - 1;
+      if (left > 0) this.#stock.holders.set(digest, left);
       else {
-        this.#holders.delete(digest);
+        this.#stock.holders.delete(digest);
         this.#forgetLinks(digest);
       }
     };
@@ -111,27 +200,23 @@ class Store implements ModelStore {
 
   async #load(ref: BlobRef, fetch: FetchBlob): Promise<Map<Sha256, string>> {
     // Models being given up just now are gone for good before this one looks what is there.
-    await this.#room;
-    let facts = this.#models.get(ref.digest);
+    await this.#stock.settled;
+    let facts = this.#stock.models.get(ref.digest);
     if (facts === undefined) {
       if (ref.bytes > MAX_MANIFEST_BYTES) throw new HearthlendError('MODEL_INVALID', { detail: 'its manifest is larger than 1 MiB' });
       const manifest = parseManifest(ref, await fetchBlob(ref, fetch, MAX_MANIFEST_BYTES, this.#stallMs));
       // Before its blobs, so that no blob is ever there that no manifest names.
-      await onDisk(this.#manifestPath(ref.digest), () => writeManifest(this.#manifestPath(ref.digest), manifest));
+      await onDisk(this.#stock.manifestPath(ref.digest), () => writeRecord(this.#stock.manifestPath(ref.digest), manifest));
       facts = { manifest, lastUsed: 0 };
-      this.#models.set(ref.digest, facts);
+      this.#stock.models.set(ref.digest, facts);
     }
-    facts.lastUsed = Math.max(Date.now(), ...[...this.#models.values()].map(({ lastUsed }) => lastUsed + 1));
+    facts.lastUsed = Math.max(Date.now(), ...[...this.#stock.models.values()].map(({ lastUsed }) => lastUsed + 1));
     const usedAt = new Date(facts.lastUsed);
-    await onDisk(this.#shelves.models, () => utimes(this.#manifestPath(ref.digest), usedAt, usedAt));
-    await this.#room;
+    await onDisk(this.#stock.shelves.models, () => utimes(this.#stock.manifestPath(ref.digest), usedAt, usedAt));
+    await this.#stock.settled;
     const places = new Map<Sha256, string>();
     for (const blob of blobsOf(facts.manifest)) places.set(blob.digest, await this.#blob(blob, fetch));
     return places;
-  }
-
-  #manifestPath(digest: Sha256): string {
-    return join(this.#shelves.models, `${digest}.json`);
   }
 
   #blob(blob: BlobRef, fetch: FetchBlob): Promise<string> {
@@ -146,21 +231,21 @@ class Store implements ModelStore {
   async #findOrPlace(blob: BlobRef, fetch: FetchBlob): Promise<string> {
     const places = this.#places(blob.digest);
     for (const path of [places.blob, places.linked]) if (await this.#isWhole(blob, path)) return path;
-    this.#blobs.delete(blob.digest);
+    this.#stock.blobs.delete(blob.digest);
     // Its part file may be on the list of those being dropped, which was made before this one was asked for.
-    await this.#room;
+    await this.#stock.settled;
     try {
       const path = await placeBlob(blob, fetch, places, () => this.#reserve(blob), this.#stallMs);
-      if (path === places.linked) this.#blobs.delete(blob.digest);
+      if (path === places.linked) this.#stock.blobs.delete(blob.digest);
       return path;
     } catch (error) {
-      this.#blobs.delete(blob.digest);
+      this.#stock.blobs.delete(blob.digest);
       throw error;
     }
   }
 
   #places(digest: Sha256) {
-    const { blobs, linked, parts } = this.#shelves;
+    const { blobs, linked, parts } = this.#stock.shelves;
     return { blob: join(blobs, digest), linked: join(linked, digest), part: join(parts, `${digest}.part`) };
   }
 
@@ -173,79 +258,31 @@ class Store implements ModelStore {
     return false;
   }
 
-  /** Makes room for a blob and counts it. One at a time, so that two never count on the same room. */
+  #busyParts(): string[] {
+    return [...this.#placing.keys()].map((digest) => `${digest}.part`);
+  }
+
   #reserve(blob: BlobRef): Promise<void> {
-    const reserving = this.#room.then(async () => {
-      const parts = await onDisk(this.#shelves.parts, () => this.#idleParts());
-      if (this.usedBytes() + total(parts) + blob.bytes > this.#diskBytes) await this.#dropIdleParts(parts);
-      const free = this.#diskBytes - this.usedBytes();
-      if (free < blob.bytes) {
-        const chosen = chooseEvictions(this.#evictable(), this.#blobs, blob.bytes - free);
-        if (chosen === null) throw new HearthlendError('MODEL_TOO_LARGE', { bytes: blob.bytes, limit: Math.max(0, free) });
-        await this.#evict(chosen);
-      }
-      this.#blobs.set(blob.digest, blob.bytes);
-    });
-    this.#room = reserving.catch(() => undefined);
-    return reserving;
-  }
-
-  /** What is left of downloads that nobody goes on with just now: the first to go when room is short. */
-  async #idleParts(): Promise<Map<string, number>> {
-    const parts = await sizesIn(this.#shelves.parts);
-    for (const digest of this.#placing.keys()) parts.delete(`${digest}.part`);
-    return parts;
-  }
-
-  async #dropIdleParts(parts: Map<string, number>): Promise<void> {
-    for (const name of parts.keys()) await onDisk(this.#shelves.parts, () => rm(join(this.#shelves.parts, name), { force: true }));
-  }
-
-  #evictable(): Evictable[] {
-    return [...this.#models].map(([digest, { manifest, lastUsed }]) => ({
-      digest,
-      lastUsed,
-      inUse: this.#holders.has(digest),
-      blobs: manifest.files.map((file) => file.digest),
-    }));
-  }
-
-  async #evict(digests: readonly Sha256[]): Promise<void> {
-    const evicted = digests.map((digest) => [digest, blobsOf((this.#models.get(digest) as StoredFacts).manifest)] as const);
-    for (const digest of digests) this.#models.delete(digest);
-    const kept = new Set([...this.#models.values()].flatMap(({ manifest }) => manifest.files.map((file) => file.digest)));
-    for (const [digest, blobs] of evicted) {
-      for (const blob of blobs) {
-        if (kept.has(blob.digest)) continue;
-        const path = this.#places(blob.digest).blob;
-        await onDisk(path, () => rm(path, { force: true }));
-        this.#blobs.delete(blob.digest);
-      }
-      // After its blobs, so that a kill in between leaves no blob without a manifest.
-      const path = this.#manifestPath(digest);
-      await onDisk(path, () => rm(path, { force: true }));
-    }
+    return this.#stock.reserve(
+      blob.bytes,
+      () => this.#busyParts(),
+      () => void this.#stock.blobs.set(blob.digest, blob.bytes),
+    );
   }
 
   /** Takes away the links of a model that nobody holds any more, and the model itself where nothing else of it is here. */
   #forgetLinks(digest: Sha256): void {
-    const facts = this.#models.get(digest);
+    const facts = this.#stock.models.get(digest);
     if (facts === undefined) return;
     const held = new Set(
-      [...this.#holders.keys()].flatMap((other) => this.#models.get(other)?.manifest.files.map((file) => file.digest) ?? []),
+      [...this.#stock.holders.keys()].flatMap((other) => this.#stock.models.get(other)?.manifest.files.map((file) => file.digest) ?? []),
     );
     const blobs = blobsOf(facts.manifest);
     for (const blob of blobs) if (!held.has(blob.digest)) removeNow(this.#places(blob.digest).linked);
-    if (blobs.some((blob) => this.#blobs.has(blob.digest))) return;
-    this.#models.delete(digest);
-    removeNow(this.#manifestPath(digest));
+    if (blobs.some((blob) => this.#stock.blobs.has(blob.digest))) return;
+    this.#stock.models.delete(digest);
+    removeNow(this.#stock.manifestPath(digest));
   }
-}
-
-function total(sizes: ReadonlyMap<string, number>): number {
-  let bytes = 0;
-  for (const size of sizes.values()) bytes += size;
-  return bytes;
 }
 
 /** Removes a small file at once. One that a system won't let go of yet is cleared away at the next start. */

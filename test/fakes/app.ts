@@ -1,5 +1,6 @@
 import type { App, StartOptions, Summary } from '../../core/app.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
+import type { AddedModel, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
@@ -15,6 +16,24 @@ export class FakeApp implements App {
   started: StartOptions | undefined;
   readonly stops: Array<{ now: boolean }> = [];
   readonly pauses: Array<number | null> = [];
+  model: AddedModel = {
+    digest: 'ab'.repeat(32),
+    name: 'hf:someone/tiny#model.onnx',
+    origin: { type: 'hub', endpoint: 'https://huggingface.co', repository: 'someone/tiny', requested: null, revision: 'cd'.repeat(20) },
+    licence: 'mit',
+    addedAt: 1,
+    entry: 'model.onnx',
+    files: [{ path: 'model.onnx', bytes: 640, digest: 'ef'.repeat(32) }],
+    bytes: 640,
+  };
+  modelPlan: ModelPlan = {
+    name: this.model.name,
+    origin: this.model.origin,
+    licence: 'mit',
+    entry: 'model.onnx',
+    files: [{ path: 'model.onnx', bytes: 640, digest: `sha256:${'ef'.repeat(32)}` }],
+    totalBytes: 640,
+  };
   /** What ledger.export writes. */
   exported: (input: CallInput<'ledger.export'>) => Promise<number> = async () => 0;
   /** What `start` does once it runs. */
@@ -55,6 +74,13 @@ export class FakeApp implements App {
         return job;
       },
       'job.save': async () => ({ tensors: 2, bytes: 640 }),
+      'model.plan': async () => this.modelPlan,
+      'model.add': async () => this.model,
+      'model.cancel': async () => ({}),
+      'model.list': async () => [this.model],
+      'model.show': async () => this.model,
+      'model.remove': async () => this.model,
+      'model.catalogue': async () => [],
       'earnings.summary': async () => this.snapshot.earnings,
       'ledger.verify': async () => ({ ok: true, entries: 9, receipts: 3, batches: 1, headHash: null, problems: [] }),
       'ledger.export': async (input) => ({ rows: await this.exported(input) }),

@@ -24,6 +24,7 @@ test('settings that are saved are read again', () => {
       threads: fc.option(fc.integer({ min: 1, max: 256 })),
       modelMemoryBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }),
     }),
+    models: fc.record({ diskBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }) }),
     theme: fc.constantFrom('system', 'dark', 'light'),
     startAtLogin: fc.boolean(),
   });

@@ -1,0 +1,110 @@
+import { totalmem } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import type { App } from './app.ts';
+import { HearthlendError } from './contract/errors.ts';
+import type { DescribedModel } from './contract/jobs.ts';
+import type { AddedModel } from './contract/models.ts';
+import type { AnyEvent } from './contract/rpc.ts';
+import type { Settings } from './contract/settings.ts';
+import { addModel, planModel } from './models/adding/add.ts';
+import { fitCatalogue, readCatalogue } from './models/catalogue.ts';
+import { describeModel, describeStored } from './models/describe.ts';
+import { findAdded } from './models/find.ts';
+import type { ModelStore } from './models/store.ts';
+
+/** Those who watch are told of a download's progress this often at most. */
+const TELL_EVERY_MS = 200;
+
+interface ModelParts {
+  store: ModelStore;
+  clock: () => number;
+  settings: { current: Settings };
+  cataloguePath: string;
+  emit(event: AnyEvent): void;
+  freeDiskBytes(): Promise<number | null>;
+}
+
+type ModelCalls = 'model.plan' | 'model.add' | 'model.cancel' | 'model.list' | 'model.show' | 'model.remove' | 'model.catalogue';
+
+/** The owner's models behind the RPC table, and for the jobs that run on them. */
+export interface Models {
+  handlers: Pick<App['handlers'], ModelCalls>;
+  /** Does something with a model that a job names: a file by its path, or one that was added, which stays while it is done. */
+  describeFor<T>(model: string, use: (describe: () => Promise<DescribedModel>) => Promise<T>): Promise<T>;
+  /** Ends every download; what has come is kept. */
+  close(): Promise<void>;
+}
+
+export function createModels({ store, clock, settings, cataloguePath, emit, freeDiskBytes }: ModelParts): Models {
+  const adding = new Map<string, { abort: AbortController; done: Promise<AddedModel> }>();
+
+  function progressOf(source: string) {
+    let toldAt = Number.NEGATIVE_INFINITY;
+    let toldFile = '';
+    return ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) => {
+      if (file === toldFile && bytes < totalBytes && performance.now() - toldAt < TELL_EVERY_MS) return;
+      toldAt = performance.now();
+      toldFile = file;
+      emit({ event: 'model.progress', data: { source, file, bytes, totalBytes } });
+    };
+  }
+
+  return {
+    handlers: {
+      'model.plan': ({ source, file, hub }) => planModel({ source, file, hub }, { signal: new AbortController().signal }),
+      'model.add': ({ source, file, hub, acceptMissingLicence }) => {
+        // Asked for twice at a time, it is one download.
+        const key = JSON.stringify([source, file]);
+        const under = adding.get(key);
+        if (under !== undefined) return under.done;
+        const abort = new AbortController();
+        const ports = { store, clock, signal: abort.signal, onProgress: progressOf(source) };
+        const done = addModel({ source, file, hub, acceptMissingLicence }, ports).finally(() => adding.delete(key));
+        adding.set(key, { abort, done });
+        return done;
+      },
+      async 'model.cancel'({ source }) {
+        for (const [key, { abort }] of adding) if ((JSON.parse(key) as [string])[0] === source) abort.abort();
+        return {};
+      },
+      'model.list': async () => store.added(),
+      'model.show': async ({ model }) => findAdded(store.added(), model),
+      async 'model.remove'({ model }) {
+        const found = findAdded(store.added(), model);
+        await store.remove(found.digest);
+        return found;
+      },
+      async 'model.catalogue'() {
+        const quotaBytes = Math.max(0, settings.current.models.diskBytes - store.usedBytes());
+        const freeBytes = await freeDiskBytes();
+        const room = {
+          diskBytes: freeBytes === null ? quotaBytes : Math.min(quotaBytes, freeBytes),
+          memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
+        };
+        return fitCatalogue(await readCatalogue(cataloguePath), room);
+      },
+    },
+    async describeFor(model, use) {
+      if (isAbsolute(model)) return use(() => describeModel(model));
+      const { digest, name } = findAdded(store.added(), model);
+      const missing = async () => {
+        throw new HearthlendError('MODEL_DATA_MISSING', { path: name });
+      };
+      const stored = await store.ensure({ digest, bytes: 0 }, missing);
+      try {
+        return await use(() => describeStored(stored.manifest, stored.files));
+      } finally {
+        stored.release();
+      }
+    },
+    async close() {
+      for (const { abort } of adding.values()) abort.abort();
+      await Promise.allSettled([...adding.values()].map(({ done }) => done));
+    },
+  };
+}
+
+/** Where the catalogue lies that is shipped beside the practice model. */
+export function cataloguePathIn(practiceModel: string): string {
+  return join(practiceModel, '..', 'catalogue.json');
+}
