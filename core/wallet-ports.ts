@@ -32,8 +32,8 @@ export function signerPort(wall: Wall, parts: SignerParts): SignerPort {
   };
 }
 
-/** @throws SIGNER_START_FAILED, DATA_DIR_UNWRITABLE */
-async function resolveSignerNeeds({ nodePath, signerScript, folder }: SignerParts): Promise<SignerNeeds> {
+/** What a signer needs of this machine; makes the wallet's folder. @throws SIGNER_START_FAILED, DATA_DIR_UNWRITABLE */
+export async function resolveSignerNeeds({ nodePath, signerScript, folder }: SignerParts): Promise<SignerNeeds> {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (thrown) {

@@ -55,6 +55,7 @@ export function openWallet(options: WalletOptions): Wallet {
   let starting: Promise<SignerProcess> | null = null;
   let unlocked = false;
   let locksAt = 0;
+  let atWork = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function status(): WalletStatus {
@@ -93,6 +94,7 @@ export function openWallet(options: WalletOptions): Wallet {
     clearTimeout(timer);
     const ms = options.autoLockMinutes() * MINUTE_MS;
     locksAt = clock() + ms;
+    if (atWork > 0) return;
     timer = setTimeout(() => {
       lock().catch((thrown: unknown) => options.onFault(asHearthlendError(thrown)));
     }, ms).unref();
@@ -136,11 +138,18 @@ export function openWallet(options: WalletOptions): Wallet {
   async function ask(act: WalletAct, sealed: Sealed): Promise<SignerDone> {
     const asked = process;
     if (asked === null || asked.ended) throw new HearthlendError('SEAL_INVALID');
-    const done = await asked.request(act, sealed);
-    if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
-    unlocked = true;
-    use();
-    return done;
+    // It is in use until it has answered, however long that takes.
+    clearTimeout(timer);
+    atWork += 1;
+    try {
+      const done = await asked.request(act, sealed);
+      if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
+      unlocked = true;
+      return done;
+    } finally {
+      atWork -= 1;
+      if (!asked.ended) use();
+    }
   }
 
   async function askForSecret(act: 'create' | 'reveal', sealed: Sealed): Promise<{ status: WalletStatus; sealed: Sealed }> {

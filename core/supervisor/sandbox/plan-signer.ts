@@ -61,6 +61,8 @@ function nodeArgs(reads: string[], writes: string): string[] {
     '--permission',
     // stdin is read on a thread of its own.
     '--allow-worker',
+    // It warns of that on every start.
+    '--disable-warning=SecurityWarning',
     ...reads.map((path) => `--allow-fs-read=${path}`),
     `--allow-fs-write=${writes}/`,
   ];
