@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp } from '../core/app.ts';
+import { runBench } from '../core/bench.ts';
 import { dataDirPath } from '../core/datadir/open.ts';
 import { verifyDataDir } from '../core/verify.ts';
 import { appPorts } from './ports/app-ports.ts';
@@ -26,6 +27,13 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   uiFolder,
   openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
   verifyLedger: verifyDataDir,
+  bench: (dataDir, quick) =>
+    runBench({
+      ports: (folder) => appPorts({ dataDir: folder, installation }),
+      dataDir,
+      command: [process.execPath, fileURLToPath(import.meta.url)],
+      quick,
+    }),
 });
 // Everything is closed by now. Output that a slow reader hasn't taken yet is waited for; a timer that somebody forgot is not.
 process.stdout.write('', () => process.exit(exitCode));

@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
 import { duration, instant, wholeNumber } from './commands/arguments.ts';
+import { runBenchCommand } from './commands/bench.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
 import { runDoctor } from './commands/doctor.ts';
@@ -119,6 +120,14 @@ function buildProgram(world: World, act: Act): Command {
     .description(message('cli.help.doctor'))
     .option('--isolation', message('cli.help.isolation'))
     .action((options: { isolation?: true }) => run((context) => runDoctor(context, options.isolation ?? false)));
+  program
+    .command('bench')
+    .description(message('cli.help.bench'))
+    .option('--quick', message('cli.help.quick'))
+    .option('--out <file>', message('cli.help.bench-out'))
+    .action((options: { quick?: true; out?: string }) =>
+      run((context) => runBenchCommand(context, { quick: options.quick ?? false, out: options.out ?? null })),
+    );
   addJobCommands(program, run);
   addLedgerCommands(program, run);
   addSettingsCommands(program, run);

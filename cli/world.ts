@@ -1,4 +1,5 @@
 import type { App } from '../core/app.ts';
+import type { BenchLine } from '../core/bench.ts';
 import type { LedgerVerification } from '../core/contract/rpc.ts';
 import type { Signals } from './terminal/signals.ts';
 import type { TextStream } from './terminal/terminal.ts';
@@ -22,4 +23,6 @@ export interface World extends Surroundings {
   openApp(dataDir: string): Promise<App>;
   /** Checks the ledger of a data folder and changes nothing, also where `openApp` would refuse it. */
   verifyLedger(dataDir: string): Promise<LedgerVerification>;
+  /** Measures what the agent costs on this machine, in a folder of its own inside the data folder. */
+  bench(dataDir: string, quick: boolean): AsyncIterable<BenchLine>;
 }

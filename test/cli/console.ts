@@ -100,6 +100,9 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
           return opened;
         },
         verifyLedger: () => app().handlers['ledger.verify']({}),
+        bench: async function* () {
+          yield* [];
+        },
         ...world,
       });
       return {
