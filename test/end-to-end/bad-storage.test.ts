@@ -1,22 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  cpSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { beforeAll, expect, onTestFinished, type TestContext, test } from 'vitest';
-import { allFiles, Command, hearthlend, type Line, NODE, PROGRAM, run, runForPeople, START, temporaryFolder } from './program.ts';
+import { allFiles, Command, copyOf, hearthlend, type Line, NODE, PROGRAM, run, runForPeople, START, temporaryFolder } from './program.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** A user who owns nothing. */
@@ -28,12 +16,6 @@ beforeAll(async () => {
   whole = temporaryFolder('whole');
   expect((await run(whole, ...START, '--shards', '2')).code).toBe(0);
 });
-
-function copyOfWhole(): string {
-  const dataDir = temporaryFolder('bad');
-  cpSync(whole, dataDir, { recursive: true });
-  return dataDir;
-}
 
 /** `start` fails for programs and for people alike: its code, words that name the cause, and what to do next. */
 async function refuses(dataDir: string, code: string, names: string | RegExp, ...argv: string[]): Promise<void> {
@@ -55,7 +37,7 @@ async function goesOn(dataDir: string): Promise<void> {
 const DATABASES = ['ledger.db', 'coordinator/coordinator.db'];
 
 test.each(DATABASES)('a damaged %s is called corrupt and left as it is; with the good file back, work goes on', async (name) => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const path = join(dataDir, name);
   const good = readFileSync(path);
   for (const bad of [Buffer.from('This is no database. '.repeat(500)), Buffer.from(good).fill(0xee, 4096, 4096 * 6)]) {
@@ -68,7 +50,7 @@ test.each(DATABASES)('a damaged %s is called corrupt and left as it is; with the
 });
 
 test.each(DATABASES)('%s of a newer version is refused and not touched', async (name) => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const path = join(dataDir, name);
   const setVersion = (version: number) => {
     const db = new Database(path);
@@ -87,7 +69,7 @@ test.each(DATABASES)('%s of a newer version is refused and not touched', async (
 });
 
 test('settings.json with what can not be is named, left as it is, and mended by taking it away', async () => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const path = join(dataDir, 'settings.json');
   for (const [bad, names] of [
     ['{"theme": ', /settings\.json/],
@@ -102,34 +84,28 @@ test('settings.json with what can not be is named, left as it is, and mended by 
   await goesOn(dataDir);
 });
 
-test.skipIf(process.platform === 'win32')(
-  'an identity that others could read, or that is damaged, is refused without showing its key',
-  async () => {
-    const dataDir = copyOfWhole();
-    const path = join(dataDir, 'identity.json');
-    const good = readFileSync(path);
-    const { privateKey } = JSON.parse(good.toString()) as { privateKey: string };
-    chmodSync(path, 0o644);
-    await refuses(dataDir, 'IDENTITY_EXPOSED', /identity\.json.*644/);
-    chmodSync(path, 0o600);
-    for (const bad of [
-      good.subarray(0, -20),
-      Buffer.from(good.toString().replace(privateKey, `${privateKey.slice(1)}0`)),
-      Buffer.alloc(0),
-    ]) {
-      writeFileSync(path, bad);
-      const { stdout, stderr, last } = await run(dataDir, ...START, '--shards', '1');
-      expect(last).toMatchObject({ event: 'error', code: 'IDENTITY_INVALID', message: expect.stringContaining(path) });
-      expect(stdout + stderr).not.toContain(privateKey.slice(1, 60));
-      expect(readFileSync(path)).toEqual(bad);
-    }
-    writeFileSync(path, good);
-    await goesOn(dataDir);
-  },
-);
+test('an identity that others could read, or that is damaged, is refused without showing its key', async (context) => {
+  context.skip(process.platform === 'win32', 'Windows has no such modes');
+  const dataDir = copyOf(whole);
+  const path = join(dataDir, 'identity.json');
+  const good = readFileSync(path);
+  const { privateKey } = JSON.parse(good.toString()) as { privateKey: string };
+  chmodSync(path, 0o644);
+  await refuses(dataDir, 'IDENTITY_EXPOSED', /identity\.json.*644/);
+  chmodSync(path, 0o600);
+  for (const bad of [good.subarray(0, -20), Buffer.from(good.toString().replace(privateKey, `${privateKey.slice(1)}0`)), Buffer.alloc(0)]) {
+    writeFileSync(path, bad);
+    const { stdout, stderr, last } = await run(dataDir, ...START, '--shards', '1');
+    expect(last).toMatchObject({ event: 'error', code: 'IDENTITY_INVALID', message: expect.stringContaining(path) });
+    expect(stdout + stderr).not.toContain(privateKey.slice(1, 60));
+    expect(readFileSync(path)).toEqual(bad);
+  }
+  writeFileSync(path, good);
+  await goesOn(dataDir);
+});
 
 test('a second agent on the same folder is refused with the process id of the first, which goes on', async () => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const first = hearthlend(dataDir, ...START, '--shards', '10000');
   await first.event('accepted');
   await refuses(dataDir, 'AGENT_RUNNING', new RegExp(`process ${first.process.pid}\\)`));
@@ -141,7 +117,7 @@ test('a second agent on the same folder is refused with the process id of the fi
 });
 
 test('a port in use is named; the data folder is let go, and without it work goes on', async () => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => new Promise<void>((resolve) => other.close(() => resolve())));
@@ -175,22 +151,22 @@ function asNobody(context: TestContext, dataDir: string): (...argv: string[]) =>
 }
 
 test('a read-only data folder is named, and once it is writable work goes on', async (context) => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const nobody = asNobody(context, dataDir);
   chmodSync(dataDir, 0o500);
-  const before = allFiles(dataDir).map((path) => [path, readFileSync(path)]);
+  const before = allFiles(dataDir).map((path) => [path, readFileSync(path, 'latin1')]);
   const refused = await nobody(...START, '--shards', '1');
   expect((await refused.ended).code).toBe(1);
   const next = expect.stringContaining('--data-dir');
   expect(refused.lines).toEqual([{ event: 'error', code: 'DATA_DIR_UNWRITABLE', message: expect.stringContaining(dataDir), next }]);
-  expect(allFiles(dataDir).map((path) => [path, readFileSync(path)])).toEqual(before);
+  expect(allFiles(dataDir).map((path) => [path, readFileSync(path, 'latin1')])).toEqual(before);
   chmodSync(dataDir, 0o700);
   expect((await nobody(...START, '--shards', '1')).lines.at(-1)).toMatchObject({ event: 'summary', accepted: 1 });
   expect((await nobody('ledger', 'verify')).lines).toMatchObject([{ ok: true, receipts: 3 }]);
 });
 
 test("another user's data folder is refused", async (context) => {
-  const dataDir = copyOfWhole();
+  const dataDir = copyOf(whole);
   const nobody = asNobody(context, dataDir);
   chownSync(dataDir, 0, 0);
   chmodSync(dataDir, 0o755);

@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, vi } from 'vitest';
@@ -117,6 +117,17 @@ export function temporaryFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `hearthlend-${name}-`));
   folders.push(folder);
   return folder;
+}
+
+/** A copy of a data folder that no agent uses. The practice model's files, which are links, are left out: an agent links them in again. */
+export function copyOf(dataDir: string): string {
+  const copy = temporaryFolder('copy');
+  const filter = (path: string) => {
+    const found = statSync(path);
+    return found.isDirectory() || found.nlink === 1;
+  };
+  cpSync(dataDir, copy, { recursive: true, filter });
+  return copy;
 }
 
 /** Everything below a folder, as paths. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
-import { type Ended, type Line, run, runForPeople, START, temporaryFolder } from './program.ts';
+import { copyOf, type Ended, type Line, run, runForPeople, START, temporaryFolder } from './program.ts';
 
 /** Data folders that the program itself left: after two runs, and as it was after the first of them. */
 let whole = '';
@@ -13,10 +13,9 @@ let earlierEntries = 0;
 
 beforeAll(async () => {
   whole = temporaryFolder('whole');
-  earlier = temporaryFolder('earlier');
   expect((await run(whole, ...START, '--shards', '4')).code).toBe(0);
   earlierEntries = Number((await run(whole, 'ledger', 'verify')).last.entries);
-  cpSync(whole, earlier, { recursive: true });
+  earlier = copyOf(whole);
   expect((await run(whole, ...START, '--shards', '3')).code).toBe(0);
   const { last } = await run(whole, 'ledger', 'verify');
   expect(last).toMatchObject({ ok: true, receipts: 7 });
@@ -25,8 +24,7 @@ beforeAll(async () => {
 
 /** A copy of the data folder whose ledger was changed by hand: guards taken away, and put back as if nothing had been. */
 function tampered(change: (db: Database.Database) => void): string {
-  const dataDir = temporaryFolder('tampered');
-  cpSync(whole, dataDir, { recursive: true });
+  const dataDir = copyOf(whole);
   const db = new Database(join(dataDir, 'ledger.db'));
   db.pragma('foreign_keys = OFF');
   const guards = db.prepare<[], { name: string; sql: string }>("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
@@ -96,8 +94,7 @@ test('the tail of the entries cut off is found and named, and no work is taken',
 
 test('the tail cut off together with everything derived from it is found and named, and no work is taken', async () => {
   // What the ledger was after the first run is what is left of it when the second one's tail is cut off everywhere.
-  const dataDir = temporaryFolder('cut');
-  cpSync(whole, dataDir, { recursive: true });
+  const dataDir = copyOf(whole);
   cpSync(join(earlier, 'ledger.db'), join(dataDir, 'ledger.db'));
   expect(await problems(dataDir)).toEqual([`TAIL_MISSING ${earlierEntries + 1}`]);
   await refuses(dataDir);
@@ -108,8 +105,7 @@ test('the tail cut off together with everything derived from it is found and nam
 });
 
 test('an older copy of the ledger together with its signed end is whole by itself, but disagrees with the network, so no work is taken', async () => {
-  const dataDir = temporaryFolder('older');
-  cpSync(whole, dataDir, { recursive: true });
+  const dataDir = copyOf(whole);
   for (const name of ['ledger.db', 'ledger.head']) cpSync(join(earlier, name), join(dataDir, name));
   const started = await run(dataDir, ...START, '--shards', '1');
   expect(started).toMatchObject({ code: 1, last: { event: 'error', code: 'RECEIPT_INVALID', next: expect.stringMatching(/./) } });
