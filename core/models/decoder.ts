@@ -26,6 +26,8 @@ const Config = z.object({
   n_positions: count,
   eos_token_id: tokens,
 });
+/** A model that also sees or hears has its decoder's facts in a part of their own. */
+const NestedConfig = z.object({ text_config: Config.optional(), eos_token_id: tokens });
 const GenerationConfig = z.object({ eos_token_id: tokens });
 
 /** What the decoder in a model's folder needs to be told, and the ids at which its text ends. */
@@ -35,13 +37,15 @@ export interface DecoderFacts {
 }
 
 /**
- * Reads config.json, and generation_config.json where it is there: its stop tokens take precedence, as in transformers.
+ * Reads config.json, and generation_config.json where it is there: its stop tokens take precedence, as in transformers. Rotary scaling and
+ * sliding windows are in the graph itself: its tables are computed with the one, its attention bounded by the other.
  * @throws MODEL_NOT_GENERATIVE
  */
 export async function readDecoder(folder: string): Promise<DecoderFacts> {
   const text = await readConfig(folder, 'config.json');
   if (text === undefined) throw notGenerative('its folder has no config.json');
-  const config = parse(Config, text, 'config.json');
+  const nested = parse(NestedConfig, text, 'config.json');
+  const config = nested.text_config ?? parse(Config, text, 'config.json');
   const generationText = await readConfig(folder, 'generation_config.json');
   const generation: z.infer<typeof GenerationConfig> | undefined =
     generationText === undefined ? undefined : parse(GenerationConfig, generationText, 'generation_config.json');
@@ -55,7 +59,7 @@ export async function readDecoder(folder: string): Promise<DecoderFacts> {
     maxPositions: config.max_position_embeddings ?? config.n_positions,
   });
   if (!decoder.success) throw notGenerative(`config.json does not give its ${decoder.error.issues[0]?.path.join('.')}`);
-  return { decoder: decoder.data, stopTokens: generation?.eos_token_id ?? config.eos_token_id ?? [] };
+  return { decoder: decoder.data, stopTokens: generation?.eos_token_id ?? nested.eos_token_id ?? config.eos_token_id ?? [] };
 }
 
 async function readConfig(folder: string, name: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -38,6 +38,29 @@ test('grouped heads, several stop tokens and the names of older families are und
   expect(await readDecoder(await folderWith({ 'config.json': gpt2 }))).toEqual({
     decoder: { layers: 12, keyValueHeads: 12, headSize: 64, maxPositions: 1024 },
     stopTokens: [50_256],
+  });
+});
+
+test.each<[string, number, number, number, number, number[]]>([
+  ['llama-3.2-1b-instruct', 16, 8, 64, 131_072, [128_001, 128_008, 128_009]],
+  ['qwen2.5-0.5b-instruct', 24, 2, 64, 32_768, [151_645]],
+  ['smollm2-135m', 30, 3, 64, 8192, [0]],
+  ['phi-3.5-mini-instruct', 32, 32, 96, 131_072, [32_000]],
+  ['gemma-2-9b-it', 42, 8, 256, 8192, [1]],
+  ['gemma-3-1b-it', 26, 1, 256, 32_768, [1, 106]],
+  ['mistral-nemo-base-2407', 40, 8, 128, 128_000, [2]],
+])('the configuration of %s is read', async (name, layers, keyValueHeads, headSize, maxPositions, stopTokens) => {
+  const folder = await folderWith({});
+  await copyFile(join(import.meta.dirname, `../../fixtures/decoder-configs/${name}.json`), join(folder, 'config.json'));
+  expect(await readDecoder(folder)).toEqual({ decoder: { layers, keyValueHeads, headSize, maxPositions }, stopTokens });
+});
+
+test('the decoder of a model that sees as well is found in its own part', async () => {
+  const text = { num_hidden_layers: 34, num_attention_heads: 8, num_key_value_heads: 4, head_dim: 256, max_position_embeddings: 131_072 };
+  const folder = await folderWith({ 'config.json': { model_type: 'gemma3', eos_token_id: [1, 106], text_config: text } });
+  expect(await readDecoder(folder)).toEqual({
+    decoder: { layers: 34, keyValueHeads: 4, headSize: 256, maxPositions: 131_072 },
+    stopTokens: [1, 106],
   });
 });
 
