@@ -23,7 +23,7 @@ const Adapters = z.array(
  * @param script what the process runs instead of asking, in tests
  */
 export async function reportAdapters(nodePath: string, timeoutMs: number, script = ASK): Promise<ReportedAdapter[]> {
-  const library = createRequire(import.meta.url).resolve('systeminformation');
+  const library = besideArchive(createRequire(import.meta.url).resolve('systeminformation'));
   // A group of its own, so that what it started ends with it.
   const child = spawn(nodePath, ['-e', script, library], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -36,6 +36,11 @@ export async function reportAdapters(nodePath: string, timeoutMs: number, script
   } catch {
     return [];
   }
+}
+
+/** A path into the desktop app's archive, which a plain Node can't look into, as the path of the same file unpacked beside it. */
+export function besideArchive(path: string): string {
+  return path.replace(/([\\/])app\.asar(?=[\\/])/, '$1app.asar.unpacked');
 }
 
 const ASK = `require(process.argv[1]).graphics().then((found) => process.stdout.write(JSON.stringify(found.controllers)))`;

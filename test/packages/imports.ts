@@ -13,6 +13,8 @@ export function packagesImported(...folders: string[]): Set<string> {
       const imports = [
         ...text.matchAll(/^(?:import|export)\b[^'"\n;]*?["']([^"'\n]+)["']/gm),
         ...text.matchAll(/\bimport\(\s*["']([^"'\n]+)["']/g),
+        // A package whose path is handed to another process.
+        ...text.matchAll(/createRequire\(import\.meta\.url\)\.resolve\(["']([^"'\n]+)["']/g),
         // Of CommonJS: calls of the real `require` with a name, as bundlers leave them at the start of an assignment.
         ...text.matchAll(/= (?:__toESM\()?require\(["']([^"'\n]+)["']/g),
       ];

@@ -9,8 +9,8 @@ import { allFiles, temporaryFolder } from '../end-to-end/program.ts';
 import { packagesImported, root } from './imports.ts';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-/** What npm adds by itself. */
-const always = ['package.json', 'README.md', 'LICENSE'];
+/** What npm adds by itself; it insists on the file that `main` names, which is there for Electron. */
+const always = ['package.json', 'README.md', 'LICENSE', manifest.main];
 
 interface Packed {
   filename: string;
