@@ -8,6 +8,7 @@ import { verifyDataDir } from '../core/verify.ts';
 import { appPorts } from './ports/app-ports.ts';
 import { findInstallation } from './ports/installation.ts';
 import { runCommandLine } from './program.ts';
+import { processKeyboard } from './terminal/keyboard.ts';
 import { processSignals } from './terminal/signals.ts';
 
 const installation = findInstallation(fileURLToPath(import.meta.url));
@@ -23,6 +24,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   clock: Date.now,
   dataDir: (option) => resolve(dataDirPath({ option, env: process.env, platform: process.platform, home: homedir() })),
   signals: processSignals(process.stdout),
+  keyboard: processKeyboard(process.stdin, process.stderr),
   version,
   uiFolder,
   openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
-import { duration, instant, wholeNumber } from './commands/arguments.ts';
+import { duration, instant, temperature, wholeNumber } from './commands/arguments.ts';
 import { runBenchCommand } from './commands/bench.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
@@ -9,9 +9,12 @@ import { runDoctor } from './commands/doctor.ts';
 import { runEarnings } from './commands/earnings.ts';
 import { runJobCancel, runJobList, runJobShow } from './commands/job.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
+import { runPrompt } from './commands/prompt.ts';
 import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
 import { runStart } from './commands/start.ts';
 import { runSubmit } from './commands/submit.ts';
+import { addWalletCommands } from './commands/wallet-program.ts';
+import { addModelCommands } from './model-commands.ts';
 import { createTerminal } from './terminal/terminal.ts';
 import type { World } from './world.ts';
 
@@ -128,13 +131,38 @@ function buildProgram(world: World, act: Act): Command {
     .action((options: { quick?: true; out?: string }) =>
       run((context) => runBenchCommand(context, { quick: options.quick ?? false, out: options.out ?? null })),
     );
+  addPromptCommand(program, run);
   addJobCommands(program, run);
+  addModelCommands(program, run);
   addLedgerCommands(program, run);
   addSettingsCommands(program, run);
+  addWalletCommands(program, run);
   return program;
 }
 
 type Run = (command: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+function addPromptCommand(program: Command, run: Run): void {
+  program
+    .command('prompt')
+    .argument('<text>', message('cli.help.prompt-text'))
+    .description(message('cli.help.prompt'))
+    .requiredOption('--model <path>', message('cli.help.prompt-model'))
+    .option('--max-tokens <count>', message('cli.help.max-tokens'), wholeNumber(1, MAX_COUNT))
+    .option('--temperature <number>', message('cli.help.temperature'), temperature)
+    .option('--seed <number>', message('cli.help.seed'), wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .action((prompt: string, options: { model: string; maxTokens?: number; temperature?: number; seed?: number }) =>
+      run((context) =>
+        runPrompt(context, {
+          model: options.model,
+          prompt,
+          maxNewTokens: options.maxTokens ?? 256,
+          temperature: options.temperature ?? 0,
+          seed: options.seed ?? null,
+        }),
+      ),
+    );
+}
 
 function addJobCommands(program: Command, run: Run): void {
   const job = program.command('job').description(message('cli.help.job'));

@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts';
 import type { BenchLine } from '../core/bench.ts';
 import type { LedgerVerification } from '../core/contract/rpc.ts';
+import type { Keyboard } from './terminal/keyboard.ts';
 import type { Signals } from './terminal/signals.ts';
 import type { TextStream } from './terminal/terminal.ts';
 import type { Surroundings } from './window/window.ts';
@@ -16,6 +17,7 @@ export interface World extends Surroundings {
   /** The data folder, absolute; `option` is what `--data-dir` said. */
   dataDir: (option: string | undefined) => string;
   signals: Signals;
+  keyboard: Keyboard;
   version: string;
   /** Folder of the built pages. */
   uiFolder: string;

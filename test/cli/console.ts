@@ -87,6 +87,7 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
             return () => listeners.delete(listener);
           },
         },
+        keyboard: { present: false, ask: () => Promise.reject(new HearthlendError('CANCELLED')), lines: async () => [] },
         version: '0.1.0',
         uiFolder: join(import.meta.dirname, 'no-such-folder'),
         openApp: async () => {

@@ -25,6 +25,7 @@ test('settings that are saved are read again', () => {
       modelMemoryBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }),
     }),
     models: fc.record({ diskBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }) }),
+    wallet: fc.record({ autoLockMinutes: fc.integer({ min: 1, max: 1440 }) }),
     theme: fc.constantFrom('system', 'dark', 'light'),
     startAtLogin: fc.boolean(),
   });
