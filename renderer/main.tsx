@@ -20,10 +20,12 @@ import { openBySession, takeCode } from './agent/session.ts';
 import { createStore } from './agent/store.ts';
 import { App } from './app.tsx';
 import { CrashBoundary } from './frame/crash-boundary.tsx';
+import { findPageBridge, openElectronIpc } from './transport/electron-ipc.ts';
 
+const bridge = findPageBridge(window);
 const session = openBySession(takeCode());
 const store = createStore();
-const agent = createAgent(store, session.open);
+const agent = createAgent(store, bridge === null ? session.open : async () => openElectronIpc(bridge));
 
 // A link pasted into this tab changes only the part after #, so the page isn't loaded anew.
 addEventListener('hashchange', () => {

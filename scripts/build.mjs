@@ -11,6 +11,7 @@ const inputs = [
   'coordinator',
   'worker',
   'cli',
+  'electron',
   'renderer',
   'resources',
   'scripts',

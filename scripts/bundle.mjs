@@ -19,6 +19,9 @@ const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
 /** What is built from what. `external` says which packages stay imports, to be found in node_modules at run time. */
 const programs = [
   { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => name in dependencies },
+  { entry: 'electron/main.ts', file: 'electron/main.mjs', external: (name) => name === 'electron' || name in dependencies },
+  // Electron runs a sandboxed preload as CommonJS.
+  { entry: 'electron/preload.ts', file: 'electron/preload.cjs', external: (name) => name === 'electron' },
   { entry: 'worker/native/main.ts', file: 'worker/native.mjs', external: (name) => name === 'onnxruntime-node' },
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
   { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },
@@ -34,7 +37,8 @@ async function bundleProgram({ entry, file, external }, into) {
     logLevel: 'warn',
   });
   try {
-    const { output } = await bundle.write({ file: join(into, file), format: 'esm', codeSplitting: false, sourcemap: true });
+    const format = file.endsWith('.cjs') ? 'cjs' : 'esm';
+    const { output } = await bundle.write({ file: join(into, file), format, codeSplitting: false, sourcemap: true });
     const left = output.flatMap((part) => (part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : []));
     const own = output.map((part) => part.fileName);
     const stray = left.filter((id) => !own.includes(id) && !isBuiltin(id) && !external(packageName(id)));

@@ -24,6 +24,8 @@ const sources: Record<string, string> = {
   'cli/main.ts':
     "import { z } from 'zod';\nimport { word } from '../core/word.ts';\nexport const say = async () => word + (await import('./later.ts')).later;\nconsole.log(await say(), z.string().parse('checked'), process.argv.slice(2).join(' '));\n",
   'cli/later.ts': "export const later: string = 'later';\n",
+  'electron/main.ts': "import { app } from 'electron';\nconsole.log(app);\n",
+  'electron/preload.ts': "import { ipcRenderer } from 'electron';\nconsole.log(ipcRenderer);\n",
   'core/word.ts': "export const word: string = 'first ';\n",
   'worker/native/main.ts':
     "import { zipSync } from 'fflate';\nimport { InferenceSession } from 'onnxruntime-node';\nconsole.log(typeof zipSync, typeof InferenceSession);\n",

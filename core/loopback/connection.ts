@@ -1,7 +1,6 @@
 import type { WebSocket } from 'ws';
-import type { AnyEvent, Handlers, Scope } from '../contract/rpc.ts';
-import { RpcRequest } from '../contract/rpc.ts';
-import { answer } from '../contract/rpc-server.ts';
+import type { AnyEvent, Handlers } from '../contract/rpc.ts';
+import { type Calls, openCalls } from '../contract/rpc-calls.ts';
 import { type AuthenticateReply, AuthenticateRequest } from '../contract/session.ts';
 import type { Access } from './access.ts';
 import type { LoopbackLimits } from './limits.ts';
@@ -23,9 +22,7 @@ const CLOSE_TOO_MANY_CALLS = 4429;
  * `app.watch`. Who sends rubbish, too much, or doesn't read, is closed.
  */
 export function serveConnection(socket: WebSocket, caller: 'program' | 'page', served: Served, limits: LoopbackLimits): void {
-  let scope: Scope | undefined;
-  let callsInFlight = 0;
-  let stopWatching: (() => void) | undefined;
+  let calls: Calls | undefined;
 
   const refuse = () => {
     const reply: AuthenticateReply = { authenticated: false, error: { code: 'SESSION_REFUSED', params: {} } };
@@ -49,41 +46,10 @@ export function serveConnection(socket: WebSocket, caller: 'program' | 'page', s
       refuse();
       return;
     }
-    scope = admitted.scope;
     const reply: AuthenticateReply = { authenticated: true, token: admitted.token };
     send(reply);
-  }
-
-  /** Events that happen while the snapshot is being made are held back until it is sent. */
-  function watch(): () => void {
-    if (stopWatching !== undefined) return () => undefined;
-    let held: AnyEvent[] | undefined = [];
-    stopWatching = served.events((event) => {
-      if (held === undefined) send(event);
-      else held.push(event);
-    });
-    return () => {
-      for (const event of held ?? []) send(event);
-      held = undefined;
-    };
-  }
-
-  async function call(raw: unknown, callerScope: Scope): Promise<void> {
-    const request = RpcRequest.safeParse(raw);
-    if (!request.success) {
-      socket.close(CLOSE_MALFORMED);
-      return;
-    }
-    if (callsInFlight >= limits.callsInFlight) {
-      socket.close(CLOSE_TOO_MANY_CALLS);
-      return;
-    }
-    callsInFlight += 1;
-    const reply = answer(served.handlers, callerScope, request.data);
-    const release = request.data.call === 'app.watch' ? watch() : undefined;
-    send(await reply);
-    release?.();
-    callsInFlight -= 1;
+    const { handlers, events } = served;
+    calls = openCalls({ handlers, events, scope: admitted.scope, callsInFlight: limits.callsInFlight, send });
   }
 
   socket.on('message', (data, isBinary) => {
@@ -93,17 +59,20 @@ export function serveConnection(socket: WebSocket, caller: 'program' | 'page', s
       if (isBinary) throw new TypeError('binary');
       raw = JSON.parse(data.toString());
     } catch {
-      if (scope === undefined) refuse();
+      if (calls === undefined) refuse();
       else socket.close(CLOSE_MALFORMED);
       return;
     }
-    if (scope === undefined) authenticate(raw);
-    else void call(raw, scope);
+    if (calls === undefined) authenticate(raw);
+    else
+      void calls.receive(raw).then((outcome) => {
+        if (outcome !== 'answered') socket.close(outcome === 'malformed' ? CLOSE_MALFORMED : CLOSE_TOO_MANY_CALLS);
+      });
   });
   // ws closes the socket itself after an error (an oversize or malformed frame, a lost connection): 'close' follows.
   socket.on('error', () => undefined);
   socket.on('close', () => {
     clearTimeout(deadline);
-    stopWatching?.();
+    calls?.end();
   });
 }

@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { _electron, type Browser, chromium, type ElectronApplication, type Page } from 'playwright-core';
+import { vi } from 'vitest';
+import type { Announcement } from '../../electron/announce.ts';
+
+const root = join(import.meta.dirname, '../..');
+const NODE = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+type StandIn = typeof import('../fakes/electron/electron.ts');
+
+/** The real Electron, where it was fetched and can show something; else the stand-in. */
+export function findRuntime(): { path: string } | { path: undefined; why: string } {
+  const folder = dirname(createRequire(import.meta.url).resolve('electron/package.json'));
+  const name = join(folder, 'path.txt');
+  const path = existsSync(name) ? join(folder, 'dist', readFileSync(name, 'utf8')) : undefined;
+  if (path === undefined || !existsSync(path)) return { path: undefined, why: 'its runtime is not installed' };
+  if (process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY)
+    return { path: undefined, why: 'there is no display' };
+  if (process.getuid?.() === 0) return { path: undefined, why: 'it refuses to run as root' };
+  return { path };
+}
+
+export const runtime = findRuntime();
+
+/** A desktop app under way, in a process of its own, with a data folder of its own. */
+export interface Desktop {
+  dataDir: string;
+  /** Where the session's list of programs to start is, on Linux. */
+  configDir: string;
+  /** Resolves with the announcement, also one of the past. */
+  announced<E extends Announcement['event']>(event: E): Promise<Extract<Announcement, { event: E }>>;
+  /** Runs a function in the main process, with Electron's exports. Nothing from outside it is visible there. */
+  evaluate<R, A>(act: (electron: StandIn, argument: A) => R | Promise<R>, argument: A): Promise<R>;
+  /** The page of the window that is open. */
+  page(): Promise<Page>;
+  /** The exit code. */
+  ended: Promise<number | null>;
+  stderr(): string;
+  process: ChildProcess;
+}
+
+const running = new Set<Desktop>();
+const browsers = new Set<Browser>();
+const folders = new Set<string>();
+
+/** Ends what a test left. */
+export async function endAll(): Promise<void> {
+  for (const desktop of running)
+    if (desktop.process.exitCode === null && desktop.process.signalCode === null) desktop.process.kill('SIGKILL');
+  for (const desktop of running) await desktop.ended;
+  running.clear();
+  for (const browser of browsers) await browser.close().catch(() => undefined);
+  browsers.clear();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  folders.clear();
+}
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'hearthlend-desktop-'));
+  folders.add(folder);
+  return folder;
+}
+
+interface DesktopOptions {
+  args?: string[];
+  env?: Record<string, string>;
+  dataDir?: string;
+}
+
+export async function startDesktop({ args = [], env = {}, dataDir = temporaryFolder() }: DesktopOptions = {}): Promise<Desktop> {
+  const configDir = temporaryFolder();
+  const whole = { ...process.env, XDG_CONFIG_HOME: configDir, HEARTHLEND_TERMINAL: '1', ...env } as Record<string, string>;
+  const all = [`--data-dir=${dataDir}`, ...args];
+  const desktop = runtime.path === undefined ? startStandIn(all, whole, dataDir) : await startReal(runtime.path, all, whole);
+  const { process: child } = desktop;
+  const announcements: Announcement[] = [];
+  let stdout = '';
+  let stderr = '';
+  let heard: () => void = () => undefined;
+  child.stdout?.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString();
+    for (let end = stdout.indexOf('\n'); end >= 0; end = stdout.indexOf('\n')) {
+      const line = stdout.slice(0, end);
+      stdout = stdout.slice(end + 1);
+      if (line.startsWith('{')) announcements.push(JSON.parse(line) as Announcement);
+    }
+    heard();
+  });
+  child.stderr?.on('data', (bytes: Buffer) => {
+    stderr += bytes.toString();
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const made: Desktop = {
+    ...desktop,
+    dataDir,
+    configDir,
+    ended,
+    stderr: () => stderr,
+    announced: (event) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = announcements.find((each) => each.event === event);
+          if (found !== undefined) resolve(found as never);
+        };
+        heard = look;
+        void ended.then((code) =>
+          reject(new Error(`it ended with ${code} before "${event}": ${JSON.stringify(announcements)}\n${stderr}`)),
+        );
+        look();
+      }),
+  };
+  running.add(made);
+  return made;
+}
+
+type Started = Pick<Desktop, 'evaluate' | 'page' | 'process'>;
+
+function startStandIn(args: string[], env: Record<string, string>, dataDir: string): Started {
+  const register = join(root, 'test/fakes/electron/register.mjs');
+  const main = join(root, 'dist/electron/main.mjs');
+  const child = spawn(NODE, ['--disable-warning=ExperimentalWarning', '--import', register, main, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let nextId = 1;
+  let browser: Browser | undefined;
+  return {
+    process: child,
+    evaluate: async (act, argument) => {
+      const id = nextId;
+      nextId += 1;
+      const answer = new Promise<{ value?: unknown; error?: string }>((resolve, reject) => {
+        const look = (message: { id: number; value?: unknown; error?: string }) => {
+          if (message.id !== id) return;
+          child.off('message', look);
+          resolve(message);
+        };
+        child.on('message', look);
+        child.once('exit', () => reject(new Error('it ended')));
+      });
+      child.send({ id, body: act.toString(), argument });
+      const { value, error } = await answer;
+      if (error !== undefined) throw new Error(error);
+      return value as never;
+    },
+    page: async () => {
+      const port = join(dataDir, 'desktop/stand-in/profile/DevToolsActivePort');
+      await vi.waitUntil(() => existsSync(port) && readFileSync(port, 'utf8').includes('\n'), { timeout: 15_000 });
+      browser ??= await chromium.connectOverCDP(`http://127.0.0.1:${readFileSync(port, 'utf8').split('\n')[0]}`);
+      browsers.add(browser);
+      const connected = browser;
+      const ours = () =>
+        connected
+          .contexts()[0]
+          ?.pages()
+          .find((page) => page.url().startsWith('https://hearthlend.app.stand-in'));
+      await vi.waitUntil(() => ours() !== undefined, { timeout: 15_000 });
+      return ours() as Page;
+    },
+  };
+}
+
+async function startReal(executablePath: string, args: string[], env: Record<string, string>): Promise<Started> {
+  const electron: ElectronApplication = await _electron.launch({ executablePath, args: [root, ...args], env });
+  return {
+    process: electron.process(),
+    evaluate: (act, argument) => electron.evaluate(act as never, argument as never) as never,
+    page: async () => electron.windows().find((page) => !page.isClosed()) ?? (await electron.waitForEvent('window')),
+  };
+}
+
+/** Asks a desktop app to quit, and waits for its end. */
+export async function quit(desktop: Desktop): Promise<number | null> {
+  await desktop.evaluate(({ app }) => {
+    app.quit();
+    app.quit();
+  }, null);
+  return desktop.ended;
+}
