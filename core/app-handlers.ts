@@ -11,6 +11,7 @@ import { writeNpz } from './jobs/npz.ts';
 import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Models } from './model-handlers.ts';
+import { loadOwnModel } from './prompt-model.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
@@ -54,6 +55,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return {};
     },
     'prompt.ask': (question) => engine.prompts.ask(question),
+    'prompt.run': async ({ model, ...question }) => engine.prompts.ask(question, await loadOwnModel(model)),
     'job.list': () => coordinator.jobs(),
     'job.show': ({ jobId }) => knownJob(jobId),
     async 'job.cancel'({ jobId }) {

@@ -1,24 +1,48 @@
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Sha256 } from './contract/digest.ts';
+import type { Limits } from './contract/shard.ts';
 import { readDecoder } from './models/decoder.ts';
+import { type DecoderFolder, findDecoder } from './models/decoder-folder.ts';
 import { describeModel } from './models/describe.ts';
 import { modelDigest } from './models/digest.ts';
 import type { PromptModel } from './prompts.ts';
 import { createTextStream } from './text/stream.ts';
 import { loadTokenizer } from './text/tokenizer.ts';
 
+const PRACTICE_LIMITS: Limits = { wallMs: 120_000, memoryBytes: 4 * 2 ** 30, outputBytes: 1 << 20 };
+/** A large model on a slow machine takes its time; whoever tires of it cancels. */
+const OWN_WALL_MS = 6 * 3_600_000;
+/** Eight bytes a token, for more of them than a prompt may ask for. */
+const OWN_OUTPUT_BYTES = 16 << 20;
+/** The rest is for the system and the user. */
+const MEMORY_SHARE = 0.75;
+
 /** Reads the practice model's folder in Optimum's layout. @throws MODEL_*, TOKENIZER_INVALID */
-export async function loadPromptModel(folder: string): Promise<PromptModel & { digest: Sha256 }> {
-  const [{ manifest, files }, { decoder, stopTokens }, tokenizer] = await Promise.all([
-    describeModel(join(folder, 'onnx/model.onnx')),
-    readDecoder(folder),
-    loadTokenizer(folder),
-  ]);
+export function loadPromptModel(folder: string): Promise<PromptModel & { digest: Sha256 }> {
+  return readPromptModel({ modelPath: join(folder, 'onnx/model.onnx'), folder }, PRACTICE_LIMITS);
+}
+
+/**
+ * Reads a decoder of the owner's by its file or folder.
+ * @throws MODEL_*, TOKENIZER_INVALID, FILE_UNREADABLE
+ */
+export async function loadOwnModel(path: string): Promise<PromptModel> {
+  const memoryBytes = Math.floor(totalmem() * MEMORY_SHARE);
+  return readPromptModel(await findDecoder(path), { wallMs: OWN_WALL_MS, memoryBytes, outputBytes: OWN_OUTPUT_BYTES });
+}
+
+async function readPromptModel({ modelPath, folder }: DecoderFolder, limits: Limits): Promise<PromptModel & { digest: Sha256 }> {
+  // What is small and most often missing comes first: weights may take a minute to hash.
+  const { decoder, stopTokens } = await readDecoder(folder);
+  const tokenizer = await loadTokenizer(folder);
+  const { manifest, files } = await describeModel(modelPath);
   return {
     digest: modelDigest(manifest),
     local: { manifest, files },
     decoder,
     stopTokens,
+    limits,
     encode: (prompt) => tokenizer.encode(prompt),
     text: {
       decode: (tokens) => tokenizer.decode(tokens),

@@ -1,41 +1,53 @@
+import { HearthlendError } from './contract/errors.ts';
 import type { EmbeddedCoordinator, LocalModel } from './contract/jobs.ts';
 import type { DecoderConfig } from './contract/model.ts';
 import type { JobStatus } from './contract/network.ts';
 import type { AnyEvent, EventData } from './contract/rpc.ts';
 import { decodeSafetensors, encodeSafetensors } from './contract/safetensors.ts';
 import type { Sampling } from './contract/sampler.ts';
-import type { Shard } from './contract/shard.ts';
+import type { Limits, Shard } from './contract/shard.ts';
 import type { ModelText } from './screen/current.ts';
 
-const PROMPT_LIMITS = { wallMs: 120_000, memoryBytes: 4 * 2 ** 30, outputBytes: 1 << 20 };
 /** Answers that are followed at once. */
 const MAX_OPEN = 32;
 
-/** The model that answers prompts, with what a decoder of its kind needs to be told. */
+/** A model that answers prompts, with what a decoder of its kind needs to be told. */
 export interface PromptModel {
   local: LocalModel;
   decoder: DecoderConfig;
   stopTokens: number[];
+  limits: Limits;
   text: ModelText;
   /** Token ids of a prompt, with the start token. @throws TEXT_TOO_LONG */
   encode(prompt: string): number[];
 }
 
-/** Prompts to the practice model: each is one of the owner's own jobs, whose answer is told as it comes. */
+/** Prompts: each is one of the owner's own jobs, whose answer is told as it comes. */
 export interface Prompts {
-  ask(question: { prompt: string; maxNewTokens: number; sampling: Sampling }): Promise<{ jobId: string }>;
+  /** To the practice model, where no other is given. @throws TEXT_TOO_LONG, also where the prompt leaves the model's positions no room for an answer */
+  ask(question: { prompt: string; maxNewTokens: number; sampling: Sampling }, model?: PromptModel): Promise<{ jobId: string }>;
+  /** The words of a job's model, while its answer is awaited. */
+  textOf(jobId: string): ModelText | null;
   /** To be told of every token of every shard, and of every change of a job. */
   onToken(shard: Shard, token: number, index: number): void;
   onJob(job: JobStatus): void;
 }
 
+interface OpenAnswer {
+  model: PromptModel;
+  push: (token: number) => string;
+  text: string;
+  tokens: number;
+  firstAt: number | null;
+}
+
 export function openPrompts(
-  model: PromptModel,
+  practice: PromptModel,
   intake: EmbeddedCoordinator,
   emit: (event: AnyEvent) => void,
   clock: () => number,
 ): Prompts {
-  const open = new Map<string, { push: (token: number) => string; text: string; tokens: number; firstAt: number | null }>();
+  const open = new Map<string, OpenAnswer>();
   const tell = (jobId: string, data: Omit<EventData<'prompt.text'>, 'jobId'>) => emit({ event: 'prompt.text', data: { jobId, ...data } });
 
   async function finish(job: JobStatus): Promise<void> {
@@ -52,37 +64,42 @@ export function openPrompts(
     // The accepted outputs are the answer; what was streamed may be of an attempt that was given up.
     const tokens = decodeSafetensors(await intake.outputs(job.id)).get('tokens');
     const ids = tokens === undefined ? [] : Array.from(new BigInt64Array(tokens.data.slice().buffer), Number);
-    const words = ids.filter((id) => !model.stopTokens.includes(id));
-    tell(job.id, { text: model.text.decode(words), tokens: ids.length, done: true, tokensPerSecond, error: null });
+    const words = ids.filter((id) => !answer.model.stopTokens.includes(id));
+    tell(job.id, { text: answer.model.text.decode(words), tokens: ids.length, done: true, tokensPerSecond, error: null });
   }
 
   return {
-    async ask({ prompt, maxNewTokens, sampling }) {
+    async ask({ prompt, maxNewTokens, sampling }, model = practice) {
       const ids = model.encode(prompt);
+      const { maxPositions } = model.decoder;
+      if (ids.length >= maxPositions) {
+        throw new HearthlendError('TEXT_TOO_LONG', { length: ids.length, limit: maxPositions - 1, unit: 'tokens' });
+      }
       const data = new Uint8Array(BigInt64Array.from(ids, BigInt).buffer);
       const job = await intake.submitJob({
         kind: 'onnx.generate',
         model: model.local,
         inputs: encodeSafetensors(new Map([['input_ids', { type: 'int64', shape: [1, ids.length], data }]])),
-        limits: PROMPT_LIMITS,
+        limits: model.limits,
         session: { intraOpThreads: 0, graphOptimization: 'all' },
         decoder: model.decoder,
-        maxNewTokens: Math.min(maxNewTokens, Math.max(1, model.decoder.maxPositions - ids.length)),
+        maxNewTokens: Math.min(maxNewTokens, maxPositions - ids.length),
         stopTokens: model.stopTokens,
         sampling,
       });
       const oldest = open.keys().next();
       if (open.size >= MAX_OPEN && !oldest.done) open.delete(oldest.value);
-      open.set(job.id, { push: model.text.stream(), text: '', tokens: 0, firstAt: null });
+      open.set(job.id, { model, push: model.text.stream(), text: '', tokens: 0, firstAt: null });
       return { jobId: job.id };
     },
+    textOf: (jobId) => open.get(jobId)?.model.text ?? null,
     onToken(shard, token, index) {
       const answer = open.get(shard.jobId);
       if (answer === undefined) return;
       // A further attempt starts again from the first token.
-      if (index === 0) Object.assign(answer, { push: model.text.stream(), text: '', tokens: 0, firstAt: clock() });
+      if (index === 0) Object.assign(answer, { push: answer.model.text.stream(), text: '', tokens: 0, firstAt: clock() });
       answer.tokens += 1;
-      if (!model.stopTokens.includes(token)) answer.text += answer.push(token);
+      if (!answer.model.stopTokens.includes(token)) answer.text += answer.push(token);
       tell(shard.jobId, { text: answer.text, tokens: answer.tokens, done: false, tokensPerSecond: null, error: null });
     },
     onJob(job) {

@@ -59,7 +59,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
   };
   const counts = { accepted: 0, rejected: 0, failed: 0, released: 0 };
   const noWork = new Map<string, MessageRef | null>();
-  const view = new CurrentView((shard) => (shard.model.digest === promptModel.digest ? promptModel.text : null));
+  const view = new CurrentView((shard) => (shard.model.digest === promptModel.digest ? promptModel.text : prompts.textOf(shard.jobId)));
   const startedAt = clock();
   let state: AgentState = { ...describeState(facts), since: startedAt };
   let hardware: HardwareReport | null = null;

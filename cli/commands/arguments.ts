@@ -12,6 +12,13 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** A temperature to draw at, 0 for none: between the sampler's bounds. */
+export function temperature(text: string): number {
+  const number = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && (number === 0 || (number >= 0.01 && number <= 10))) return number;
+  throw new InvalidArgumentError(message('cli.usage.temperature'));
+}
+
 /** `90`, `45s`, `30m`, `1h30m` as milliseconds; a bare number is seconds. Between `leastMs` and `mostMs`. */
 export function duration(leastMs: number, mostMs: number): (text: string) => number {
   return (text) => {

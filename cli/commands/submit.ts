@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ERROR_CODES, type ErrorCode, HearthlendError } from '../../core/contract/errors.ts';
@@ -7,6 +7,7 @@ import type { JobStatus } from '../../core/contract/network.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
+import { isRemote } from './model.ts';
 
 export interface SubmitOptions {
   model: string;
@@ -29,7 +30,7 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
   try {
     const follower = await followJobs(reach);
     const submitted = await reach.client.call('job.submit', {
-      model: resolve(world.cwd, options.model),
+      model: modelOf(world.cwd, options.model),
       inputs: resolve(world.cwd, options.inputs),
       threads: options.threads,
       wallMs: options.wallMs,
@@ -66,6 +67,12 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
     stopListening();
     await reach.close();
   }
+}
+
+/** A model that was added goes by its name or digest; everything else is a path from here. */
+function modelOf(cwd: string, model: string): string {
+  const path = resolve(cwd, model);
+  return isRemote(model) || (/^[0-9a-f]{8,64}$/.test(model) && !existsSync(path)) ? model : path;
 }
 
 /** Hours of computing must not end at a folder that isn't there. @throws FILE_UNWRITABLE */
@@ -118,7 +125,7 @@ function isOver(job: JobStatus): boolean {
 }
 
 /** @throws the job's own error, JOB_FAILED, JOB_CANCELLED */
-function requireDone(job: JobStatus): void {
+export function requireDone(job: JobStatus): void {
   if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: job.id });
   if (job.state !== 'failed') return;
   const code = job.error?.code ?? '';

@@ -19,6 +19,8 @@ export interface Terminal {
   readonly json: boolean;
   /** Text for people, on stdout. */
   text(line: string): void;
+  /** A piece of text for people that goes on where the last one ended, on stdout. */
+  piece(text: string): void;
   /** One JSON object on a line, on stdout, for programs. */
   emit(object: object): void;
   /** What goes on, for people, on stderr. */
@@ -89,6 +91,9 @@ export function createTerminal({ stdout, stderr, json, styled, clock }: Terminal
     json,
     text: (line) => {
       if (!json) write(stdout, line);
+    },
+    piece: (text) => {
+      if (!json) stdout.write(text);
     },
     emit: (object) => {
       if (json) stdout.write(`${JSON.stringify(object)}\n`);

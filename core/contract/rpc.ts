@@ -52,6 +52,17 @@ export const CALLS = {
     input: z.strictObject({ prompt: z.string().min(1).max(400), maxNewTokens: z.int().min(1).max(120), sampling: Sampling }),
     output: z.strictObject({ jobId: z.string() }),
   },
+  /** Puts a prompt to a decoder of the owner's, an .onnx file or a folder in Optimum's layout; the answer comes as that to `prompt.ask`. */
+  'prompt.run': {
+    scope: 'owner',
+    input: z.strictObject({
+      model: FilePath,
+      prompt: z.string().min(1).max(100_000),
+      maxNewTokens: z.int().min(1).max(1_000_000),
+      sampling: Sampling,
+    }),
+    output: z.strictObject({ jobId: z.string() }),
+  },
   'job.list': { scope: 'screen', input: nothing, output: z.array(JobStatus) },
   'job.show': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
   'job.cancel': { scope: 'screen', input: z.strictObject({ jobId: z.string() }), output: JobStatus },
@@ -71,7 +82,15 @@ export const CALLS = {
   /** Fetches a model and keeps it until it is removed. Progress comes in `model.progress`. */
   'model.add': {
     scope: 'owner',
-    input: z.strictObject({ ...modelRequest, acceptMissingLicence: z.boolean() }),
+    input: z.strictObject({
+      ...modelRequest,
+      /** The commit that was looked at: a branch may have moved since. */
+      pin: z
+        .string()
+        .regex(/^[0-9a-f]{40}$/)
+        .nullable(),
+      acceptMissingLicence: z.boolean(),
+    }),
     output: AddedModel,
   },
   /** Ends the adding of a source that is under way; what has come is kept for the next try. */
@@ -126,7 +145,7 @@ export const EVENTS = {
   changed: Snapshot.partial(),
   /** One more piece of the text of the shard being computed: `text` is that piece alone, to be appended; `tokens` the count so far. */
   'current.text': z.strictObject({ shardId: z.string(), attempt: z.int(), text: z.string(), tokens: z.int() }),
-  /** The answer to `prompt.ask` so far: `text` is all of it, without the prompt; `done` with the last one. `error` is an error's code. */
+  /** The answer to `prompt.ask` or `prompt.run` so far: `text` is all of it, without the prompt; `done` with the last one. `error` is an error's code. */
   'prompt.text': z.strictObject({
     jobId: z.string(),
     text: z.string(),

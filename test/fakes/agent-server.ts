@@ -150,6 +150,7 @@ export class FakeAgent {
       'work.resume': nothing,
       'practice.extend': nothing,
       'prompt.ask': notHere,
+      'prompt.run': notHere,
       'job.list': async () => [],
       'job.show': notHere,
       'job.cancel': notHere,

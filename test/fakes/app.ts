@@ -55,6 +55,7 @@ export class FakeApp implements App {
       'work.resume': async () => ({}),
       'practice.extend': async () => ({}),
       'prompt.ask': async () => ({ jobId: 'job-1' }),
+      'prompt.run': async () => ({ jobId: 'job-1' }),
       'job.list': async () => this.jobs,
       'job.show': async ({ jobId }) => this.job(jobId),
       'job.cancel': async ({ jobId }) => this.changeJob(jobId, { state: 'cancelled', finishedAt: 2 }),
