@@ -1,8 +1,8 @@
 // `npm run package:list [-- FOLDER] [-- --json] [-- --into=EMPTY_FOLDER]`: what the desktop app consists of, file by file, and how large it is.
 // With FOLDER, the resources folder of an app that was built: what lies there. Without, electron-builder itself packs the app as
-// electron-builder.yml says, around a stand-in for Electron's runtime (a few empty files, since the runtime isn't what is asked about):
-// the app's own files are exact, the runtime, its fuses and the installer around it are not shown. That way is for Linux. `--into` keeps
-// what was packed.
+// electron-builder.yml says, around a stand-in for Electron's runtime (a few files, empty but for the fuses, since the runtime isn't what is
+// asked about): the app's own files are exact, the runtime and the installer around it are not shown. That way is for Linux. `--into`
+// keeps what was packed.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
@@ -45,6 +45,9 @@ function listResources(folder) {
   return [...inApp, ...beside].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** A binary's eight fuses, all on, as Electron carries them: after this mark the version, how many there are, and a digit for each. */
+const fuses = `dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX\u0001\u0008${'1'.repeat(8)}`;
+
 /** Packs the app into `folder` around a stand-in for Electron's runtime. @returns {Promise<string>} its resources folder */
 async function packAroundStandIn(folder) {
   if (process.platform !== 'linux') {
@@ -53,7 +56,7 @@ async function packAroundStandIn(folder) {
   const runtime = join(folder, 'runtime');
   mkdirSync(join(runtime, 'resources'), { recursive: true });
   mkdirSync(join(runtime, 'locales'));
-  writeFileSync(join(runtime, 'electron'), '', { mode: 0o755 });
+  writeFileSync(join(runtime, 'electron'), fuses, { mode: 0o755 });
   writeFileSync(join(runtime, 'locales/en-US.pak'), '');
   const { build, Platform } = await import('electron-builder');
   await build({
@@ -61,7 +64,7 @@ async function packAroundStandIn(folder) {
     targets: Platform.LINUX.createTarget('dir'),
     publish: 'never',
     // An app that lacks its own entry is shown as it is.
-    config: { directories: { output: join(folder, 'app') }, electronDist: runtime, electronFuses: null, disableSanityCheckAsar: true },
+    config: { directories: { output: join(folder, 'app') }, electronDist: runtime, disableSanityCheckAsar: true },
   });
   const [name] = readdirSync(join(folder, 'app')).filter((entry) => entry.endsWith('unpacked'));
   return join(folder, 'app', name, 'resources');
