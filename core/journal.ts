@@ -11,11 +11,17 @@ const DETAIL_CHARACTERS = 300;
 /** The ledger as the work loop sees it: each step of an attempt as the event that records it. */
 export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
   const record = (event: LedgerEvent) => ledger.record([event]);
-  const step = (kind: 'shard.fetched' | 'shard.running' | 'shard.submitted', { network, shardId, attempt }: AttemptKey) =>
-    record({ kind, at: facts.clock(), network, shardId, attempt });
+  const soon = (events: readonly LedgerEvent[]) => ledger.recordSoon(events);
+  const step = (kind: 'shard.fetched' | 'shard.running' | 'shard.submitted', { network, shardId, attempt }: AttemptKey): LedgerEvent => ({
+    kind,
+    at: facts.clock(),
+    network,
+    shardId,
+    attempt,
+  });
   return {
     leased({ shard, attempt }) {
-      record({
+      const event: LedgerEvent = {
         kind: 'shard.leased',
         at: facts.clock(),
         network: shard.network,
@@ -30,20 +36,31 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
         priceUnit: shard.price.unit,
         unitPrice: shard.price.perUnit,
         payee: facts.payee,
-      });
+      };
+      soon([event]);
     },
-    fetched: (key) => step('shard.fetched', key),
-    running: (key) => step('shard.running', key),
-    submitted: (key) => step('shard.submitted', key),
-    computed({ network, shardId, attempt }, { commitment, outputBytes, units, runMs }) {
-      record({ kind: 'shard.computed', at: facts.clock(), network, shardId, attempt, outputs: commitment, outputBytes, units, runMs });
+    fetched: (key) => soon([step('shard.fetched', key)]),
+    running: (key) => soon([step('shard.running', key)]),
+    submitted: (key) => record(step('shard.submitted', key)),
+    handingIn(results) {
+      soon(
+        results.flatMap(({ key, result: { commitment, outputBytes, units, runMs } }) => [
+          { kind: 'shard.computed', at: facts.clock(), ...bare(key), outputs: commitment, outputBytes, units, runMs },
+          step('shard.submitted', key),
+        ]),
+      );
     },
-    accepted({ network, shardId, attempt }, receipt, audited) {
-      if (receipt.network !== network || receipt.shardId !== shardId || receipt.attempt !== attempt) {
-        throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `it is for task ${receipt.shardId}` });
-      }
-      record({ kind: 'shard.accepted', at: facts.clock(), receipt, audited });
+    accepted(answers) {
+      soon(
+        answers.map(({ key: { network, shardId, attempt }, receipt, audited }) => {
+          if (receipt.network !== network || receipt.shardId !== shardId || receipt.attempt !== attempt) {
+            throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `it is for task ${receipt.shardId}` });
+          }
+          return { kind: 'shard.accepted', at: facts.clock(), receipt, audited };
+        }),
+      );
     },
+    durable: () => ledger.synced(),
     ended: (key, end) => record(endEvent(key, end, facts.clock())),
     checkBatch: (batch, coordinator) => ledger.checkBatch(batch, coordinator),
     batchSigned({ batch, coordinatorSignature, workerSignature }, coordinator) {
@@ -57,6 +74,10 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     receipts: (network, first, last) => ledger.receiptsOf(network, first, last),
     isAwaited: (outputs) => ledger.isAwaited(outputs),
   };
+}
+
+function bare({ network, shardId, attempt }: AttemptKey): AttemptKey {
+  return { network, shardId, attempt };
 }
 
 function endEvent({ network, shardId, attempt }: AttemptKey, end: AttemptEnd, at: number): LedgerEvent {

@@ -3,7 +3,7 @@ import type { LeaseStore, ReceiptHead } from '../store.ts';
 import type { OpenDatabase } from './open.ts';
 
 /** The step in which a result is accepted, its receipt chained, and its job moved on: all of it or nothing. */
-export function sqliteAcceptance({ db, step }: OpenDatabase): Pick<LeaseStore, 'accept'> {
+export function sqliteAcceptance({ db, stepSoon, synced }: OpenDatabase): Pick<LeaseStore, 'accept'> {
   const selectWorker = db.prepare<[string, number], { worker: string }>(
     "SELECT worker FROM attempts WHERE shard_id = ? AND attempt = ? AND state IN ('submitted', 'disputed')",
   );
@@ -22,7 +22,7 @@ export function sqliteAcceptance({ db, step }: OpenDatabase): Pick<LeaseStore, '
 
   return {
     async accept({ shardId, attempt }, audited, chain, at): Promise<WorkReceipt | null> {
-      return step(() =>
+      const accepted = stepSoon(() =>
         db.transaction(() => {
           const row = selectWorker.get(shardId, attempt);
           if (row === undefined) return null;
@@ -34,6 +34,9 @@ export function sqliteAcceptance({ db, step }: OpenDatabase): Pick<LeaseStore, '
           return receipt;
         })(),
       );
+      // Several that are answered together wait for the disk together.
+      await synced();
+      return accepted;
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { BlobHolds } from '../store.ts';
 import type { OpenDatabase } from './open.ts';
 
-export function sqliteHolds({ db, step }: OpenDatabase): BlobHolds {
+export function sqliteHolds({ db, step, stepSoon }: OpenDatabase): BlobHolds {
   const insert = db.prepare('INSERT OR IGNORE INTO blob_holds VALUES (?, ?)');
   const remove = db.prepare<[string], { digest: string }>('DELETE FROM blob_holds WHERE holder = ? RETURNING digest');
   const held = db.prepare('SELECT 1 FROM blob_holds WHERE digest = ? LIMIT 1');
@@ -10,14 +10,15 @@ export function sqliteHolds({ db, step }: OpenDatabase): BlobHolds {
 
   return {
     async hold(holder, digests) {
-      step(() =>
+      // What is lost of these is put right by the sweep at the next start.
+      stepSoon(() =>
         db.transaction(() => {
           for (const digest of digests) insert.run(holder, digest);
         })(),
       );
     },
     async letGo(holder) {
-      return step(() =>
+      return stepSoon(() =>
         db.transaction(() =>
           remove
             .all(holder)

@@ -4,7 +4,7 @@ import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shar
 
 const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
 
-export function sqliteJobs({ db, step }: OpenDatabase, network: string): JobStore {
+export function sqliteJobs({ db, step, stepSoon }: OpenDatabase, network: string): JobStore {
   const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const insertShard = db.prepare(
     'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -45,10 +45,10 @@ export function sqliteJobs({ db, step }: OpenDatabase, network: string): JobStor
       );
     },
     async takePracticeNumber() {
-      return step(() => (takeNumber.get() as { number: number }).number);
+      return stepSoon(() => (takeNumber.get() as { number: number }).number);
     },
     async addPractice(shard) {
-      step(() => addShard(shard));
+      stepSoon(() => addShard(shard));
     },
     async job(id) {
       const row = step(() => selectJob.get(id));

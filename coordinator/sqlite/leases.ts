@@ -6,7 +6,7 @@ import { type AttemptRow, attemptFrom, type ShardRow, shardFrom, toNullableJson 
 const endAttempt = 'UPDATE attempts SET state = ?, reason = ?, failure = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?';
 
 export function sqliteLeases(database: OpenDatabase): LeaseStore {
-  const { db, step } = database;
+  const { db, step, stepSoon, synced } = database;
   const selectQueued = db.prepare<[number], ShardRow>(
     "SELECT * FROM shards WHERE state = 'queued' ORDER BY origin = 'practice', created_at, rowid LIMIT ?",
   );
@@ -76,7 +76,7 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
       return step(() => selectOpen.all()).map(attemptFrom);
     },
     async lend({ shardId, attempt, worker, payee, leasedAt, deadline }) {
-      return step(() =>
+      const lent = stepSoon(() =>
         db.transaction(() => {
           if (takeShard.run(attempt, shardId, attempt).changes === 0) return false;
           insertAttempt.run(shardId, attempt, worker, payee, leasedAt, deadline);
@@ -84,6 +84,9 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
           return true;
         })(),
       );
+      // Before the worker's own record of it can be: an attempt has its number once.
+      await synced();
+      return lent;
     },
     async renew({ shardId, attempt }, deadline) {
       return step(() => renew.run(deadline, shardId, attempt).changes === 1);
@@ -99,7 +102,8 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
     },
     async commit(submission) {
       const { shardId, attempt, runMs } = submission;
-      return step(() =>
+      // The acceptance that follows makes all of it durable.
+      return stepSoon(() =>
         db.transaction(() => {
           if (commit.run(JSON.stringify(submission), runMs, shardId, attempt).changes === 0) return false;
           settle.run(shardId);
@@ -108,7 +112,7 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
       );
     },
     async drawAudit({ shardId, attempt }, audit) {
-      return step(() => {
+      return stepSoon(() => {
         draw.run(audit ? 1 : 0, shardId, attempt);
         return selectAttempt.get(shardId, attempt)?.audit === 1;
       });

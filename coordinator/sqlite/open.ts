@@ -1,7 +1,9 @@
 import { chmodSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { HearthlendError } from '../../core/contract/errors.ts';
+import { storageError } from '../../core/contract/storage-error.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { LogSync } from './sync.ts';
 
 /** In order; the file's `user_version` is the number of those that were applied. A released one never changes. */
 const MIGRATIONS: readonly string[] = [initial];
@@ -13,6 +15,11 @@ const BUSY_MS = 5000;
 export interface OpenDatabase {
   db: Database.Database;
   step<T>(access: () => T): T;
+  /** A step that a kill leaves whole, and a power cut may take until `synced`, or the next step. */
+  stepSoon<T>(access: () => T): T;
+  /** Resolves when every step so far is on the disk. */
+  synced(): Promise<void>;
+  close(): void;
 }
 
 /**
@@ -27,14 +34,36 @@ export function openDatabase(path: string): OpenDatabase {
     if (process.platform !== 'win32') chmodSync(path, 0o600);
     const opened = db;
     migrate(opened, path, MIGRATIONS);
+    const log = new LogSync(path);
+    const step = <T>(access: () => T): T => {
+      try {
+        return access();
+      } catch (thrown) {
+        throw databaseError(thrown, path);
+      }
+    };
     return {
       db: opened,
-      step(access) {
+      step,
+      stepSoon: (access) =>
+        step(() => {
+          opened.pragma('synchronous = NORMAL');
+          try {
+            return access();
+          } finally {
+            opened.pragma('synchronous = FULL');
+          }
+        }),
+      async synced() {
         try {
-          return access();
+          await log.sync();
         } catch (thrown) {
-          throw databaseError(thrown, path);
+          throw storageError(path, thrown);
         }
+      },
+      close() {
+        void log.close();
+        opened.close();
       },
     };
   } catch (thrown) {

@@ -19,12 +19,12 @@ export function openSqliteStore(path: string, network: string): { store: Store; 
         ...sqliteLeases(database),
         ...sqliteReceipts(database),
         ...sqliteHolds(database),
-        close: () => database.db.close(),
+        close: () => database.close(),
       },
       book: sqlitePractice(database),
     }));
   } catch (thrown) {
-    database.db.close();
+    database.close();
     throw thrown;
   }
 }

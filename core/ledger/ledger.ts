@@ -14,8 +14,9 @@ import { connectWriter } from './connect.ts';
 import { Derived } from './derived.ts';
 import type { LedgerEvent } from './event.ts';
 import { exportRows } from './export.ts';
-import { type HeadSigner, readHead, writeHead } from './head.ts';
+import { type ChainEnd, type HeadSigner, readHead, writeHead } from './head.ts';
 import { type AssetTotals, Queries } from './queries.ts';
+import { LogSync } from './sync.ts';
 import { verifyLedger } from './verify.ts';
 
 export interface LedgerOptions {
@@ -50,6 +51,9 @@ export class Ledger {
   readonly #chain: Chain;
   readonly #queries: Queries;
   readonly #activity: Activity;
+  readonly #log: LogSync;
+  /** How far the chain is known to be on the disk: a head beyond it would outlive the entries that it is of. */
+  #durableEnd: ChainEnd;
   #signedSequence: number;
   #signedAt = 0;
   #headDue = false;
@@ -62,6 +66,8 @@ export class Ledger {
     this.#queries = new Queries(db);
     this.#activity = new Activity(db);
     this.#chain = new Chain(db, this.#derived, signer.address);
+    this.#log = new LogSync(path);
+    this.#durableEnd = this.#chain.end;
     const head = readHead(path);
     const problem = checkEnd(db, head, signer.address)[0];
     if (problem !== undefined) throw new HearthlendError('LEDGER_BROKEN', { detail: problem.detail });
@@ -74,12 +80,8 @@ export class Ledger {
    * DATA_DIR_UNWRITABLE, DATABASE_CORRUPT, DATABASE_UNAVAILABLE; after any of them the ledger is as it was.
    */
   record(events: readonly LedgerEvent[]): void {
-    if (this.#headDue || performance.now() - this.#signedAt > HEAD_WINDOW_MS) this.#signHead();
-    try {
-      this.#chain.append(events);
-    } catch (thrown) {
-      throw storageError(this.#path, thrown);
-    }
+    this.#append(events);
+    this.#durableEnd = this.#chain.end;
     this.#headDue = events.some(({ kind }) => kind === 'batch');
     if (!this.#headDue) return;
     try {
@@ -87,6 +89,31 @@ export class Ledger {
     } catch {
       // The events are durable, so this call has worked; the next one signs first, and throws if it still can't.
     }
+  }
+
+  /**
+   * Appends events in one transaction that a kill of this process leaves whole; a power cut may take it until `synced`, or the next `record`.
+   * Throws as `record` does.
+   */
+  recordSoon(events: readonly LedgerEvent[]): void {
+    this.#db.pragma('synchronous = NORMAL');
+    try {
+      this.#append(events);
+    } finally {
+      this.#db.pragma('synchronous = FULL');
+    }
+  }
+
+  /** Resolves when everything recorded so far is on the disk. @throws DISK_FULL, DATA_DIR_UNWRITABLE, DATABASE_UNAVAILABLE */
+  async synced(): Promise<void> {
+    const { end } = this.#chain;
+    if (end.sequence <= this.#durableEnd.sequence) return;
+    try {
+      await this.#log.sync();
+    } catch (thrown) {
+      throw storageError(this.#path, thrown);
+    }
+    if (end.sequence > this.#durableEnd.sequence) this.#durableEnd = end;
   }
 
   attempt(network: string, shardId: string, attempt: number): Attempt | null {
@@ -159,15 +186,30 @@ export class Ledger {
   close(): void {
     if (!this.#db.open) return;
     try {
+      // Puts the whole log on the disk.
+      if (this.#chain.end.sequence !== this.#durableEnd.sequence) this.#db.pragma('wal_checkpoint(FULL)');
+      this.#durableEnd = this.#chain.end;
       this.#signHead();
+    } catch (thrown) {
+      throw storageError(this.#path, thrown);
     } finally {
+      void this.#log.close();
       this.#db.close();
     }
   }
 
+  #append(events: readonly LedgerEvent[]): void {
+    if (this.#headDue || performance.now() - this.#signedAt > HEAD_WINDOW_MS) this.#signHead();
+    try {
+      this.#chain.append(events);
+    } catch (thrown) {
+      throw storageError(this.#path, thrown);
+    }
+  }
+
   #signHead(): void {
-    if (this.#signedSequence !== this.#chain.end.sequence) writeHead(this.#path, this.#chain.end, this.#signer);
-    this.#signedSequence = this.#chain.end.sequence;
+    if (this.#signedSequence !== this.#durableEnd.sequence) writeHead(this.#path, this.#durableEnd, this.#signer);
+    this.#signedSequence = this.#durableEnd.sequence;
     this.#signedAt = performance.now();
     this.#headDue = false;
   }

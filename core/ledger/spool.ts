@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import { storageError } from '../contract/storage-error.ts';
-import { syncFolder } from './durable-file.ts';
 
 /** Results by digest: on disk before they are recorded, until they are accepted. Each is a file of its own, readable for the user alone. */
 export interface Spool {
@@ -13,21 +12,20 @@ export interface Spool {
   put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** The bytes, checked. `shard` is whose they are, for the message. @throws SPOOL_LOST, DIGEST_MISMATCH */
   get(digest: Sha256, shard: string): Promise<Uint8Array>;
-  /** Overwrites and deletes; nothing happens where it is gone. Ask `Ledger.isAwaited` first: two attempts may have one result. */
+  /** Deletes; nothing happens where it is gone. One that a power cut brings back is swept. Ask `Ledger.isAwaited` first: two attempts may have one result. */
   remove(digest: Sha256): Promise<void>;
   /** Deletes all but these: what a crash left behind. */
   sweep(keep: ReadonlySet<Sha256>): Promise<void>;
 }
 
-const WIPE_BYTES = 1 << 20;
-
 /** @throws DATA_DIR_UNWRITABLE, DISK_FULL */
 export async function openSpool(folder: string): Promise<Spool> {
   await stored(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  const syncNames = folderSync(folder);
   return {
     async put(digest, bytes) {
       check(digest, bytes, 'The new result');
-      await stored(folder, () => write(folder, digest, bytes));
+      await stored(folder, () => write(folder, digest, bytes, syncNames));
     },
     async get(digest, shard) {
       const path = join(folder, Sha256.parse(digest));
@@ -36,10 +34,10 @@ export async function openSpool(folder: string): Promise<Spool> {
       check(digest, bytes, `The recorded result of task ${shard}`);
       return bytes;
     },
-    remove: (digest) => stored(folder, () => wipe(folder, Sha256.parse(digest))),
+    remove: (digest) => stored(folder, () => rm(join(folder, Sha256.parse(digest)), { force: true })),
     sweep: (keep) =>
       stored(folder, async () => {
-        for (const name of await readdir(folder)) if (!keep.has(name)) await wipe(folder, name);
+        for (const name of await readdir(folder)) if (!keep.has(name)) await rm(join(folder, name), { force: true, recursive: true });
       }),
   };
 }
@@ -57,7 +55,7 @@ function check(digest: Sha256, bytes: Uint8Array, what: string): void {
   if (actual !== digest) throw new HearthlendError('DIGEST_MISMATCH', { what, actual, expected: digest });
 }
 
-async function write(folder: string, digest: Sha256, bytes: Uint8Array): Promise<void> {
+async function write(folder: string, digest: Sha256, bytes: Uint8Array, syncNames: () => Promise<void>): Promise<void> {
   const partial = join(folder, `${digest}.${randomUUID()}.partial`);
   try {
     const file = await open(partial, 'wx', 0o600);
@@ -68,26 +66,32 @@ async function write(folder: string, digest: Sha256, bytes: Uint8Array): Promise
       await file.close();
     }
     await rename(partial, join(folder, digest));
-    syncFolder(folder);
+    await syncNames();
   } catch (thrown) {
     await rm(partial, { force: true });
     throw thrown;
   }
 }
 
-/** Overwriting is no promise on flash or copy-on-write disks, but costs little and helps on the others. */
-async function wipe(folder: string, name: string): Promise<void> {
-  const path = join(folder, name);
-  if (!existsSync(path)) return;
-  const file = await open(path, 'r+');
-  try {
-    const { size } = await file.stat();
-    const zeros = new Uint8Array(Math.min(size, WIPE_BYTES));
-    for (let at = 0; at < size; ) at += (await file.write(zeros, 0, Math.min(zeros.length, size - at), at)).bytesWritten;
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rm(path);
-  syncFolder(folder);
+/** Makes names in a folder durable: those that are asked for together, together. Windows has no such call, and does so by itself. */
+function folderSync(folder: string): () => Promise<void> {
+  let next: Promise<void> | undefined;
+  let running: Promise<void> = Promise.resolve();
+  const sync = async () => {
+    next = undefined;
+    if (process.platform === 'win32') return;
+    const file = await open(folder, 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  };
+  return () => {
+    if (next === undefined) {
+      next = running.then(sync);
+      running = next.catch(() => undefined);
+    }
+    return next;
+  };
 }

@@ -1,7 +1,7 @@
 import { HearthlendError } from '../contract/errors.ts';
 import { type MessageRef, ref } from '../contract/messages.ts';
 import { batchOf } from '../contract/receipt-hash.ts';
-import type { Shard, Submission } from '../contract/shard.ts';
+import type { Submission } from '../contract/shard.ts';
 import type { Outputs } from './outputs.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
@@ -9,8 +9,6 @@ import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './port
 export interface Delivery {
   from: ConnectedNetwork;
   key: AttemptKey;
-  /** Null for one that a former process leased. */
-  shard: Shard | null;
   submission: Submission;
   alreadySubmitted: boolean;
 }
@@ -26,13 +24,14 @@ export async function deliver(ports: WorkPorts, outputs: Outputs, delivery: Deli
   if (!delivery.alreadySubmitted) ports.journal.submitted(key);
   const reply = await from.network.submit(submission, bytes);
   if (reply.type === 'accepted') {
-    ports.journal.accepted(key, reply.receipt, reply.audited);
-    await outputs.drop(submission.commitment);
+    ports.journal.accepted([{ key, receipt: reply.receipt, audited: reply.audited }]);
+    await ports.journal.durable();
+    await outputs.drop([submission.commitment]);
     return { state: 'accepted' };
   }
   const end: AttemptEnd = reply.type === 'rejected' ? { state: 'rejected', code: reply.code, detail: reply.detail } : { state: reply.type };
   ports.journal.ended(key, end);
-  if (end.state !== 'disputed') await outputs.drop(submission.commitment);
+  if (end.state !== 'disputed') await outputs.drop([submission.commitment]);
   return end;
 }
 

@@ -1,7 +1,9 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
+import type { Shard } from '../contract/shard.ts';
 import { askForLease, fetchShard, type ReadyShard } from './acquire.ts';
-import { type Delivery, deliver, networkFault, signBatches } from './deliver.ts';
+import { networkFault, signBatches } from './deliver.ts';
+import { deliverGroup, type FreshResult } from './deliver-group.ts';
 import { type AbortReason, giveBack } from './give-back.ts';
 import { createOutputs } from './outputs.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
@@ -9,8 +11,9 @@ import { recover } from './recover.ts';
 import { Rest } from './rest.ts';
 import { runShard } from './run-shard.ts';
 
-/** Results on their way to a network at once; computing waits beyond that. */
-const MAX_DELIVERIES = 4;
+/** Results on their way to a network at once, and their bytes, which are in memory until they are durable; computing waits beyond that. */
+const MAX_DELIVERIES = 16;
+const MAX_DELIVERY_BYTES = 256 * 2 ** 20;
 /** How long to wait before trying again what may pass: a full disk. */
 const RETRY_MS = 5000;
 
@@ -39,6 +42,9 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   let next: Promise<ReadyShard | null> | undefined;
   let deliveries: Promise<void> = Promise.resolve();
   let delivering = 0;
+  let deliveringBytes = 0;
+  /** Computed, and not taken up by a delivery yet. */
+  let fresh: FreshResult[] = [];
   let retryTimer: NodeJS.Timeout | undefined;
   /** Networks with which something is open that must be put in order before any new lease. */
   const unsettled = new Set<ConnectedNetwork>();
@@ -50,7 +56,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const full = () => accepted + inFlight >= wanted;
   const done = () => stopping || fatal !== undefined || (accepted >= wanted && inFlight === 0 && unsettled.size === 0);
 
-  function ended(key: AttemptKey, shard: Delivery['shard'] | null, end: AttemptEnd | { state: 'accepted' }): void {
+  function ended(key: AttemptKey, shard: Shard | null, end: AttemptEnd | { state: 'accepted' }): void {
     if (end.state === 'accepted') accepted += 1;
     ports.onChange({ type: 'ended', shard, key, end });
   }
@@ -99,7 +105,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     const abort = new AbortController();
     current = { key, abort };
     try {
-      handIn(await runShard(ports, outputs, ready, abort, (thrown) => note(thrown, from)));
+      handIn(await runShard(ports, ready, abort, (thrown) => note(thrown, from)));
     } catch (thrown) {
       const error = asHearthlendError(thrown);
       // What can't be recorded now is put in order when there is room.
@@ -138,22 +144,37 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   }
 
   /** Queues a result behind those before it: receipts are recorded in the order in which they are assigned. */
-  function handIn(delivery: Delivery): void {
+  function handIn(result: FreshResult): void {
     delivering += 1;
-    deliveries = deliveries.then(async () => {
+    deliveringBytes += result.bytes.byteLength;
+    fresh.push(result);
+    deliveries = deliveries.then(deliverFresh);
+  }
+
+  /** What has come meanwhile goes in together. */
+  async function deliverFresh(): Promise<void> {
+    const results = fresh;
+    fresh = [];
+    for (const from of new Set(results.map((result) => result.from))) {
+      const group = results.filter((result) => result.from === from);
+      const open = new Set(group);
       // A receipt before this one is not recorded yet, so this one's could not be either: settling sends it again.
-      if (!unsettled.has(delivery.from) && !suspended.has(delivery.from)) {
+      if (!unsettled.has(from) && !suspended.has(from)) {
         try {
-          const end = await deliver(ports, outputs, delivery);
-          ended(delivery.key, delivery.shard, end);
+          await deliverGroup(ports, outputs, group, (result, end) => {
+            open.delete(result);
+            inFlight -= 1;
+            ended(result.key, result.shard, end);
+          });
         } catch (thrown) {
-          note(thrown, delivery.from);
+          note(thrown, from);
         }
       }
-      if (!unsettled.has(delivery.from)) inFlight -= 1;
-      delivering -= 1;
-      rest.wake();
-    });
+      if (!unsettled.has(from)) inFlight -= open.size;
+      delivering -= group.length;
+      deliveringBytes -= group.reduce((bytes, result) => bytes + result.bytes.byteLength, 0);
+    }
+    rest.wake();
   }
 
   /** The shard that was fetched ahead goes back unused. */
@@ -198,13 +219,15 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       await rest.until(null);
       return;
     }
-    if (delivering >= MAX_DELIVERIES) {
+    if (delivering >= MAX_DELIVERIES || deliveringBytes > MAX_DELIVERY_BYTES) {
       await rest.until(null);
       return;
     }
-    const acquiring = next ?? (full() ? null : acquire());
+    const ahead = next;
     next = undefined;
-    const ready = await acquiring;
+    const ready = await (ahead ?? (full() ? null : acquire()));
+    // Asked long ago: what has come since may have woken somebody else.
+    if (ready === null && ahead !== undefined) return;
     if (ready === null) {
       ports.onChange({ type: 'idle' });
       if (unsettled.size === 0 && !done()) await rest.until(null);

@@ -4,10 +4,10 @@ import type { WorkJournal, WorkSpool } from './ports.ts';
 /** Results between being computed and being accepted. Two attempts may have the same bytes, which are then kept once, until the last is done. */
 export interface Outputs {
   /** Makes the bytes durable, then records what refers to them. */
-  keep(digest: Sha256, bytes: Uint8Array, record: () => void): Promise<void>;
+  keep(results: readonly { digest: Sha256; bytes: Uint8Array }[], record: () => Promise<void>): Promise<void>;
   get(digest: Sha256, shardId: string): Promise<Uint8Array>;
   /** Deletes the bytes unless another attempt still refers to them. */
-  drop(digest: Sha256): Promise<void>;
+  drop(digests: readonly Sha256[]): Promise<void>;
 }
 
 /** Keeping and dropping take turns: in between, the bytes of one attempt could go with the end of another that has the same. */
@@ -19,15 +19,17 @@ export function createOutputs({ journal, spool }: { journal: WorkJournal; spool:
     return turn;
   }
   return {
-    keep: (digest, bytes, record) =>
+    keep: (results, record) =>
       inTurn(async () => {
-        await spool.put(digest, bytes);
-        record();
+        const bytesOf = new Map(results.map(({ digest, bytes }) => [digest, bytes]));
+        await Promise.all(Array.from(bytesOf, ([digest, bytes]) => spool.put(digest, bytes)));
+        await record();
       }),
     get: (digest, shardId) => spool.get(digest, shardId),
-    drop: (digest) =>
+    drop: (digests) =>
       inTurn(async () => {
-        if (!journal.isAwaited(digest)) await spool.remove(digest);
+        const unneeded = [...new Set(digests)].filter((digest) => !journal.isAwaited(digest));
+        await Promise.all(unneeded.map((digest) => spool.remove(digest)));
       }),
   };
 }

@@ -21,14 +21,21 @@ export type AttemptEnd =
   | { state: 'failed' | 'rejected'; code: string; detail: string }
   | { state: 'cancelled' | 'expired' | 'disputed' };
 
-/** The ledger as the work loop needs it. Each call is one durable transaction; it throws DISK_FULL, LEDGER_BROKEN, RECEIPT_INVALID. */
+/**
+ * The ledger as the work loop needs it. Each call is one transaction that a kill leaves whole; it throws DISK_FULL, LEDGER_BROKEN,
+ * RECEIPT_INVALID. Where a power cut counts as well, `durable` is waited for: before a result is handed in, and before it is dropped here.
+ */
 export interface WorkJournal {
   leased(lease: Lease): void;
   fetched(key: AttemptKey): void;
   running(key: AttemptKey): void;
-  computed(key: AttemptKey, result: { commitment: Sha256; outputBytes: number; units: number; runMs: number }): void;
+  /** Computed, and from here on submitted: a crash sends both again. */
+  handingIn(results: readonly { key: AttemptKey; result: Result }[]): void;
   submitted(key: AttemptKey): void;
-  accepted(key: AttemptKey, receipt: WorkReceipt, audited: boolean): void;
+  /** In the order of their receipts. */
+  accepted(answers: readonly Answer[]): void;
+  /** Resolves when everything recorded so far outlasts a power cut. */
+  durable(): Promise<void>;
   ended(key: AttemptKey, end: AttemptEnd): void;
   /** @throws BATCH_INVALID where the batch is not over the receipts recorded here, or not signed by the coordinator. */
   checkBatch(batch: SignedBatch, coordinator: Address): void;
@@ -44,9 +51,24 @@ export interface WorkJournal {
   isAwaited(outputs: Sha256): boolean;
 }
 
+/** A result as it is recorded. */
+interface Result {
+  commitment: Sha256;
+  outputBytes: number;
+  units: number;
+  runMs: number;
+}
+
+/** A network's yes. */
+export interface Answer {
+  key: AttemptKey;
+  receipt: WorkReceipt;
+  audited: boolean;
+}
+
 export interface OpenAttempt extends AttemptKey {
   state: ShardState;
-  result: { commitment: Sha256; outputBytes: number; units: number; runMs: number } | null;
+  result: Result | null;
 }
 
 /** Payload bytes that must survive a crash until they are accepted. */

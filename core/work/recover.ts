@@ -41,8 +41,9 @@ async function takeReceipts(ports: WorkPorts, outputs: Outputs, from: ConnectedN
     const attempt = open.find((each) => keyOf(each) === keyOf(key));
     if (attempt?.state === 'computed') ports.journal.submitted(attempt);
     // For work that is not open here the journal refuses the receipt: nobody is credited for what was not recorded first.
-    ports.journal.accepted(key, receipt, false);
-    if (attempt?.result != null) await outputs.drop(attempt.result.commitment);
+    ports.journal.accepted([{ key, receipt, audited: false }]);
+    await ports.journal.durable();
+    if (attempt?.result != null) await outputs.drop([attempt.result.commitment]);
     settled.push({ key, end: { state: 'accepted' } });
   }
   return settled;
@@ -57,7 +58,7 @@ async function resubmit(
 ): Promise<Settled['end']> {
   const submission = { shardId: attempt.shardId, attempt: attempt.attempt, ...result };
   try {
-    return await deliver(ports, outputs, { from, key: attempt, shard: null, submission, alreadySubmitted: attempt.state === 'submitted' });
+    return await deliver(ports, outputs, { from, key: attempt, submission, alreadySubmitted: attempt.state === 'submitted' });
   } catch (thrown) {
     const { code } = asHearthlendError(thrown);
     if (code !== 'SPOOL_LOST' && code !== 'DIGEST_MISMATCH') throw thrown;

@@ -1,24 +1,22 @@
 import { unitsOf } from '../contract/shard.ts';
 import type { ReadyShard } from './acquire.ts';
-import type { Delivery } from './deliver.ts';
+import type { FreshResult } from './deliver-group.ts';
 import type { AbortReason } from './give-back.ts';
-import type { Outputs } from './outputs.ts';
 import type { WorkPorts } from './ports.ts';
 
 const SHORTEST_HEARTBEAT_MS = 250;
 
 /**
- * Computes a shard and makes its result durable: bytes in the spool, then the entry in the ledger. Heartbeats renew the lease meanwhile; a lease
- * that the network gave to another aborts the run.
+ * Computes a shard. What it gives is in memory alone: the worker can go on with the next while it is made durable and handed in. Heartbeats renew
+ * the lease meanwhile; a lease that the network gave to another aborts the run.
  * @param onHeartbeatError an error of a heartbeat, which says nothing of the run
  */
 export async function runShard(
   ports: WorkPorts,
-  outputs: Outputs,
   { from, lease, key, model, inputs }: ReadyShard,
   abort: AbortController,
   onHeartbeatError: (thrown: unknown) => void,
-): Promise<Delivery> {
+): Promise<FreshResult> {
   const { shard, attempt } = lease;
   const beat = async () => {
     const held = await from.network.progress(key.shardId, attempt, null);
@@ -38,9 +36,7 @@ export async function runShard(
       units: unitsOf(shard, result.tokensMade),
       runMs: result.runMs,
     };
-    await outputs.keep(result.commitment, result.outputs, () => ports.journal.computed(key, facts));
-    ports.onChange({ type: 'computed', shard, attempt });
-    return { from, key, shard, submission: { shardId: shard.id, attempt, ...facts }, alreadySubmitted: false };
+    return { from, key, shard, submission: { shardId: shard.id, attempt, ...facts }, bytes: result.outputs };
   } finally {
     clearInterval(heartbeat);
     model.release();

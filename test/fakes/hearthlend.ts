@@ -32,5 +32,8 @@ process.exit(
       return app;
     },
     verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
+    bench: async function* () {
+      yield* [];
+    },
   }),
 );
