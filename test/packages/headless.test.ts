@@ -9,6 +9,8 @@ import { root } from './imports.ts';
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const unit = read('resources/linux/hearthlend.service');
 const container = read('resources/container/Containerfile');
+/** systemd's own checker of units. */
+const analyzer = 'systemd-analyze';
 const workflow = read('.github/workflows/ci.yml');
 
 /** The lines of a Containerfile or a unit that say something, continued ones joined. */
@@ -22,14 +24,14 @@ function statements(text: string): string[] {
 }
 
 test('systemd finds nothing wrong with the unit where the program lies as the unit says', (context) => {
-  context.skip(spawnSync('systemd-analyze', ['--version']).status !== 0, 'systemd-analyze is not installed');
+  context.skip(spawnSync(analyzer, ['--version']).status !== 0, 'systemd-analyze is not installed');
   const home = temporaryFolder('unit');
   const bin = join(home, '.local/share/hearthlend-program/node_modules/node/bin');
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, 'node'), '', { mode: 0o755 });
   cpSync(join(root, 'resources/linux/hearthlend.service'), join(home, 'hearthlend.service'));
   const env = { ...process.env, HOME: home, XDG_RUNTIME_DIR: home };
-  const verified = spawnSync('systemd-analyze', ['verify', '--user', join(home, 'hearthlend.service')], { env, encoding: 'utf8' });
+  const verified = spawnSync(analyzer, ['verify', '--user', join(home, 'hearthlend.service')], { env, encoding: 'utf8' });
   expect([verified.status, verified.stderr]).toEqual([0, '']);
 });
 
