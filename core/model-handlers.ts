@@ -52,14 +52,14 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
   return {
     handlers: {
       'model.plan': ({ source, file, hub }) => planModel({ source, file, hub }, { signal: new AbortController().signal }),
-      'model.add': ({ source, file, hub, acceptMissingLicence }) => {
+      'model.add': ({ source, file, hub, pin, acceptMissingLicence }) => {
         // Asked for twice at a time, it is one download.
-        const key = JSON.stringify([source, file]);
+        const key = JSON.stringify([source, file, pin]);
         const under = adding.get(key);
         if (under !== undefined) return under.done;
         const abort = new AbortController();
         const ports = { store, clock, signal: abort.signal, onProgress: progressOf(source) };
-        const done = addModel({ source, file, hub, acceptMissingLicence }, ports).finally(() => adding.delete(key));
+        const done = addModel({ source, file, hub, pin, acceptMissingLicence }, ports).finally(() => adding.delete(key));
         adding.set(key, { abort, done });
         return done;
       },

@@ -23,6 +23,8 @@ export interface AddRequest {
   /** Which graph; null where there is only one. */
   file: string | null;
   hub: HubAccess;
+  /** The commit to take, where somebody looked at it before; null for what the source names now. */
+  pin: string | null;
   acceptMissingLicence: boolean;
 }
 
@@ -37,7 +39,7 @@ export interface AddPorts {
 
 /** What `addModel` would fetch. @throws as addModel, before anything is fetched */
 export async function planModel(
-  request: Omit<AddRequest, 'acceptMissingLicence'>,
+  request: Omit<AddRequest, 'acceptMissingLicence' | 'pin'>,
   ports: Pick<AddPorts, 'signal' | 'pace'>,
 ): Promise<ModelPlan> {
   const { listing, graph } = await look(request, ports);
@@ -86,14 +88,18 @@ export async function addModel(request: AddRequest, ports: AddPorts): Promise<Ad
   }
 }
 
-async function look(request: Pick<AddRequest, 'source' | 'file' | 'hub'>, ports: Pick<AddPorts, 'signal' | 'pace'>) {
+async function look(
+  request: Pick<AddRequest, 'source' | 'file' | 'hub'> & { pin?: string | null },
+  ports: Pick<AddPorts, 'signal' | 'pace'>,
+) {
   const source = parseSource(request.source);
   const reach = { pace: ports.pace ?? USUAL_PACE, signal: ports.signal };
   if (source.type === 'path') {
     const { listing, entry } = await listFolder(source.path);
     return { listing, graph: chooseGraph(listing, entry ?? request.file) };
   }
-  const listing = source.type === 'hub' ? await listHub(source, request.hub, reach) : listUrl(source, request.hub, reach);
+  const listing =
+    source.type === 'hub' ? await listHub(source, request.pin ?? source.revision, request.hub, reach) : listUrl(source, request.hub, reach);
   return { listing, graph: chooseGraph(listing, request.file ?? (source.type === 'hub' ? source.file : null)) };
 }
 

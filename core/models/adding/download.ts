@@ -10,8 +10,9 @@ import { ask, type Net, paced, unreachable } from './request.ts';
 
 /** No file of a model is larger than this: more than any that is published, and less than a number that lost its meaning. */
 const MAX_FILE_BYTES = 2 ** 42;
-/** A source that breaks off is asked again this often, as long as each answer brings something. */
+/** A source that breaks off is asked again this often, but not when answers in a row bring nothing. */
 const MAX_ANSWERS = 50;
+const MAX_FRUITLESS = 3;
 
 /**
  * Downloads one file to `part`, hashing while it comes, and goes on where an earlier try ended. A file whose digest is known needs no further
@@ -45,6 +46,8 @@ class Download {
   #bytes = 0;
   #expected: number | null;
   #etag: string | undefined;
+  /** Whether what is here came in more than one answer, or from an earlier try. */
+  #pieced = false;
   #sha256: Hash = createHash('sha256');
   #sha1: Hash | undefined;
 
@@ -60,13 +63,12 @@ class Download {
 
   async whole(): Promise<BroughtFile> {
     await this.#resume();
-    const resumed = this.#bytes > 0;
     await this.#fetchRest();
     const wrong = this.#mismatch();
     if (wrong !== undefined) {
       await this.forget();
-      if (!resumed) throw wrong;
-      // What was left of an earlier try may have been the bad part: once more, from the start.
+      if (!this.#pieced) throw wrong;
+      // Of what came in pieces one may have been bad, or of another file: once more, from the start.
       this.#restart();
       await this.#fetchRest();
       const again = this.#mismatch();
@@ -95,6 +97,7 @@ class Download {
     this.#etag = this.#file.digest === null ? await readFile(`${this.#part}.etag`, 'utf8').catch(() => undefined) : undefined;
     if (size > (this.#expected ?? MAX_FILE_BYTES) || (this.#file.digest === null && this.#etag === undefined)) return this.forget();
     for await (const chunk of createReadStream(this.#part, { highWaterMark: 1 << 20 })) this.#take(chunk as Buffer);
+    this.#pieced = true;
   }
 
   #restart(): void {
@@ -116,13 +119,15 @@ class Download {
   }
 
   async #fetchRest(): Promise<void> {
+    let fruitless = 0;
     for (let answers = 0; this.#expected === null || this.#bytes < this.#expected || answers === 0; answers += 1) {
       if (this.#bytes === this.#expected && this.#expected > 0) return;
       const before = this.#bytes;
       const ended = await this.#fetchOnce();
       if (this.#net.signal.aborted) throw new HearthlendError('CANCELLED');
       if (ended === 'whole') return;
-      if (this.#bytes <= before || answers === MAX_ANSWERS) throw ended;
+      fruitless = this.#bytes > before ? 0 : fruitless + 1;
+      if (fruitless === MAX_FRUITLESS || answers === MAX_ANSWERS) throw ended;
     }
   }
 
@@ -156,6 +161,7 @@ class Download {
         throw new HearthlendError('HUB_ANSWER_INVALID', { host, detail: `it gave another part of ${this.#file.path} than was asked for` });
       }
       if (match[3] !== '*') this.#promise(Number(match[3]));
+      this.#pieced = true;
       return;
     }
     // All of it from the start: it can't go on in the middle, or the file is another by now.

@@ -49,7 +49,7 @@ export function mayFollow(first: URL, to: URL, hub: boolean): boolean {
   return (hub && HUB_STORES.has(to.hostname)) || (first.hostname === 'github.com' && GITHUB_STORES.has(to.hostname));
 }
 
-/** A hub's address as HF_ENDPOINT gives it, without the slash at its end. @throws MODEL_SOURCE_INVALID */
+/** A hub's address as HF_ENDPOINT gives it. @throws MODEL_SOURCE_INVALID */
 export function hubEndpoint(endpoint: string): URL {
   const url = URL.parse(endpoint);
   const fine =
@@ -57,6 +57,5 @@ export function hubEndpoint(endpoint: string): URL {
     (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) &&
     `${url.username}${url.password}${url.search}${url.hash}` === '';
   if (!fine) throw new HearthlendError('MODEL_SOURCE_INVALID', { source: endpoint, detail: 'HF_ENDPOINT must be an https address' });
-  url.pathname = url.pathname.replace(/\/+$/, '');
   return url;
 }

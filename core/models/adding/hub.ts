@@ -36,22 +36,24 @@ const Description = z.object({
 type Description = z.infer<typeof Description>;
 
 /**
- * Looks a model up on the hub. Its revision is resolved to a commit once, and every file comes from that commit.
+ * Looks a model up on the hub, at a revision that may be another than the one asked for: the commit that it was at. Its revision is resolved to a commit once, and every file comes from that commit.
  * @throws MODEL_SOURCE_INVALID, MODEL_PATH_UNSAFE, HUB_*, DOWNLOAD_STALLED, CANCELLED
  */
 export async function listHub(
   source: Extract<Source, { type: 'hub' }>,
+  revision: string | null,
   access: HubAccess,
   reach: { pace: Pace; signal: AbortSignal },
 ): Promise<Listing> {
   const endpoint = hubEndpoint(access.endpoint);
-  const { repository, revision } = source;
+  const { repository } = source;
   const { host, origin } = endpoint;
+  const base = endpoint.href.replace(/\/+$/, '');
   const net: Net = { ...reach, proxy: access.proxy, token: access.token === null ? null : { origin, value: access.token }, hub: true };
   const name = `hf:${repository}`;
 
   const what = revision === null ? `model ${repository}` : `model ${repository} at ${revision}`;
-  const address = new URL(`${endpoint.href}/api/models/${repository}/revision/${encodeURIComponent(revision ?? 'main')}?blobs=true`);
+  const address = new URL(`${base}/api/models/${repository}/revision/${encodeURIComponent(revision ?? 'main')}?blobs=true`);
   const answer = await ask(address, { accept: 'application/json' }, net);
   if (answer.statusCode !== 200) {
     answer.destroy();
@@ -81,7 +83,7 @@ export async function listHub(
   const files = listedFiles(description, invalid);
   const byPath = new Map(files.map((file) => [file.path, file]));
   return {
-    origin: { type: 'hub', endpoint: endpoint.href.replace(/\/$/, ''), repository, requested: revision, revision: commit },
+    origin: { type: 'hub', endpoint: base, repository, requested: source.revision, revision: commit },
     name,
     licence: licenceOf(description),
     needsLicence: true,
@@ -89,7 +91,7 @@ export async function listHub(
     find: (path) => byPath.get(path),
     bring(file, part, onBytes) {
       const path = file.path.split('/').map(encodeURIComponent).join('/');
-      const from = new URL(`${endpoint.href}/${repository}/resolve/${commit}/${path}`);
+      const from = new URL(`${base}/${repository}/resolve/${commit}/${path}`);
       return download(file, from, part, net, { host, model: repository, what: file.path }, onBytes);
     },
   };
