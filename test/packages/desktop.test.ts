@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -31,6 +31,26 @@ beforeAll(async () => {
   files = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as AppFile[];
   resources = join(folder, 'app', `linux-${process.arch === 'x64' ? '' : `${process.arch}-`}unpacked`, 'resources');
 }, 120_000);
+
+/** Writes the files that are in the archive, not beside it. Format: scripts/package-contents.mjs; the files' bytes begin after the second pickle. */
+function extractArchive(file: string, into: string): void {
+  const bytes = readFileSync(file);
+  const start = 8 + bytes.readUInt32LE(4);
+  interface Entry {
+    files?: Record<string, Entry>;
+    unpacked?: boolean;
+    size: number;
+    offset: string;
+  }
+  const write = ({ files: inside = {}, ...entry }: Entry, path: string): void => {
+    for (const [name, each] of Object.entries(inside)) write(each, join(path, name));
+    if (entry.offset === undefined) return;
+    mkdirSync(dirname(path), { recursive: true });
+    const from = start + Number(entry.offset);
+    writeFileSync(path, bytes.subarray(from, from + entry.size));
+  };
+  write(JSON.parse(bytes.toString('utf8', 16, 16 + bytes.readUInt32LE(12))) as Entry, into);
+}
 
 function needsPacking(context: TestContext): void {
   context.skip(!onLinux, 'the stand-in for the runtime is for Linux; elsewhere continuous integration lists the real package');
@@ -63,7 +83,8 @@ function packagesReached(): string[] {
 test('the app holds what it is built of and what it imports, and nothing else', (context) => {
   needsPacking(context);
   const ours = files.filter(({ path }) => !path.startsWith('node_modules/')).map(({ path }) => path);
-  const rooms = /^(LICENSE|NOTICE|package\.json|dist\/(electron|ui|wallet|worker)\/.*|resources\/models\/.*|node\/(node|LICENSE))$/;
+  const rooms =
+    /^(LICENSE|NOTICE|package\.json|dist\/(electron|ui|wallet|worker)\/.*|resources\/icons\/tray[\w@]*\.png|resources\/models\/.*|node\/(node|LICENSE))$/;
   expect(ours.filter((path) => !rooms.test(path))).toEqual([]);
   const packages = files.flatMap(({ path }) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/package\.json$/.exec(path)?.[1] ?? []);
   expect([...new Set(packages)].sort()).toEqual(packagesReached());
@@ -75,7 +96,12 @@ test('the app holds what it is built of and what it imports, and nothing else', 
 test("what the app starts or reads is where it looks for it: its own entry in the archive, a plain Node's files beside it", (context) => {
   needsPacking(context);
   const place = new Map(files.map((file) => [file.path, file.place]));
-  for (const path of [manifest.main, 'dist/ui/index.html', 'LICENSE', 'NOTICE']) expect([path, place.get(path)]).toEqual([path, 'archive']);
+  const pictures = [...readFileSync(join(root, manifest.main), 'utf8').matchAll(/"resources", "icons", "([^"]+)"/g)].map(
+    ([, name = '']) => `resources/icons/${name}`,
+  );
+  expect(pictures).not.toEqual([]);
+  for (const path of [...pictures, manifest.main, 'dist/ui/index.html', 'LICENSE', 'NOTICE'])
+    expect([path, place.get(path)]).toEqual([path, 'archive']);
   for (const path of [
     'dist/worker/native.mjs',
     'dist/worker/probe.mjs',
@@ -93,6 +119,25 @@ test("what the app starts or reads is where it looks for it: its own entry in th
   expect(place.get('node/node')).toBe('beside');
   expect(statSync(join(resources, 'node/node')).mode & 0o111).toBe(0o111);
 });
+
+test('every package that the app imports loads from what is packed, with nothing else around it', async (context) => {
+  needsPacking(context);
+  const place = temporaryFolder('loading');
+  extractArchive(join(resources, 'app.asar'), place);
+  cpSync(join(resources, 'app.asar.unpacked'), place, { recursive: true });
+  const names = [...packagesImported('electron')].filter((name) => name !== 'systeminformation');
+  writeFileSync(join(place, 'load.mjs'), [...names.map((name) => `await import('${name}');`), "console.log('loaded');"].join('\n'));
+  const env = { ORT_DISABLE_TELEMETRY: '1' };
+  expect((await promisify(execFile)(join(resources, 'node/node'), [join(place, 'load.mjs')], { cwd: place, env })).stdout).toBe('loaded\n');
+  expect(names).toContain('ethers');
+  // What is handed to another process as a path, and is CommonJS.
+  const ask = [
+    '-e',
+    'console.log(typeof require(process.argv[1]).graphics)',
+    join(resources, 'app.asar.unpacked/node_modules/systeminformation'),
+  ];
+  expect((await promisify(execFile)(join(resources, 'node/node'), ask, { env })).stdout).toBe('function\n');
+}, 60_000);
 
 test('native code is for one platform alone, and the app stays below 230 MB without its runtime', (context) => {
   needsPacking(context);
@@ -146,7 +191,7 @@ test('nothing is published by building, data outlives the program, and links of 
 });
 
 test('every file that the settings name is there', () => {
-  const named = [...settings.matchAll(/\b(resources\/(?!models)[\w./-]+)/g)].map(([path = '']) => path.replace(/[.,]$/, ''));
+  const named = [...settings.matchAll(/\b(resources\/(?!models)[\w./@-]+)/g)].map(([path = '']) => path.replace(/[.,]$/, ''));
   expect(named.length).toBeGreaterThan(5);
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
@@ -158,5 +203,9 @@ test('the icon is square and as large as each format wants it', () => {
     return [png.readUInt32BE(16), png.readUInt32BE(20)];
   };
   expect(side('icon.png')).toEqual([1024, 1024]);
+  expect([side('tray.png'), side('tray@2x.png')]).toEqual([
+    [16, 16],
+    [32, 32],
+  ]);
   for (const size of [16, 24, 32, 48, 64, 128, 256, 512]) expect(side(`linux/${size}x${size}.png`)).toEqual([size, size]);
 });
