@@ -10,6 +10,7 @@ import { useTheme } from './frame/use-theme.ts';
 import { headline } from './home/headline.ts';
 import { Home } from './home/home.tsx';
 import { UseIt } from './use-it/use-it.tsx';
+import { WalletPage } from './wallet/wallet-page.tsx';
 
 export function App({ store }: { store: Store }): React.ReactNode {
   const state = useAppState(store);
@@ -37,13 +38,14 @@ export function App({ store }: { store: Store }): React.ReactNode {
       <button type="button" className="skip" onClick={() => main.current?.focus()}>
         {message('screen.skip')}
       </button>
-      <SideBar route={route} alone={alone} />
+      <SideBar route={route} alone={alone} wallet={state.wallet} />
       <div className="page">
         <main id="page" ref={main} tabIndex={-1}>
           {state.notice !== null && <Notice error={state.notice} />}
           {alone && <Alone link={link} />}
           {!alone && route === 'home' && <Home state={state} snapshot={snapshot} />}
           {!alone && route === 'use-it' && <UseIt state={state} />}
+          {!alone && route === 'wallet' && <WalletPage state={state} />}
         </main>
       </div>
       <Foot snapshot={alone ? null : snapshot} theme={state.theme} />

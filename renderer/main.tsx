@@ -13,6 +13,7 @@ import './home/numbers.css';
 import './home/cards.css';
 import './home/home.css';
 import './use-it/use-it.css';
+import './wallet/wallet.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { AgentContext, createAgent } from './agent/agent.ts';

@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { connect, type Open } from './connection.ts';
 import type { Store } from './store.ts';
+import { createWalletActs, type WalletActs } from './wallet-acts.ts';
 
 /** What the screen can have done. Failures appear in the state, as a notice or in the answer; nothing here rejects. */
 export interface Agent {
@@ -18,6 +19,7 @@ export interface Agent {
   ask(prompt: string, vary: boolean): Promise<void>;
   stopAnswer(id: number): Promise<void>;
   chooseTheme(theme: Settings['theme']): Promise<void>;
+  readonly wallet: WalletActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -38,12 +40,14 @@ export function createAgent(store: Store, open: Open): Agent {
       const [snapshot, settings] = await Promise.all([client.call('app.watch', {}), client.call('settings.get', {})]);
       change((state) => ({ ...applySnapshot(state, snapshot, Date.now()), theme: settings.theme }));
       void catchUp();
+      void wallet.refresh();
     },
   });
 
   function watchEvents(client: RpcClient): void {
     client.on('changed', (data) => store.changeSoon((state) => applyChanged(state, data, Date.now())));
     client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
+    client.on('wallet.changed', (status) => change((state) => ({ ...state, wallet: status, walletTrouble: null })));
     client.on('prompt.text', (data) => {
       store.changeSoon((state) => applyPrompt(state, data));
       const failed = store.get().answers.find((answer) => answer.jobId === data.jobId && answer.phase === 'failed');
@@ -56,6 +60,8 @@ export function createAgent(store: Store, open: Open): Agent {
     const client = connection.client();
     return client === null ? Promise.reject(new HearthlendError('RPC_DISCONNECTED')) : client.call(name, input);
   }
+
+  const wallet = createWalletActs(call, store);
 
   async function noticing(work: Promise<unknown>): Promise<void> {
     try {
@@ -126,6 +132,7 @@ export function createAgent(store: Store, open: Open): Agent {
       change((state) => ({ ...state, theme }));
       await noticing(call('settings.set', { theme }));
     },
+    wallet,
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };

@@ -2,6 +2,7 @@ import type { HearthlendError } from '../../core/contract/errors.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Settings } from '../../core/contract/settings.ts';
 import type { CurrentShard, Snapshot } from '../../core/contract/snapshot.ts';
+import type { WalletStatus } from '../../core/contract/wallet.ts';
 import type { Answer } from './answers.ts';
 import { applyPromptText } from './answers.ts';
 
@@ -24,6 +25,9 @@ export interface AppState {
   answers: readonly Answer[];
   /** Answers that began before the call that asked for them came back. */
   early: readonly EventData<'prompt.text'>[];
+  /** Null until the first word of it came, and where it can't be read: `walletTrouble` then says why. */
+  wallet: WalletStatus | null;
+  walletTrouble: HearthlendError | null;
   theme: Settings['theme'];
   /** What a press of a button came to, where it failed. */
   notice: HearthlendError | null;
@@ -36,6 +40,8 @@ export const FIRST_STATE: AppState = {
   shown: null,
   answers: [],
   early: [],
+  wallet: null,
+  walletTrouble: null,
   theme: 'system',
   notice: null,
 };

@@ -1,14 +1,16 @@
 import { type MessageKey, message } from '../../core/contract/messages.ts';
+import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { Brand } from './brand.tsx';
 import { ADDRESS, type Route } from './use-route.ts';
 
 const PAGES: Array<{ route: Route; name: MessageKey }> = [
   { route: 'home', name: 'screen.nav.home' },
   { route: 'use-it', name: 'screen.nav.use-it' },
+  { route: 'wallet', name: 'screen.nav.wallet' },
 ];
 
 /** The brand and the pages there are; without a connection there are none to go to. */
-export function SideBar({ route, alone }: { route: Route; alone: boolean }): React.ReactNode {
+export function SideBar({ route, alone, wallet }: { route: Route; alone: boolean; wallet: WalletStatus | null }): React.ReactNode {
   return (
     <header className="side">
       <Brand />
@@ -19,6 +21,7 @@ export function SideBar({ route, alone }: { route: Route; alone: boolean }): Rea
               <li key={page.route}>
                 <a href={ADDRESS[page.route]} aria-current={page.route === route ? 'page' : undefined}>
                   {message(page.name)}
+                  {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
                 </a>
               </li>
             ))}
@@ -26,5 +29,12 @@ export function SideBar({ route, alone }: { route: Route; alone: boolean }): Rea
         </nav>
       )}
     </header>
+  );
+}
+
+/** Whether the key is in memory, on every page. */
+function LockWord({ unlocked }: { unlocked: boolean }): React.ReactNode {
+  return (
+    <span className={unlocked ? 'lock-word open' : 'lock-word'}>{message(unlocked ? 'screen.nav.unlocked' : 'screen.nav.locked')}</span>
   );
 }

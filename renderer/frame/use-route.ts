@@ -1,8 +1,8 @@
 import { useSyncExternalStore } from 'react';
 
-export type Route = 'home' | 'use-it';
+export type Route = 'home' | 'use-it' | 'wallet';
 
-export const ADDRESS: Record<Route, string> = { home: '#/', 'use-it': '#/use-it' };
+export const ADDRESS: Record<Route, string> = { home: '#/', 'use-it': '#/use-it', wallet: '#/wallet' };
 
 function subscribe(listener: () => void): () => void {
   addEventListener('hashchange', listener);
@@ -10,7 +10,8 @@ function subscribe(listener: () => void): () => void {
 }
 
 function current(): Route {
-  return location.hash === ADDRESS['use-it'] ? 'use-it' : 'home';
+  const routes = Object.keys(ADDRESS) as Route[];
+  return routes.find((route) => location.hash === ADDRESS[route]) ?? 'home';
 }
 
 /** The page that the address names; Home for everything else. */

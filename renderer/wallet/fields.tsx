@@ -1,0 +1,61 @@
+import { useId } from 'react';
+import { message } from '../../core/contract/messages.ts';
+import type { Act } from './use-act.ts';
+
+interface FieldProps {
+  label: string;
+  value: string;
+  onChange(value: string): void;
+  type?: 'text' | 'password';
+  autoComplete?: 'new-password' | 'current-password' | 'off';
+  hint?: string;
+  mono?: boolean;
+}
+
+/** A labelled line to type in. Nothing typed here is remembered or spell-checked by anybody but where the browser keeps passwords. */
+export function Field({ label, value, onChange, type = 'text', autoComplete = 'off', hint, mono = false }: FieldProps): React.ReactNode {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <input
+        id={id}
+        className={mono ? 'mono' : undefined}
+        type={type}
+        autoComplete={autoComplete}
+        autoCapitalize="none"
+        spellCheck={false}
+        aria-describedby={hint === undefined ? undefined : `${id}hint`}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+      {hint !== undefined && (
+        <p className="faint" id={`${id}hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A form's button, with what its last try came to. */
+export function Submit({ act, label, children }: { act: Act; label: string; children?: React.ReactNode }): React.ReactNode {
+  return (
+    <>
+      {act.trouble !== null && (
+        <p className="bad" role="alert">
+          {act.trouble}
+        </p>
+      )}
+      <div className="press">
+        <button type="submit" className="button" aria-disabled={act.busy}>
+          {label}
+        </button>
+        {children}
+        <span className="faint" role="status">
+          {act.busy ? message('screen.wallet.working') : ''}
+        </span>
+      </div>
+    </>
+  );
+}
