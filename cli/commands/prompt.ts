@@ -59,7 +59,8 @@ export async function runPrompt({ world, terminal, dataDir }: Context, options: 
     const last = await finished;
     if (shown !== '') terminal.piece('\n');
     if (last.error !== null) requireDone(await reach.client.call('job.show', { jobId }));
-    if (last.text !== shown) terminal.text(last.text);
+    // What was accepted is the answer, should it differ from what was streamed.
+    if (last.text !== shown) terminal.piece(`${last.text}\n`);
     if (last.tokensPerSecond !== null)
       terminal.note(message('cli.prompt.speed', { tokens: last.tokens, tokensPerSecond: last.tokensPerSecond }));
     return 0;

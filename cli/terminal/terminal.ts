@@ -19,7 +19,10 @@ export interface Terminal {
   readonly json: boolean;
   /** Text for people, on stdout. */
   text(line: string): void;
-  /** A piece of text for people that goes on where the last one ended, on stdout. */
+  /**
+   * A piece of text that others made, going on where the last one ended, on stdout. What would steer a terminal is shown as replacement
+   * characters there.
+   */
   piece(text: string): void;
   /** One JSON object on a line, on stdout, for programs. */
   emit(object: object): void;
@@ -37,6 +40,9 @@ interface Progress {
   end(): void;
 }
 
+/** Control characters but for tab and line feed. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 const PROGRESS_AFTER_MS = 1000;
 const TTY_EVERY_MS = 200;
 const LINE_EVERY_MS = 5000;
@@ -93,7 +99,7 @@ export function createTerminal({ stdout, stderr, json, styled, clock }: Terminal
       if (!json) write(stdout, line);
     },
     piece: (text) => {
-      if (!json) stdout.write(text);
+      if (!json) stdout.write(stdout.isTTY === true ? text.replace(STEERING, '\ufffd') : text);
     },
     emit: (object) => {
       if (json) stdout.write(`${JSON.stringify(object)}\n`);

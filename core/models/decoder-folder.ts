@@ -13,7 +13,7 @@ const MAX_NAMED = 20;
 /**
  * Finds the decoder that a path names: an .onnx file with its configuration beside or above it, or a folder in Optimum's layout, where
  * model.onnx lies in `onnx` or in the folder itself. Another name will do where there is only one.
- * @throws MODEL_NOT_FOUND, MODEL_AMBIGUOUS, FILE_UNREADABLE
+ * @throws MODEL_NOT_FOUND, MODEL_NOT_NAMED, FILE_UNREADABLE
  */
 export async function findDecoder(path: string): Promise<DecoderFolder> {
   const found = await kindOf(path);
@@ -29,7 +29,7 @@ export async function findDecoder(path: string): Promise<DecoderFolder> {
   if (modelPath !== undefined) return { modelPath, folder: path };
   if (graphs.length === 0) throw new HearthlendError('MODEL_NOT_FOUND', { path });
   const names = graphs.map((graph) => graph.slice(path.length + 1));
-  throw new HearthlendError('MODEL_AMBIGUOUS', { path, names: names.slice(0, MAX_NAMED).join(', ') });
+  throw new HearthlendError('MODEL_NOT_NAMED', { path, names: names.slice(0, MAX_NAMED).join(', ') });
 }
 
 async function graphsIn(folder: string): Promise<string[]> {
