@@ -12,6 +12,7 @@ import {
   generateTask,
   practiceDecoder,
   runTask,
+  storeModel,
   storePracticeModel,
   supervise,
   temporaryFolder,
@@ -19,6 +20,7 @@ import {
 } from '../core/supervisor/workbench.ts';
 import { type DecoderShape, makeDecoder, parametersOf, SMALL } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
+import { halfDecoder } from '../fixtures/onnx-models.ts';
 import { model, node, tensor, value } from '../fixtures/onnx-writer.ts';
 
 const smallConfig = {
@@ -62,6 +64,17 @@ test.each<[string, Partial<DecoderShape>]>([
   for (const _run of ['first', 'second']) expect(tokensOf((await supervisor.run(task)).outputs)).toEqual(expected);
   const short = generateTask(stored, prompt, { decoder, stopTokens: [], maxNewTokens: 1 });
   expect(tokensOf((await supervisor.run(short)).outputs)).toEqual(expected.slice(0, 1));
+});
+
+test('a decoder of two branches, with ids of 32 bits, is told which of them each pass takes', async () => {
+  const decoder = { layers: 1, keyValueHeads: 1, headSize: 1, maxPositions: 64 };
+  const task = generateTask(storeModel(halfDecoder({ merged: true })), [2, 5, 11], { decoder, maxNewTokens: 12, stopTokens: [] });
+  const expected = [(3 * 18 + 1) % 16];
+  for (let sum = 18; expected.length < 12; ) {
+    sum += expected.at(-1) as number;
+    expected.push((3 * sum + 2) % 16);
+  }
+  expect(tokensOf((await supervise().run(task)).outputs)).toEqual(expected);
 });
 
 test('the fixture is a decoder of a few hundred thousand parameters, with the same bytes each time', () => {
