@@ -51,11 +51,6 @@ export async function runDesktop({ options, dataDir, log, announce, troubles }: 
   const loaded: Feature[] = [];
   const quit = createQuit(app, () => window.close());
   const window = createWindow({ dataDir, appPath, log, troubles, quitting: quit.state });
-  const deps: Deps = {
-    ...{ options, dataDir, appPath, log, announce, troubles, app, onSettings, window },
-    quit: quit.request,
-    quitting: quit.state,
-  };
   // A menu's Quit, the Dock's, ⌘Q. Who asks twice means it.
   electron.on('before-quit', (event) => {
     event.preventDefault();
@@ -64,6 +59,12 @@ export async function runDesktop({ options, dataDir, log, announce, troubles }: 
   try {
     const served = await serveAgent({ app, dataDir, version, uiFolder: join(appPath, 'dist', 'ui'), port: null, onStop: quit.request });
     loaded.push({ onQuit: served.close });
+    const { handlers } = served;
+    const deps: Deps = {
+      ...{ options, dataDir, appPath, log, announce, troubles, app, handlers, onSettings, window },
+      quit: quit.request,
+      quitting: quit.state,
+    };
     announce({ event: 'started', pid: process.pid, version, address: served.address });
     for (const init of FEATURES) {
       const feature = init(deps);

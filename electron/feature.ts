@@ -1,4 +1,5 @@
 import type { App } from '../core/app.ts';
+import type { Handlers } from '../core/contract/rpc.ts';
 import type { Settings } from '../core/contract/settings.ts';
 import type { Log } from '../core/log/log.ts';
 import type { Announce } from './announce.ts';
@@ -25,6 +26,8 @@ export interface Deps {
   announce: Announce;
   troubles: Troubles;
   app: App;
+  /** Every call of the table, for callers whose scope is checked. */
+  handlers: Handlers;
   /** Calls the listener with the settings as they are, and whenever they are changed. */
   onSettings(listener: (settings: Settings) => void): void;
   window: Window;

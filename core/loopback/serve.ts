@@ -29,6 +29,8 @@ export interface ServedAgent {
   readonly port: number;
   /** The UI's address, without a code. */
   readonly address: string;
+  /** Every call, those of this server among them: for callers on other ways than the loopback's. */
+  readonly handlers: Handlers;
   /** An address that lets one page in, once, within 30 s. */
   newCode(): { url: string; code: string };
   /** Takes the endpoint file away and closes every connection. */
@@ -74,5 +76,5 @@ export async function serveAgent(options: ServeOptions): Promise<ServedAgent> {
     await close();
     throw error;
   }
-  return { port: loopback.port, address, newCode, close };
+  return { port: loopback.port, address, handlers, newCode, close };
 }

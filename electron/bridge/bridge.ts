@@ -1,5 +1,4 @@
 import { ipcMain, type WebContents } from 'electron';
-import type { Handlers } from '../../core/contract/rpc.ts';
 import { openCalls } from '../../core/contract/rpc-calls.ts';
 import type { Deps, Feature } from '../feature.ts';
 import { CHANNEL } from './channel.ts';
@@ -8,11 +7,8 @@ import { isTrusted } from './sender.ts';
 const CALLS_IN_FLIGHT = 64;
 
 /** Answers the page: what comes over the one channel from our own page, with the scope of a screen, and the events it watches. */
-export function initBridge({ app: agent, window, log, announce }: Deps): Feature {
+export function initBridge({ app: agent, handlers, window, log, announce }: Deps): Feature {
   const pages = new Map<number, ReturnType<typeof openCalls>>();
-  const refused = () => Promise.reject(new Error('this call is the command line’s alone'));
-  // Never reached: the table keeps them from the scope of a screen.
-  const handlers: Handlers = { ...agent.handlers, 'session.code': refused, 'agent.stop': refused };
   let ready = false;
 
   function openPage(contents: WebContents): ReturnType<typeof openCalls> {

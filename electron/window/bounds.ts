@@ -29,13 +29,17 @@ const GRIP = { width: 120, height: 32 };
  * display it is on. `workAreas`: what displays leave to windows, the primary one first.
  */
 export function placeWindow(remembered: Rectangle | null, workAreas: readonly Rectangle[]): Rectangle {
-  const grip = remembered === null ? undefined : { ...remembered, height: GRIP.height };
-  const home = grip === undefined ? undefined : workAreas.find((area) => covers(area, grip));
+  const fitted = (area: Rectangle) => ({
+    width: Math.min(area.width, Math.max(SMALLEST.width, (remembered ?? USUAL).width)),
+    height: Math.min(area.height, Math.max(SMALLEST.height, (remembered ?? USUAL).height)),
+  });
+  const home =
+    remembered === null
+      ? undefined
+      : workAreas.find((area) => covers(area, { ...remembered, width: fitted(area).width, height: GRIP.height }));
   const area = home ?? workAreas[0];
   if (area === undefined) return { x: 0, y: 0, ...USUAL };
-  const wanted = remembered ?? USUAL;
-  const width = Math.min(area.width, Math.max(SMALLEST.width, wanted.width));
-  const height = Math.min(area.height, Math.max(SMALLEST.height, wanted.height));
+  const { width, height } = fitted(area);
   if (home !== undefined && remembered !== null) return { x: remembered.x, y: remembered.y, width, height };
   return {
     x: area.x + Math.round((area.width - width) / 2),

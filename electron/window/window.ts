@@ -98,9 +98,8 @@ export function initWindow({ options, window, onSettings }: Deps): Feature {
       app.on('window-all-closed', () => undefined);
       app.on('activate', () => window.show());
       // On macOS the menu carries copy and paste; elsewhere it would only offer what breaks the page.
-      Menu.setApplicationMenu(
-        process.platform === 'darwin' ? Menu.buildFromTemplate([{ role: 'appMenu' }, { role: 'editMenu' }, { role: 'windowMenu' }]) : null,
-      );
+      const roles = process.platform === 'darwin' ? (['appMenu', 'editMenu', 'windowMenu'] as const) : [];
+      Menu.setApplicationMenu(Menu.buildFromTemplate(roles.map((role) => ({ role }))));
       onSettings(({ theme }) => {
         nativeTheme.themeSource = theme;
       });

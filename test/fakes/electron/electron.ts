@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '../../..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 /** Whether the test wants a built app rather than a checkout. Its files lie in the same place. */
 const isPackaged = process.env.STAND_IN_PACKAGED === '1';
+Object.defineProperty(process, 'resourcesPath', { value: process.env.STAND_IN_RESOURCES ?? root });
 
 class FakeApp extends EventEmitter {
   readonly paths = new Map<string, string>();
@@ -105,10 +106,10 @@ export const screen = {
 } satisfies Pick<Electron.Screen, 'getPrimaryDisplay' | 'getAllDisplays'>;
 
 /** What was said in dialogs and notifications, and what the test has pressed. */
-export const said = { errors: [] as string[], questions: [] as Electron.MessageBoxOptions[], notifications: [] as string[] };
+export const said = { questions: [] as Electron.MessageBoxOptions[], notifications: [] as string[] };
 export const answers: number[] = [];
 export const dialog = {
-  showErrorBox: (title: string, content: string) => void said.errors.push(`${title}\n${content}`),
+  showErrorBox: (title: string, content: string) => void process.stderr.write(`dialog: ${title}\n${content}\n`),
   showMessageBox: async (options: Electron.MessageBoxOptions) => {
     said.questions.push(options);
     return { response: answers.shift() ?? 0, checkboxChecked: false };
