@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { HearthlendError } from '../contract/errors.ts';
+import { type Alphabet, alphabetOf } from './alphabet.ts';
 import { createTextStream } from './stream.ts';
 
 const MAX_TOKENIZER_BYTES = 64 << 20;
@@ -30,13 +31,15 @@ export interface TextTokenizer {
   encode(text: string): number[];
   /** The text of some ids, without special tokens. A character that isn't whole yet at the end is left out. */
   decode(ids: readonly number[]): string;
-  /** What an id stands for, in the tokenizer's alphabet of bytes; undefined for special tokens and ids that it doesn't have. */
-  tokenOf(id: number): string | undefined;
+  /** The bytes of text that an id stands for; undefined for special tokens and ids that it doesn't have. */
+  bytesOf(id: number): Uint8Array | undefined;
+  /** Spaces taken off the start of every text, at most. */
+  readonly strippedSpaces: number;
 }
 
 /**
- * Reads tokenizer.json and, where it is there, tokenizer_config.json of a model's folder. Byte-level BPE only: what GPT-2, Llama 3, Qwen and
- * the practice model have.
+ * Reads tokenizer.json and, where it is there, tokenizer_config.json of a model's folder: byte-level BPE, as GPT-2, Llama 3, Qwen and the
+ * practice model have it, and SentencePiece's pieces, as Llama 2, Mistral, Phi 3 and Gemma do.
  *
  * A prompt starts with the start token (`bos_token`) unless the configuration says `"add_bos_token": false`: models trained on texts joined
  * by that token know no other beginning.
@@ -51,7 +54,8 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
   const config = TokenizerConfig.safeParse(configJson);
   if (!file.success) throw invalid(`tokenizer.json has a malformed ${file.error.issues[0]?.path.join('.')}`);
   if (!config.success) throw invalid(`tokenizer_config.json has a malformed ${config.error.issues[0]?.path.join('.')}`);
-  if (file.data.decoder?.type !== 'ByteLevel') throw invalid(`its decoder is ${file.data.decoder?.type ?? 'missing'}, not ByteLevel`);
+  const alphabet = alphabetOf(file.data.decoder);
+  if (alphabet === undefined) throw invalid(`its decoder is ${file.data.decoder?.type ?? 'missing'}, of a kind that is not known here`);
 
   let tokenizer: Tokenizer;
   try {
@@ -61,16 +65,23 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
   }
   const { bos_token: bos, add_bos_token: addBos } = config.data;
   const startToken = bos == null || addBos === false ? undefined : tokenizer.token_to_id(typeof bos === 'string' ? bos : bos.content);
-  return new ByteLevelTokenizer(tokenizer, startToken, Math.min(MAX_TOKENS, Math.floor(config.data.model_max_length ?? MAX_TOKENS)));
+  return new AlphabetTokenizer(
+    tokenizer,
+    alphabet,
+    startToken,
+    Math.min(MAX_TOKENS, Math.floor(config.data.model_max_length ?? MAX_TOKENS)),
+  );
 }
 
-class ByteLevelTokenizer implements TextTokenizer {
+class AlphabetTokenizer implements TextTokenizer {
   readonly maxTokens: number;
   readonly #tokenizer: Tokenizer;
+  readonly #alphabet: Alphabet;
   readonly #startToken: number | undefined;
 
-  constructor(tokenizer: Tokenizer, startToken: number | undefined, maxTokens: number) {
+  constructor(tokenizer: Tokenizer, alphabet: Alphabet, startToken: number | undefined, maxTokens: number) {
     this.#tokenizer = tokenizer;
+    this.#alphabet = alphabet;
     this.#startToken = startToken;
     this.maxTokens = maxTokens;
   }
@@ -90,8 +101,14 @@ class ByteLevelTokenizer implements TextTokenizer {
     return ids.map((id) => stream.push(id)).join('');
   }
 
-  tokenOf(id: number): string | undefined {
-    return this.#tokenizer.get_added_tokens_decoder().get(id)?.special === true ? undefined : this.#tokenizer.id_to_token(id);
+  get strippedSpaces(): number {
+    return this.#alphabet.strippedSpaces;
+  }
+
+  bytesOf(id: number): Uint8Array | undefined {
+    if (this.#tokenizer.get_added_tokens_decoder().get(id)?.special === true) return undefined;
+    const token = this.#tokenizer.id_to_token(id);
+    return token === undefined ? undefined : this.#alphabet.bytesOf(token);
   }
 }
 

@@ -74,7 +74,7 @@ test.each<[string, Record<string, string>, string]>([
   ['a broken file', { 'tokenizer.json': '{' }, 'not JSON'],
   ['a list', { 'tokenizer.json': 'null' }, 'no JSON object'],
   ['another kind of file', { 'tokenizer.json': '{}' }, 'malformed model'],
-  ['another decoder', { 'tokenizer.json': '{"model":{"type":"BPE"},"decoder":{"type":"Metaspace"}}' }, 'Metaspace'],
+  ['another decoder', { 'tokenizer.json': '{"model":{"type":"BPE"},"decoder":{"type":"WordPiece"}}' }, 'WordPiece'],
   ['a model without its parts', { 'tokenizer.json': '{"model":{"type":"BPE"},"decoder":{"type":"ByteLevel"}}' }, ''],
 ])('a folder with %s is refused as TOKENIZER_INVALID', async (_what, files, detail) => {
   const broken = await mkdtemp(join(tmpdir(), 'hearthlend-tokenizer-'));
