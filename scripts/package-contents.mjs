@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { build as buildProgram } from './build.mjs';
-import { ensureDependencies, fail, root, SetupError } from './setup.mjs';
+import { fail, root, SetupError } from './setup.mjs';
 
 /** Not the app's: electron-builder's description of the update channel, and what Electron's runtime brings itself. */
 const foreign = /^(app-update\.yml|default_app\.asar|.*\.lproj\/.*|electron\.icns|icon\.icns)$/;
@@ -96,7 +96,6 @@ function printForPeople(files) {
 async function list(args) {
   const given = args.find((arg) => !arg.startsWith('--'));
   if (given !== undefined) return listResources(given);
-  await ensureDependencies();
   await buildProgram();
   const into = args.find((arg) => arg.startsWith('--into='))?.slice('--into='.length);
   if (into !== undefined) return listResources(await packAroundStandIn(into));
