@@ -38,14 +38,25 @@ export interface Models {
 export function createModels({ store, clock, settings, cataloguePath, emit, freeDiskBytes }: ModelParts): Models {
   const adding = new Map<string, { abort: AbortController; done: Promise<AddedModel> }>();
 
+  /** Tells of a file's beginning at once and of what follows now and then; the last word before a pause is told as well. */
   function progressOf(source: string) {
-    let toldAt = Number.NEGATIVE_INFINITY;
-    let toldFile = '';
-    return ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) => {
-      if (file === toldFile && bytes < totalBytes && performance.now() - toldAt < TELL_EVERY_MS) return;
-      toldAt = performance.now();
-      toldFile = file;
-      emit({ event: 'model.progress', data: { source, file, bytes, totalBytes } });
+    let latest: { file: string; bytes: number; totalBytes: number } | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const tell = () => {
+      clearTimeout(timer);
+      timer = undefined;
+      if (latest !== undefined) emit({ event: 'model.progress', data: { source, ...latest } });
+    };
+    return {
+      onProgress(progress: { file: string; bytes: number; totalBytes: number }) {
+        const begins = latest?.file !== progress.file;
+        latest = progress;
+        if (begins) tell();
+        else timer ??= setTimeout(tell, TELL_EVERY_MS);
+      },
+      end() {
+        if (timer !== undefined) tell();
+      },
     };
   }
 
@@ -58,8 +69,12 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
         const under = adding.get(key);
         if (under !== undefined) return under.done;
         const abort = new AbortController();
-        const ports = { store, clock, signal: abort.signal, onProgress: progressOf(source) };
-        const done = addModel({ source, file, hub, pin, acceptMissingLicence }, ports).finally(() => adding.delete(key));
+        const progress = progressOf(source);
+        const ports = { store, clock, signal: abort.signal, onProgress: progress.onProgress };
+        const done = addModel({ source, file, hub, pin, acceptMissingLicence }, ports).finally(() => {
+          adding.delete(key);
+          progress.end();
+        });
         adding.set(key, { abort, done });
         return done;
       },
@@ -80,6 +95,8 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
         const room = {
           diskBytes: freeBytes === null ? quotaBytes : Math.min(quotaBytes, freeBytes),
           memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
+          // The one that the native worker uses so far.
+          backends: ['cpu'] as const,
         };
         return fitCatalogue(await readCatalogue(cataloguePath), room);
       },

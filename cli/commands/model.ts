@@ -5,6 +5,7 @@ import type { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress } fr
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
+import type { World } from '../world.ts';
 import type { Context, ExitCode } from './command.ts';
 
 export interface AddOptions {
@@ -42,9 +43,7 @@ export async function runModelAdd({ world, terminal, dataDir }: Context, options
     if (plan.licence === null && remote && !options.acceptMissingLicence) {
       throw new HearthlendError('MODEL_LICENCE_MISSING', { model: plan.name });
     }
-    if (remote && !options.yes) {
-      throw new HearthlendError('USAGE', { detail: message('cli.model.agree', { size: sizeText(plan.totalBytes) }) });
-    }
+    if (remote && !options.yes) await requireYes(world, terminal.json, sizeText(plan.totalBytes));
     if (cancelling) throw new HearthlendError('CANCELLED');
     const pin = plan.origin.type === 'hub' ? plan.origin.revision : null;
     const model = await followed({ world, terminal, dataDir }, reach, source, plan.totalBytes, () =>
@@ -58,6 +57,13 @@ export async function runModelAdd({ world, terminal, dataDir }: Context, options
     await reach.close();
   }
   return 0;
+}
+
+/** Somebody at the keyboard is asked; a script has to say --yes. @throws USAGE, CANCELLED */
+async function requireYes(world: World, json: boolean, size: string): Promise<void> {
+  if (json || !world.keyboard.present) throw new HearthlendError('USAGE', { detail: message('cli.model.agree', { size }) });
+  const answer = await world.keyboard.ask(message('cli.model.ask', { size }), { secret: false });
+  if (!/^y(es)?$/i.test(answer.trim())) throw new HearthlendError('CANCELLED');
 }
 
 async function followed(

@@ -71,21 +71,25 @@ export const ModelProgress = z.strictObject({
 });
 export type ModelProgress = z.infer<typeof ModelProgress>;
 
-/** A well-known model, and what it asks of a machine. Sizes are reckoned from its parameters, not measured here: `diskBytes` and `memoryBytes` are estimates. */
+/**
+ * A well-known model, and what it asks of a machine. `diskBytes` is what its page on the hub lists, rounded there; nothing of it was downloaded
+ * to check.
+ */
 export const CatalogueModel = z.strictObject({
-  name: z.string().max(200),
+  name: z.string().min(1).max(200),
   repository: Repository,
   file: ModelPath,
-  task: z.enum(['text-generation', 'feature-extraction', 'text-classification', 'image-classification', 'speech-recognition', 'fill-mask']),
-  parameters: z.int().min(1),
-  bitsPerWeight: z.number().min(1).max(64),
+  task: z.enum(['text-generation', 'feature-extraction', 'text-classification', 'image-classification']),
   diskBytes: z.int().min(1),
-  memoryBytes: z.int().min(1),
-  backends: z.array(z.enum(['cpu', 'webgpu', 'cuda', 'directml', 'coreml'])).min(1),
+  backends: z.array(z.enum(['cpu', 'webgpu'])).min(1),
   licence: z.string().min(1).max(200),
 });
 export type CatalogueModel = z.infer<typeof CatalogueModel>;
 
-/** A catalogue's entry on this machine. `obstacle` says what it lacks; null where it fits. */
-export const CatalogueRow = z.strictObject({ ...CatalogueModel.shape, obstacle: z.enum(['disk', 'memory']).nullable() });
+/** A catalogue's entry on this machine. `memoryBytes` is an estimate. `obstacle` says what it lacks; null where it fits. */
+export const CatalogueRow = z.strictObject({
+  ...CatalogueModel.shape,
+  memoryBytes: z.int().min(1),
+  obstacle: z.enum(['backend', 'disk', 'memory']).nullable(),
+});
 export type CatalogueRow = z.infer<typeof CatalogueRow>;

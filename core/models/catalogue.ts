@@ -14,16 +14,28 @@ export async function readCatalogue(path: string): Promise<CatalogueModel[]> {
   }
 }
 
+/** Weights are in memory once, and what is computed with them beside it: a rule of thumb, not a measurement. */
+const MEMORY_PER_DISK = 1.3;
+const MEMORY_BESIDE_BYTES = 256 * 2 ** 20;
+
 /**
  * Each model with what this machine lacks for it, those that fit first, and the larger of those first.
- * @param room what is free for a model here, in bytes; null where that is not known, and so no obstacle
+ * @param here what there is for a model, in bytes, and on which backends it could run; `diskBytes` null where that is not known, and so no obstacle
  */
-export function fitCatalogue(models: readonly CatalogueModel[], room: { diskBytes: number | null; memoryBytes: number }): CatalogueRow[] {
-  const obstacle = (model: CatalogueModel): CatalogueRow['obstacle'] => {
-    if (model.memoryBytes > room.memoryBytes) return 'memory';
-    return room.diskBytes !== null && model.diskBytes > room.diskBytes ? 'disk' : null;
+export function fitCatalogue(
+  models: readonly CatalogueModel[],
+  here: { diskBytes: number | null; memoryBytes: number; backends: readonly CatalogueModel['backends'][number][] },
+): CatalogueRow[] {
+  const fit = (model: CatalogueModel): CatalogueRow => {
+    const memoryBytes = Math.ceil(model.diskBytes * MEMORY_PER_DISK) + MEMORY_BESIDE_BYTES;
+    const obstacle = !model.backends.some((backend) => here.backends.includes(backend))
+      ? 'backend'
+      : memoryBytes > here.memoryBytes
+        ? 'memory'
+        : here.diskBytes !== null && model.diskBytes > here.diskBytes
+          ? 'disk'
+          : null;
+    return { ...model, memoryBytes, obstacle };
   };
-  return models
-    .map((model) => ({ ...model, obstacle: obstacle(model) }))
-    .sort((a, b) => Number(a.obstacle !== null) - Number(b.obstacle !== null) || b.parameters - a.parameters);
+  return models.map(fit).sort((a, b) => Number(a.obstacle !== null) - Number(b.obstacle !== null) || b.diskBytes - a.diskBytes);
 }
