@@ -9,7 +9,7 @@ import { createSerial } from './serial.ts';
 import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, ShardRecord } from './store.ts';
 
 /** As many queued shards as are looked at for one lease. */
-const LOOK_AT = 256;
+const LOOK_AT = 32;
 /** When to try again to record that a lease has ended, where the store could not. */
 const RETRY_MS = 5000;
 

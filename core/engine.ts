@@ -15,6 +15,7 @@ import { createJournal } from './journal.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Spool } from './ledger/spool.ts';
 import { fetchBlob } from './models/fetch.ts';
+import { keepRecent } from './models/recent.ts';
 import type { ModelStore } from './models/store.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
@@ -92,12 +93,13 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   let wanted = Number.POSITIVE_INFINITY;
   let resumeTimer: NodeJS.Timeout | undefined;
 
+  const recent = keepRecent(models);
   const loop = createWorkLoop({
     clock,
     networks: connected,
     journal: createJournal(ledger, { clock, payee }),
     spool,
-    holdModel: (network, model) => models.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
+    holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),
     compute: workers.compute,
     warmModels: () => workers.warmModels(),
@@ -193,6 +195,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     async close() {
       clearTimeout(resumeTimer);
       view.close();
+      recent.release();
       await coordinator.close();
       await workers.close();
       if (facts.started) ledger.record([{ kind: 'agent.stopped', at: clock() }]);

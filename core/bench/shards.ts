@@ -37,7 +37,7 @@ function sizes(quick: boolean): Size[] {
     { name: 'near-empty', ms: 0, shards: 240 / part },
     { name: '1 ms', ms: 1, shards: 240 / part },
     { name: '5 ms', ms: 5, shards: 160 / part },
-    { name: '50 ms', ms: 50, shards: 40 / part },
+    { name: '50 ms', ms: 50, shards: 64 / part },
   ];
 }
 

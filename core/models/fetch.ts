@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { BlobSource } from '../contract/network.ts';
@@ -9,6 +9,8 @@ export type FetchBlob = (digest: Sha256, offset: number) => Promise<BlobSource>;
 
 /** A source that gives no byte for this long is taken for dead. */
 export const STALL_MS = 60_000;
+/** Inputs up to this are read in one go. */
+const AT_ONCE_BYTES = 1 << 20;
 
 /**
  * Fetches a small blob into memory and verifies it. No more than the announced bytes are ever read.
@@ -17,13 +19,30 @@ export const STALL_MS = 60_000;
 export async function fetchBlob(ref: BlobRef, fetch: FetchBlob, maxBytes: number, stallMs = STALL_MS): Promise<Uint8Array> {
   if (ref.bytes > maxBytes) throw new HearthlendError('TENSOR_TOO_LARGE', { bytes: ref.bytes, limit: maxBytes });
   const bytes = new Uint8Array(ref.bytes);
-  let filled = 0;
-  for await (const chunk of blobChunks(ref, fetch, { offset: 0, stallMs })) {
+  const first = await fetch(ref.digest, 0);
+  let filled = first.type === 'file' && ref.bytes <= AT_ONCE_BYTES ? readAtOnce(first.path, bytes, ref.digest) : 0;
+  const start = filled === 0 ? { offset: 0, stallMs, first } : { offset: filled, stallMs };
+  for await (const chunk of blobChunks(ref, fetch, start)) {
     bytes.set(chunk, filled);
     filled += chunk.byteLength;
   }
   verifyDigest(ref.digest, sha256(bytes));
   return bytes;
+}
+
+/** Fills `bytes` from a small file, which takes a fraction of a stream's time. @returns how many there were */
+function readAtOnce(path: string, bytes: Uint8Array, digest: Sha256): number {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return readSync(file, bytes);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw new HearthlendError('BLOB_MISSING', { digest }, { cause });
+    throw cause;
+  }
 }
 
 export function verifyDigest(expected: Sha256, actual: Sha256): void {
