@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { totalmem } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
@@ -11,7 +12,7 @@ import { writeNpz } from './jobs/npz.ts';
 import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Models } from './model-handlers.ts';
-import { loadOwnModel } from './prompt-model.ts';
+import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
@@ -55,7 +56,10 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return {};
     },
     'prompt.ask': (question) => engine.prompts.ask(question),
-    'prompt.run': async ({ model, ...question }) => engine.prompts.ask(question, await loadOwnModel(model)),
+    async 'prompt.run'({ model, ...question }) {
+      if (isAbsolute(model)) return engine.prompts.ask(question, await loadOwnModel(model));
+      return models.describeFor(model, async (describe) => engine.prompts.ask(question, await loadAddedModel(await describe())));
+    },
     'job.list': () => coordinator.jobs(),
     'job.show': ({ jobId }) => knownJob(jobId),
     async 'job.cancel'({ jobId }) {

@@ -1,9 +1,10 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Sha256 } from './contract/digest.ts';
+import type { DescribedModel } from './contract/jobs.ts';
 import type { Limits } from './contract/shard.ts';
 import { readDecoder } from './models/decoder.ts';
-import { type DecoderFolder, findDecoder } from './models/decoder-folder.ts';
+import { findDecoder } from './models/decoder-folder.ts';
 import { describeModel } from './models/describe.ts';
 import { modelDigest } from './models/digest.ts';
 import type { PromptModel } from './prompts.ts';
@@ -20,7 +21,7 @@ const MEMORY_SHARE = 0.75;
 
 /** Reads the practice model's folder in Optimum's layout. @throws MODEL_*, TOKENIZER_INVALID */
 export function loadPromptModel(folder: string): Promise<PromptModel & { digest: Sha256 }> {
-  return readPromptModel({ modelPath: join(folder, 'onnx/model.onnx'), folder }, PRACTICE_LIMITS);
+  return readPromptModel(folder, () => describeModel(join(folder, 'onnx/model.onnx')), PRACTICE_LIMITS);
 }
 
 /**
@@ -28,15 +29,28 @@ export function loadPromptModel(folder: string): Promise<PromptModel & { digest:
  * @throws MODEL_*, TOKENIZER_INVALID, FILE_UNREADABLE
  */
 export async function loadOwnModel(path: string): Promise<PromptModel> {
-  const memoryBytes = Math.floor(totalmem() * MEMORY_SHARE);
-  return readPromptModel(await findDecoder(path), { wallMs: OWN_WALL_MS, memoryBytes, outputBytes: OWN_OUTPUT_BYTES });
+  const { modelPath, folder } = await findDecoder(path);
+  return readPromptModel(folder, () => describeModel(modelPath), ownLimits());
 }
 
-async function readPromptModel({ modelPath, folder }: DecoderFolder, limits: Limits): Promise<PromptModel & { digest: Sha256 }> {
+/** A decoder that was added to the store, with its configuration and tokenizer among its files. @throws MODEL_*, TOKENIZER_INVALID */
+export function loadAddedModel(described: DescribedModel): Promise<PromptModel> {
+  return readPromptModel(described.files, async () => described, ownLimits());
+}
+
+function ownLimits(): Limits {
+  return { wallMs: OWN_WALL_MS, memoryBytes: Math.floor(totalmem() * MEMORY_SHARE), outputBytes: OWN_OUTPUT_BYTES };
+}
+
+async function readPromptModel(
+  folder: string | ReadonlyMap<string, string>,
+  describe: () => Promise<DescribedModel>,
+  limits: Limits,
+): Promise<PromptModel & { digest: Sha256 }> {
   // What is small and most often missing comes first: weights may take a minute to hash.
   const { decoder, stopTokens } = await readDecoder(folder);
   const tokenizer = await loadTokenizer(folder);
-  const { manifest, files } = await describeModel(modelPath);
+  const { manifest, files } = await describe();
   return {
     digest: modelDigest(manifest),
     local: { manifest, files },

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Sampling } from '../../core/contract/sampler.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import type { Context, ExitCode } from './command.ts';
-import { requireDone } from './submit.ts';
+import { modelOf, requireDone } from './submit.ts';
 
 export interface PromptOptions {
   model: string;
@@ -33,7 +32,7 @@ export async function runPrompt({ world, terminal, dataDir }: Context, options: 
   try {
     const follower = await followAnswers(reach);
     const { jobId } = await reach.client.call('prompt.run', {
-      model: resolve(world.cwd, options.model),
+      model: modelOf(world.cwd, options.model),
       prompt: options.prompt,
       maxNewTokens: options.maxNewTokens,
       sampling: samplingOf(options),

@@ -70,7 +70,7 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
 }
 
 /** A model that was added goes by its name or digest; everything else is a path from here. */
-function modelOf(cwd: string, model: string): string {
+export function modelOf(cwd: string, model: string): string {
   const path = resolve(cwd, model);
   return isRemote(model) || (/^[0-9a-f]{8,64}$/.test(model) && !existsSync(path)) ? model : path;
 }

@@ -52,7 +52,7 @@ export const CALLS = {
     input: z.strictObject({ prompt: z.string().min(1).max(400), maxNewTokens: z.int().min(1).max(120), sampling: Sampling }),
     output: z.strictObject({ jobId: z.string() }),
   },
-  /** Puts a prompt to a decoder of the owner's, an .onnx file or a folder in Optimum's layout; the answer comes as that to `prompt.ask`. */
+  /** Puts a prompt to a decoder of the owner's: an .onnx file, a folder, or an added model's name. The answer comes as that to `prompt.ask`. */
   'prompt.run': {
     scope: 'owner',
     input: z.strictObject({

@@ -39,9 +39,10 @@ export interface DecoderFacts {
 /**
  * Reads config.json, and generation_config.json where it is there: its stop tokens take precedence, as in transformers. Rotary scaling and
  * sliding windows are in the graph itself: its tables are computed with the one, its attention bounded by the other.
- * @throws MODEL_NOT_GENERATIVE
+ * @param folder the model's folder, or where its files lie by their names in it
+ * @throws MODEL_NOT_GENERATIVE, FILE_UNREADABLE
  */
-export async function readDecoder(folder: string): Promise<DecoderFacts> {
+export async function readDecoder(folder: string | ReadonlyMap<string, string>): Promise<DecoderFacts> {
   const text = await readConfig(folder, 'config.json');
   if (text === undefined) throw notGenerative('its folder has no config.json');
   const nested = parse(NestedConfig, text, 'config.json');
@@ -62,8 +63,9 @@ export async function readDecoder(folder: string): Promise<DecoderFacts> {
   return { decoder: decoder.data, stopTokens: generation?.eos_token_id ?? nested.eos_token_id ?? config.eos_token_id ?? [] };
 }
 
-async function readConfig(folder: string, name: string): Promise<string | undefined> {
-  const path = join(folder, name);
+async function readConfig(folder: string | ReadonlyMap<string, string>, name: string): Promise<string | undefined> {
+  const path = typeof folder === 'string' ? join(folder, name) : folder.get(name);
+  if (path === undefined) return undefined;
   try {
     if ((await stat(path)).size > MAX_CONFIG_BYTES) throw notGenerative(`${name} is larger than 1 MiB`);
     return await readFile(path, 'utf8');

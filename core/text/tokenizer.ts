@@ -43,12 +43,15 @@ export interface TextTokenizer {
  *
  * A prompt starts with the start token (`bos_token`) unless the configuration says `"add_bos_token": false`: models trained on texts joined
  * by that token know no other beginning.
- * @throws TOKENIZER_INVALID
+ * @param folder the model's folder, or where its files lie by their names in it
+ * @throws TOKENIZER_INVALID, FILE_UNREADABLE
  */
-export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
-  const invalid = (detail: string, cause?: unknown) => new HearthlendError('TOKENIZER_INVALID', { path: folder, detail }, { cause });
-  const json = await readJson(join(folder, 'tokenizer.json'), MAX_TOKENIZER_BYTES, invalid);
-  const configJson = (await readJson(join(folder, 'tokenizer_config.json'), MAX_CONFIG_BYTES, invalid)) ?? {};
+export async function loadTokenizer(folder: string | ReadonlyMap<string, string>): Promise<TextTokenizer> {
+  const pathOf = (name: string) => (typeof folder === 'string' ? join(folder, name) : folder.get(name));
+  const shown = typeof folder === 'string' ? folder : (pathOf('tokenizer.json') ?? 'tokenizer.json');
+  const invalid = (detail: string, cause?: unknown) => new HearthlendError('TOKENIZER_INVALID', { path: shown, detail }, { cause });
+  const json = await readJson(pathOf('tokenizer.json'), MAX_TOKENIZER_BYTES, invalid);
+  const configJson = (await readJson(pathOf('tokenizer_config.json'), MAX_CONFIG_BYTES, invalid)) ?? {};
   if (json === undefined) throw invalid('it has no tokenizer.json');
   const file = TokenizerFile.safeParse(json);
   const config = TokenizerConfig.safeParse(configJson);
@@ -112,7 +115,12 @@ class AlphabetTokenizer implements TextTokenizer {
   }
 }
 
-async function readJson(path: string, maxBytes: number, invalid: (detail: string, cause?: unknown) => Error): Promise<object | undefined> {
+async function readJson(
+  path: string | undefined,
+  maxBytes: number,
+  invalid: (detail: string, cause?: unknown) => Error,
+): Promise<object | undefined> {
+  if (path === undefined) return undefined;
   let text: string;
   try {
     if ((await stat(path)).size > maxBytes) throw invalid(`a file of it is larger than ${maxBytes} bytes`);

@@ -45,6 +45,16 @@ test.each(['float32', 'float16'] as const)(
   },
 );
 
+test('a decoder that was added answers by its name', async () => {
+  const folder = decoderFolder();
+  const dataDir = temporaryFolder('prompt');
+  const added = await run(dataDir, 'model', 'add', folder, '--yes', '--accept-missing-licence');
+  expect(added.code).toBe(0);
+  const digest = (added.last as { digest: string }).digest;
+  const told = await run(dataDir, 'prompt', '--model', digest, '--max-tokens', String(TOKENS), text);
+  expect(told).toMatchObject({ code: 0, last: { text: await plainAnswer(folder), done: true } });
+});
+
 test('the same seed gives the same text, another one another', async () => {
   const folder = decoderFolder();
   const dataDir = temporaryFolder('prompt');
