@@ -20,8 +20,7 @@ export function SideBar({ route, alone, wallet }: { route: Route; alone: boolean
             {PAGES.map((page) => (
               <li key={page.route}>
                 <a href={ADDRESS[page.route]} aria-current={page.route === route ? 'page' : undefined}>
-                  {message(page.name)}
-                  {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
+                  {message(page.name)} {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
                 </a>
               </li>
             ))}

@@ -12,7 +12,9 @@ export function Words({ words, onDone }: { words: RevealedWords; onDone(): void 
   return (
     <section className="card words" aria-labelledby="words-title">
       <div>
-        <h1 id="words-title">{message('screen.wallet.words')}</h1>
+        <h1 id="words-title" ref={focusOn} tabIndex={-1}>
+          {message('screen.wallet.words')}
+        </h1>
         <p className="why">{message('screen.wallet.words.why')}</p>
       </div>
       <ol>
@@ -42,7 +44,9 @@ function Confirm({ ask, onBack, onDone }: { ask: number[]; onBack(): void; onDon
   return (
     <section className="card words" aria-labelledby="words-title">
       <div>
-        <h1 id="words-title">{message('screen.wallet.confirm')}</h1>
+        <h1 id="words-title" ref={focusOn} tabIndex={-1}>
+          {message('screen.wallet.confirm')}
+        </h1>
         <p className="why">{message('screen.wallet.confirm.why')}</p>
       </div>
       <form
@@ -69,4 +73,9 @@ function Confirm({ ask, onBack, onDone }: { ask: number[]; onBack(): void; onDon
       </form>
     </section>
   );
+}
+
+/** The keyboard and the reader go on where the words are. Stable, so it is called once for each heading. */
+function focusOn(heading: HTMLElement | null): void {
+  heading?.focus();
 }
