@@ -19,6 +19,8 @@ export class Stock {
   readonly holders = new Map<Sha256, number>();
   /** Bytes that downloads of the owner's will take, by their folder's name. */
   readonly promised = new Map<string, number>();
+  /** Blobs here that downloads of the owner's count on, by their folder's name. */
+  readonly claimed = new Map<string, Set<Sha256>>();
   readonly #diskBytes: number;
   #room: Promise<void> = Promise.resolve();
 
@@ -76,7 +78,7 @@ export class Stock {
       if (free < bytes) {
         const chosen = chooseEvictions(this.#evictable(), this.blobs, bytes - free);
         if (chosen === null) {
-          const limit = Math.max(0, this.#diskBytes - this.#keptBytes());
+          const limit = this.roomBytes();
           throw new HearthlendError('MODEL_TOO_LARGE', { bytes, limit, missing: Math.max(0, bytes - limit) });
         }
         await this.evict(chosen);
@@ -90,7 +92,8 @@ export class Stock {
   async evict(digests: readonly Sha256[]): Promise<void> {
     const evicted = digests.map((digest) => [digest, blobsOf((this.models.get(digest) as StoredFacts).manifest)] as const);
     for (const digest of digests) this.models.delete(digest);
-    const kept = new Set([...this.models.values()].flatMap(({ manifest }) => manifest.files.map((file) => file.digest)));
+    const kept = this.#claims();
+    for (const { manifest } of this.models.values()) for (const file of manifest.files) kept.add(file.digest);
     for (const [digest, blobs] of evicted) {
       for (const blob of blobs) {
         if (kept.has(blob.digest)) continue;
@@ -104,7 +107,12 @@ export class Stock {
     }
   }
 
-  /** What would still be here after everything that may go is gone. */
+  /** What there would be room for after everything that may go is gone. */
+  roomBytes(): number {
+    return Math.max(0, this.#diskBytes - this.#keptBytes());
+  }
+
+  /** What would still be here then. */
   #keptBytes(): number {
     const kept = new Set(
       [...this.models].flatMap(([digest, { manifest }]) => (this.#stays(digest) ? manifest.files.map((file) => file.digest) : [])),
@@ -116,7 +124,13 @@ export class Stock {
   }
 
   #stays(digest: Sha256): boolean {
-    return this.holders.has(digest) || this.added.has(digest);
+    if (this.holders.has(digest) || this.added.has(digest)) return true;
+    const claims = this.#claims();
+    return claims.size > 0 && this.models.get(digest)?.manifest.files.some((file) => claims.has(file.digest)) === true;
+  }
+
+  #claims(): Set<Sha256> {
+    return new Set([...this.claimed.values()].flatMap((digests) => [...digests]));
   }
 
   #evictable() {

@@ -36,11 +36,15 @@ export interface ModelStore {
    * @throws MODEL_TOO_LARGE, DISK_FULL, DATA_DIR_UNWRITABLE
    */
   promise(folder: string, bytes: number): Promise<string>;
+  /** Bytes that a download of the owner's could take beside what is kept and promised, once everything else was given up. */
+  roomBytes(): number;
   /** Takes such a promise back. The parts stay for the next try, or go. */
   giveUp(folder: string, keepParts: boolean): Promise<void>;
-  /** Whether a blob is here, every byte of it verified. */
-  holds(blob: BlobRef): Promise<boolean>;
-  /** Where a blob lies that `holds` said is here. */
+  /** Whether a blob is here, as far as its name and size say. */
+  has(blob: BlobRef): boolean;
+  /** Whether a blob is here, every byte of it verified; it then stays at least until `keep` or `giveUp` of the download that counts on it. */
+  claim(folder: string, blob: BlobRef): Promise<boolean>;
+  /** Where a blob lies that was claimed. */
   pathOf(digest: Sha256): string;
   /**
    * Takes a verified download into the store, to be kept until `remove`. It is there as a whole or not at all.
@@ -132,6 +136,7 @@ class Store implements ModelStore {
     } finally {
       release();
       stock.promised.delete(folder);
+      stock.claimed.delete(folder);
     }
     await onDisk(stock.shelves.downloads, () => rm(join(stock.shelves.downloads, folder), { recursive: true, force: true }));
   }
@@ -158,13 +163,30 @@ class Store implements ModelStore {
 
   async giveUp(folder: string, keepParts: boolean): Promise<void> {
     this.#stock.promised.delete(folder);
+    this.#stock.claimed.delete(folder);
     const path = join(this.#stock.shelves.downloads, folder);
     if (!keepParts) await onDisk(path, () => rm(path, { recursive: true, force: true }));
   }
 
-  holds(blob: BlobRef): Promise<boolean> {
-    const path = this.#stock.blobPath(blob.digest);
-    return this.#stock.blobs.get(blob.digest) === blob.bytes ? this.#isWhole(blob, path) : Promise.resolve(false);
+  roomBytes(): number {
+    return this.#stock.roomBytes();
+  }
+
+  has({ digest, bytes }: BlobRef): boolean {
+    return this.#stock.blobs.get(digest) === bytes && !this.#placing.has(digest);
+  }
+
+  async claim(folder: string, blob: BlobRef): Promise<boolean> {
+    const { claimed, settled } = this.#stock;
+    await settled;
+    if (!this.has(blob)) return false;
+    // First, so that it isn't given up while it is read.
+    const claims = claimed.get(folder) ?? new Set();
+    claimed.set(folder, claims.add(blob.digest));
+    if (await this.#isWhole(blob, this.#stock.blobPath(blob.digest))) return true;
+    claims.delete(blob.digest);
+    this.#stock.blobs.delete(blob.digest);
+    return false;
   }
 
   pathOf(digest: Sha256): string {

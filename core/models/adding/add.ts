@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson } from '../../contract/digest.ts';
+import { type BlobRef, canonicalJson } from '../../contract/digest.ts';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { AddedModel, HubAccess, ModelPlan } from '../../contract/models.ts';
 import { readNeeds } from '../describe.ts';
@@ -112,29 +112,30 @@ async function bringAll(
 ): Promise<{ files: BroughtFile[]; parts: Map<string, string> }> {
   const { store, onProgress } = ports;
   const foreseen = wantedFiles(graph, [...likelyData(listing, graph.path), ...companionsOf(listing, graph.path)]);
-  const path = await store.promise(folder, sum(foreseen));
-  await requireFreeDisk(path, sum(foreseen));
+  const path = await store.promise(folder, missingBytes(store, foreseen));
+  await requireFreeDisk(path, missingBytes(store, foreseen));
   const files: BroughtFile[] = [];
   const parts = new Map<string, string>();
   let totalBytes = sum(foreseen);
 
   const bring = async (file: ListedFile): Promise<BroughtFile> => {
     const before = sum(files);
-    const known = file.digest?.type === 'sha256' && file.bytes !== null ? { digest: file.digest.hex, bytes: file.bytes } : undefined;
-    if (known !== undefined && (await store.holds(known))) {
+    const known = knownBlob(file);
+    if (known !== undefined && (await store.claim(folder, known))) {
       files.push({ path: file.path, ...known });
       onProgress({ file: file.path, bytes: before + known.bytes, totalBytes });
       return { path: file.path, ...known };
     }
     const part = join(path, partName(file));
-    const brought = await listing.bring(file, part, (bytes) => {
+    const brought = await listing.bring(file, { part, limitBytes: file.bytes ?? store.roomBytes() }, (bytes) => {
       totalBytes = Math.max(totalBytes, before + bytes);
       onProgress({ file: file.path, bytes: before + bytes, totalBytes });
     });
     files.push(brought);
-    if (!(await store.holds(brought))) parts.set(brought.digest, part);
+    if (!(await store.claim(folder, brought))) parts.set(brought.digest, part);
     return brought;
   };
+  const newBytes = () => sum(files.filter(({ digest }) => parts.has(digest)));
 
   const entry = await bring(graph);
   const needs = await readNeeds(parts.get(entry.digest) ?? store.pathOf(entry.digest));
@@ -144,17 +145,32 @@ async function bringAll(
     if (file.bytes !== null && file.bytes < bytes) throw cutOff(name, file.bytes, bytes);
     return { file, bytes };
   });
-  const rest = wantedFiles(graph, [...data.map(({ file }) => file), ...companionsOf(listing, graph.path)]);
-  totalBytes = Math.max(entry.bytes, graph.bytes ?? 0) + sum(rest.slice(1));
-  await store.promise(folder, totalBytes);
-  for (const file of rest.slice(1)) {
+  const rest = wantedFiles(graph, [...data.map(({ file }) => file), ...companionsOf(listing, graph.path)]).slice(1);
+  totalBytes = entry.bytes + sum(rest);
+  await store.promise(folder, newBytes() + missingBytes(store, rest));
+  for (const file of rest) {
     const brought = await bring(file);
     const needed = data.find(({ file: { path: name } }) => name === file.path)?.bytes ?? 0;
     if (brought.bytes < needed) throw cutOff(file.path, brought.bytes, needed);
+    // Sizes that nobody told beforehand count, too.
+    await store.promise(folder, newBytes());
   }
-  // Sizes that nobody told beforehand count, too.
-  await store.promise(folder, sum(files));
   return { files, parts };
+}
+
+/** Bytes of the files that aren't in the store already, as far as their sizes are known. */
+function missingBytes(store: ModelStore, files: readonly ListedFile[]): number {
+  return sum(
+    files.filter((file) => {
+      const known = knownBlob(file);
+      return known === undefined || !store.has(known);
+    }),
+  );
+}
+
+/** What a file must be, where its source says all of it. */
+function knownBlob({ digest, bytes }: ListedFile): BlobRef | undefined {
+  return digest?.type === 'sha256' && bytes !== null ? { digest: digest.hex, bytes } : undefined;
 }
 
 function cutOff(name: string, bytes: number, needed: number): HearthlendError {

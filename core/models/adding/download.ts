@@ -8,8 +8,6 @@ import { type Asked, contentLength, isPage, refusal } from './answer.ts';
 import type { BroughtFile, ListedFile } from './listing.ts';
 import { ask, type Net, paced, unreachable } from './request.ts';
 
-/** No file of a model is larger than this: more than any that is published, and less than a number that lost its meaning. */
-const MAX_FILE_BYTES = 2 ** 42;
 /** A source that breaks off is asked again this often, but not when answers in a row bring nothing. */
 const MAX_ANSWERS = 50;
 const MAX_FRUITLESS = 3;
@@ -17,17 +15,17 @@ const MAX_FRUITLESS = 3;
 /**
  * Downloads one file to `part`, hashing while it comes, and goes on where an earlier try ended. A file whose digest is known needs no further
  * proof that it is still the same; one that has none goes on only under a strong ETag (If-Range), kept beside the part.
- * @throws HUB_*, DOWNLOAD_STALLED, DOWNLOAD_CUT_OFF (what came stays), DOWNLOAD_SIZE_WRONG, DIGEST_MISMATCH (it does not), DISK_FULL, CANCELLED
+ * @throws MODEL_TOO_LARGE, HUB_*, DOWNLOAD_STALLED, DOWNLOAD_CUT_OFF (what came stays), DOWNLOAD_SIZE_WRONG, DIGEST_MISMATCH (it does not), DISK_FULL, CANCELLED
  */
 export async function download(
   file: ListedFile,
   address: URL,
-  part: string,
+  to: { part: string; limitBytes: number },
   net: Net,
   asked: Asked,
   onBytes: (bytes: number) => void,
 ): Promise<BroughtFile> {
-  const run = new Download(file, address, part, net, asked, onBytes);
+  const run = new Download(file, address, to, net, asked, onBytes);
   try {
     return await run.whole();
   } catch (error) {
@@ -40,6 +38,7 @@ class Download {
   readonly #file: ListedFile;
   readonly #address: URL;
   readonly #part: string;
+  readonly #limitBytes: number;
   readonly #net: Net;
   readonly #asked: Asked;
   readonly #onBytes: (bytes: number) => void;
@@ -51,10 +50,18 @@ class Download {
   #sha256: Hash = createHash('sha256');
   #sha1: Hash | undefined;
 
-  constructor(file: ListedFile, address: URL, part: string, net: Net, asked: Asked, onBytes: (bytes: number) => void) {
+  constructor(
+    file: ListedFile,
+    address: URL,
+    to: { part: string; limitBytes: number },
+    net: Net,
+    asked: Asked,
+    onBytes: (bytes: number) => void,
+  ) {
     this.#file = file;
     this.#address = address;
-    this.#part = part;
+    this.#part = to.part;
+    this.#limitBytes = to.limitBytes;
     this.#net = net;
     this.#asked = asked;
     this.#onBytes = onBytes;
@@ -95,7 +102,7 @@ class Download {
     );
     if (size === 0) return;
     this.#etag = this.#file.digest === null ? await readFile(`${this.#part}.etag`, 'utf8').catch(() => undefined) : undefined;
-    if (size > (this.#expected ?? MAX_FILE_BYTES) || (this.#file.digest === null && this.#etag === undefined)) return this.forget();
+    if (size > (this.#expected ?? this.#limitBytes) || (this.#file.digest === null && this.#etag === undefined)) return this.forget();
     for await (const chunk of createReadStream(this.#part, { highWaterMark: 1 << 20 })) this.#take(chunk as Buffer);
     this.#pieced = true;
   }
@@ -178,13 +185,19 @@ class Download {
 
   /** A size that the server tells now has to be the one that it told before. */
   #promise(bytes: number): void {
-    if (bytes !== (this.#expected ?? bytes) || bytes > MAX_FILE_BYTES) throw this.#sizeWrong(bytes);
+    if (bytes !== (this.#expected ?? bytes)) throw this.#sizeWrong(bytes);
+    if (bytes > this.#limitBytes) throw this.#tooLarge(bytes);
     this.#expected = bytes;
   }
 
   #sizeWrong(bytes: number): HearthlendError {
     const { host } = this.#asked;
-    return new HearthlendError('DOWNLOAD_SIZE_WRONG', { host, file: this.#file.path, bytes, expected: this.#expected ?? MAX_FILE_BYTES });
+    return new HearthlendError('DOWNLOAD_SIZE_WRONG', { host, file: this.#file.path, bytes, expected: this.#expected ?? bytes });
+  }
+
+  #tooLarge(bytes: number): HearthlendError {
+    const limit = this.#limitBytes;
+    return new HearthlendError('MODEL_TOO_LARGE', { bytes, limit, missing: bytes - limit });
   }
 
   async #store(answer: IncomingMessage): Promise<'whole' | HearthlendError> {
@@ -200,9 +213,10 @@ class Download {
         });
         if (next === undefined || next.done === true) break;
         const chunk = next.value;
-        if (this.#bytes + chunk.byteLength > (this.#expected ?? MAX_FILE_BYTES)) {
+        const bytes = this.#bytes + chunk.byteLength;
+        if (bytes > (this.#expected ?? this.#limitBytes)) {
           await chunks.return(undefined);
-          throw this.#sizeWrong(this.#bytes + chunk.byteLength);
+          throw this.#expected === null ? this.#tooLarge(bytes) : this.#sizeWrong(bytes);
         }
         await onDisk(this.#part, () => part.writeFile(chunk));
         this.#take(chunk);

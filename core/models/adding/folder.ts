@@ -45,8 +45,10 @@ function listingOf(root: string, named: string, files: ListedFile[]): Listing {
     files,
     // A graph may name a file further down than was looked.
     find: (path) => byPath.get(path) ?? { path, bytes: null, digest: null },
-    async bring(file, part, onBytes) {
+    async bring(file, { part, limitBytes }, onBytes) {
       const from = await insideOf(root, file.path);
+      const { size } = await stat(from);
+      if (size > limitBytes) throw new HearthlendError('MODEL_TOO_LARGE', { bytes: size, limit: limitBytes, missing: size - limitBytes });
       await rm(part, { force: true });
       await onDisk(part, () => copyFile(from, part, constants.COPYFILE_FICLONE));
       const { bytes, digest } = await hashFile(part);

@@ -89,10 +89,10 @@ export async function listHub(
     needsLicence: true,
     files,
     find: (path) => byPath.get(path),
-    bring(file, part, onBytes) {
+    bring(file, to, onBytes) {
       const path = file.path.split('/').map(encodeURIComponent).join('/');
       const from = new URL(`${base}/${repository}/resolve/${commit}/${path}`);
-      return download(file, from, part, net, { host, model: repository, what: file.path }, onBytes);
+      return download(file, from, to, net, { host, model: repository, what: file.path }, onBytes);
     },
   };
 }

@@ -27,10 +27,10 @@ export interface Listing {
   files: ListedFile[];
   find(path: string): ListedFile | undefined;
   /**
-   * Brings a file to `part`, going on from what is there already.
+   * Brings a file to `to.part`, going on from what is there already, and no more than `to.limitBytes` of it.
    * @param onBytes told how many bytes of it are here so far
    */
-  bring(file: ListedFile, part: string, onBytes: (bytes: number) => void): Promise<BroughtFile>;
+  bring(file: ListedFile, to: { part: string; limitBytes: number }, onBytes: (bytes: number) => void): Promise<BroughtFile>;
 }
 
 /** Files that say how a graph is to be used, by the names that transformers and ONNX Runtime GenAI give them, and what may be done with it. */

@@ -28,9 +28,9 @@ export function listUrl(source: Extract<Source, { type: 'url' }>, access: HubAcc
     needsLicence: true,
     files: [graph],
     find: (path) => (path === entry ? graph : { path, bytes: null, digest: null }),
-    bring(file, part, onBytes) {
+    bring(file, to, onBytes) {
       const address = file.path === entry ? url : new URL(file.path.split('/').map(encodeURIComponent).join('/'), url);
-      return download(file, address, part, net, { host: url.host, model: null, what: file.path }, onBytes);
+      return download(file, address, to, net, { host: url.host, model: null, what: file.path }, onBytes);
     },
   };
 }

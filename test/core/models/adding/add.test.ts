@@ -148,7 +148,7 @@ test('a model of this machine is copied with what belongs to it, and stays when 
   expect(added.files.map(({ path }) => path)).toEqual(EXPECTED_PATHS);
   expect((await bench.add({ source: folder })).digest).toBe(added.digest);
   rmSync(folder, { recursive: true });
-  expect(await bench.store.holds(added.files[0] as { digest: string; bytes: number })).toBe(true);
+  for (const { digest, bytes } of added.files) expect(await bench.store.claim('test', { digest, bytes })).toBe(true);
   await expect(bench.add({ source: folder })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
 });
 
@@ -168,6 +168,37 @@ test('what the owner added is never given up for what a network sends, and says 
   await bench.store.remove(added.digest);
   expect(bench.contents()).toEqual({});
   await bench.add({ source: 'hf:someone/more' });
+});
+
+test('where there is room for a model once, it can be added again, and shares what it has in common with another', async () => {
+  const bench = await openBench({ diskBytes: 210_000 });
+  bench.hub.publish(REPOSITORY, published());
+  const first = await bench.add();
+  expect((await bench.add()).digest).toBe(first.digest);
+  bench.hub.publish(REPOSITORY, { ...published(), 'config.json': new TextEncoder().encode('{"newer":true}') });
+  const second = await bench.add();
+  expect(bench.store.usedBytes()).toBeLessThan(210_000);
+  await bench.store.remove(first.digest);
+  const stored = await bench.store.ensure({ digest: second.digest, bytes: 0 }, () => Promise.reject(new Error('nothing is fetched')));
+  expect(stored.files.size).toBe(EXPECTED_PATHS.length);
+  stored.release();
+});
+
+test('an address that gives more than there is room for is cut off there, told or not told beforehand', async () => {
+  const bench = await openBench({ diskBytes: 100_000 });
+  const commit = bench.hub.publish(REPOSITORY, published());
+  const redirect = await fetch(`${bench.hub.endpoint}/${REPOSITORY}/resolve/${commit}/onnx/model.onnx`, { redirect: 'manual' });
+  const source = (redirect.headers.get('location') as string).replace(/\?.*/, '');
+  for (const told of [true, false]) {
+    bench.hub.onFile = ({ path, data, response }) => {
+      if (told || !path.endsWith('_data')) return false;
+      response.write(data);
+      response.end();
+      return true;
+    };
+    await expect(bench.add({ source, acceptMissingLicence: true })).rejects.toMatchObject({ code: 'MODEL_TOO_LARGE' });
+    expect(bench.contents()).toEqual({});
+  }
 });
 
 test('a model in use is not removed', async () => {
