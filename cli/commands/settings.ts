@@ -69,6 +69,7 @@ function changeOf(settings: Settings, key: string, typed: string): SettingsChang
 function typedValue(typed: string, list: boolean): unknown {
   if (list) return typed === '' ? [] : typed.split(',');
   if (typed === message('cli.settings.auto')) return null;
+  if (typed === 'true' || typed === 'false') return typed === 'true';
   return /^\d+$/.test(typed) ? Number(typed) : typed;
 }
 

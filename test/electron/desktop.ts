@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,8 +8,8 @@ import { _electron, type Browser, chromium, type ElectronApplication, type Page 
 import { vi } from 'vitest';
 import type { Announcement } from '../../electron/announce.ts';
 
-const root = join(import.meta.dirname, '../..');
-const NODE = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+export const ROOT = join(import.meta.dirname, '../..');
+export const NODE = join(ROOT, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
 type StandIn = typeof import('../fakes/electron/electron.ts');
 
 /** The real Electron, where it was fetched and can show something; else the stand-in. */
@@ -19,7 +20,7 @@ export function findRuntime(): { path: string } | { path: undefined; why: string
   if (path === undefined || !existsSync(path)) return { path: undefined, why: 'its runtime is not installed' };
   if (process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY)
     return { path: undefined, why: 'there is no display' };
-  if (process.getuid?.() === 0) return { path: undefined, why: 'it refuses to run as root' };
+  if (process.getuid?.() === 0) return { path: undefined, why: 'it refuses to run as ROOT' };
   return { path };
 }
 
@@ -119,13 +120,14 @@ export async function startDesktop({ args = [], env = {}, dataDir = temporaryFol
 type Started = Pick<Desktop, 'evaluate' | 'page' | 'process'>;
 
 function startStandIn(args: string[], env: Record<string, string>, dataDir: string): Started {
-  const register = join(root, 'test/fakes/electron/register.mjs');
-  const main = join(root, 'dist/electron/main.mjs');
+  const register = join(ROOT, 'test/fakes/electron/register.mjs');
+  const main = join(ROOT, 'dist/electron/main.mjs');
   const child = spawn(NODE, ['--disable-warning=ExperimentalWarning', '--import', register, main, ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let nextId = 1;
+  const gone = once(child, 'exit');
   let browser: Browser | undefined;
   return {
     process: child,
@@ -139,7 +141,7 @@ function startStandIn(args: string[], env: Record<string, string>, dataDir: stri
           resolve(message);
         };
         child.on('message', look);
-        child.once('exit', () => reject(new Error('it ended')));
+        void gone.then(() => reject(new Error('it ended')));
       });
       child.send({ id, body: act.toString(), argument });
       const { value, error } = await answer;
@@ -164,12 +166,22 @@ function startStandIn(args: string[], env: Record<string, string>, dataDir: stri
 }
 
 async function startReal(executablePath: string, args: string[], env: Record<string, string>): Promise<Started> {
-  const electron: ElectronApplication = await _electron.launch({ executablePath, args: [root, ...args], env });
+  const electron: ElectronApplication = await _electron.launch({ executablePath, args: [ROOT, ...args], env });
   return {
     process: electron.process(),
     evaluate: (act, argument) => electron.evaluate(act as never, argument as never) as never,
     page: async () => electron.windows().find((page) => !page.isClosed()) ?? (await electron.waitForEvent('window')),
   };
+}
+
+/** A folder that looks like the program's own, but for `left`, for what can go wrong with one. */
+export function partialProgram(left: readonly string[]): string {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'dist'));
+  for (const path of ['dist/electron', 'dist/ui', 'dist/worker', 'dist/wallet', 'resources', 'node_modules', 'package.json']) {
+    if (!left.includes(path) && existsSync(join(ROOT, path))) symlinkSync(join(ROOT, path), join(folder, path));
+  }
+  return folder;
 }
 
 /** Asks a desktop app to quit, and waits for its end. */

@@ -1,15 +1,304 @@
-import { afterAll, afterEach, expect, test } from 'vitest';
-import { endAll, quit, startDesktop } from './desktop.ts';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type Desktop, endAll, NODE, ROOT, runtime, startDesktop } from './desktop.ts';
 
-afterEach(endAll);
+// One app for the whole file, as one day of a user: each test leaves it working, with its window open.
+vi.setConfig({ testTimeout: 20_000, hookTimeout: 60_000 });
+
+let desktop: Desktop;
+beforeAll(async () => {
+  process.stdout.write(
+    `${runtime.path === undefined ? `On the stand-in for Electron: ${runtime.why}.` : `On Electron itself: ${runtime.path}.`}\n`,
+  );
+  desktop = await startDesktop();
+  await desktop.announced('ready');
+  // Dialogs are answered with their first button, unless a test says otherwise.
+  await desktop.evaluate(({ dialog }) => {
+    const asked: unknown[] = [];
+    Object.assign(globalThis, { asked, answer: 0 });
+    dialog.showMessageBox = async (options: unknown) => {
+      asked.push(options);
+      return { response: (globalThis as unknown as { answer: number }).answer, checkboxChecked: false };
+    };
+  }, null);
+});
 afterAll(endAll);
 
-test('the window shows the agent over the one channel', async () => {
-  const desktop = await startDesktop();
-  await desktop.announced('started');
-  await desktop.announced('ready');
+/** What dialogs have said since the last time. */
+async function dialogs(count: number): Promise<Array<{ message: string; detail: string; buttons: string[] }>> {
+  const look = () =>
+    desktop.evaluate(() => (globalThis as unknown as { asked: Array<{ message: string; detail: string; buttons: string[] }> }).asked, null);
+  await vi.waitUntil(async () => (await look()).length >= count, { timeout: 10_000 });
+  return desktop.evaluate(() => (globalThis as unknown as { asked: never[] }).asked.splice(0), null);
+}
+
+/** The command line on the same data folder. */
+async function hearthlend(...argv: string[]): Promise<Record<string, unknown>[]> {
+  const { stdout } = await promisify(execFile)(NODE, [join(ROOT, 'dist/cli/main.mjs'), ...argv, '--json', '--data-dir', desktop.dataDir]);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+async function stateIs(name: RegExp): Promise<void> {
+  await (await desktop.page()).getByRole('heading', { level: 1, name }).waitFor();
+}
+
+test('the window shows the agent at work over the one channel', async () => {
   const page = await desktop.page();
-  await page.getByRole('heading', { level: 1, name: 'Working' }).waitFor();
-  await page.screenshot({ path: '/tmp/desktop.png' });
-  expect(await quit(desktop)).toBe(0);
-}, 60_000);
+  await stateIs(/Working|proven/);
+  await page
+    .getByText(/tasks? checked today/)
+    .first()
+    .waitFor();
+  const shown = await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().map((window) => window.isVisible()), null);
+  expect(shown).toEqual([true]);
+});
+
+test('a page has the one channel and nothing else: no Node, no other channel, no network, no permission but copying', async () => {
+  const page = await desktop.page();
+  const found = await page.evaluate(async () => {
+    const { hearthlend } = window as unknown as { hearthlend: object };
+    const refused = (work: Promise<unknown>) => work.then(() => 'reached').catch(() => 'refused');
+    return {
+      bridge: Object.keys(hearthlend).sort(),
+      node: [typeof Reflect.get(window, 'require'), typeof Reflect.get(window, 'process'), typeof Reflect.get(window, 'ipcRenderer')],
+      network: await refused(fetch('https://example.com/')),
+      place: await refused(new Promise((resolve, reject) => navigator.geolocation.getCurrentPosition(resolve, reject))),
+      notifications: (await navigator.permissions.query({ name: 'notifications' })).state,
+      opened: window.open('https://example.com/') === null,
+    };
+  });
+  expect(found).toMatchObject({
+    bridge: ['onMessage', 'send'],
+    node: ['undefined', 'undefined', 'undefined'],
+    network: 'refused',
+    place: 'refused',
+  });
+  expect(found.notifications).not.toBe('granted');
+  expect(await page.evaluate(() => navigator.clipboard.writeText('copied').then(() => 'copied'))).toBe('copied');
+});
+
+test('a page that wants to go elsewhere stays, and reloads when asked', async () => {
+  const page = await desktop.page();
+  const here = page.url();
+  await page.evaluate(() => {
+    location.href = 'https://example.com/';
+  });
+  await page.evaluate(() => {
+    const frame = document.createElement('iframe');
+    frame.src = 'https://example.com/';
+    document.body.append(frame);
+  });
+  await stateIs(/./);
+  expect(page.url()).toBe(here);
+  await page.reload();
+  await stateIs(/Working|proven/);
+});
+
+test('the page can’t call what is the command line’s alone, and rubbish is not answered', async () => {
+  const page = await desktop.page();
+  const replies = await page.evaluate(async () => {
+    const bridge = (
+      window as unknown as { hearthlend: { send(message: unknown): void; onMessage(listener: (message: unknown) => void): void } }
+    ).hearthlend;
+    const heard: Array<{ id?: number }> = [];
+    await new Promise<void>((resolve) => {
+      bridge.onMessage((message) => {
+        const { id } = message as { id?: number };
+        if (id !== undefined) heard.push({ ...(message as object), id });
+        if (id === 9004) resolve();
+      });
+      bridge.send({ id: 9001, call: 'agent.stop', input: { now: true } });
+      bridge.send('rubbish');
+      bridge.send({ id: 9002, call: 'session.code', input: {} });
+      bridge.send({ id: 9003, call: 'no.such', input: {} });
+      bridge.send({ id: 9004, call: 'earnings.summary', input: {} });
+    });
+    return heard.sort((a, b) => (a.id ?? 0) - (b.id ?? 0));
+  });
+  expect(replies).toMatchObject([
+    { id: 9001, ok: false, error: { code: 'RPC_FORBIDDEN' } },
+    { id: 9002, ok: false, error: { code: 'RPC_FORBIDDEN' } },
+    { id: 9003, ok: false, error: { code: 'RPC_UNKNOWN_CALL' } },
+    { id: 9004, ok: true },
+  ]);
+  await page.reload();
+  await stateIs(/./);
+});
+
+test('a message from another page, another frame or another address is dropped', async () => {
+  const answered = await desktop.evaluate(async ({ BrowserWindow, ipcMain }) => {
+    const [window] = BrowserWindow.getAllWindows();
+    const contents = window?.webContents as unknown as { id: number; send(...args: unknown[]): void };
+    const sent: unknown[] = [];
+    const stranger = { id: contents.id + 100, send: (...args: unknown[]) => sent.push(args), isDestroyed: () => false };
+    const ours = { ...stranger, id: contents.id };
+    const url = 'app://hearthlend/';
+    const raw = { id: 1, call: 'earnings.summary', input: {} };
+    ipcMain.emit('hearthlend:rpc', { sender: stranger, senderFrame: { url, parent: null } }, raw);
+    ipcMain.emit('hearthlend:rpc', { sender: ours, senderFrame: { url, parent: {} } }, raw);
+    ipcMain.emit('hearthlend:rpc', { sender: ours, senderFrame: { url: 'https://hearthlend/', parent: null } }, raw);
+    ipcMain.emit('hearthlend:rpc', { sender: ours, senderFrame: null }, raw);
+    await new Promise((resolve) => setImmediate(resolve));
+    return sent.length;
+  }, null);
+  expect(answered).toBe(0);
+  expect(readFileSync(join(desktop.dataDir, 'agent.log'), 'utf8')).toContain('a message of a stranger was dropped');
+});
+
+test('the command line reaches the same agent, and the window follows', async () => {
+  expect((await hearthlend('earnings')).length).toBeGreaterThan(0);
+  await hearthlend('pause');
+  await stateIs(/Paused/);
+  await hearthlend('resume');
+  await stateIs(/Working|proven/);
+});
+
+test('the agent sleeps with the machine and goes on when it wakes', async () => {
+  await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('suspend'), null);
+  await (await desktop.page()).getByText('This machine is asleep').first().waitFor();
+  await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('resume'), null);
+  await stateIs(/Working|proven/);
+});
+
+test('start at login follows its setting, wherever it is changed', async () => {
+  const entry = join(desktop.configDir, 'autostart/hearthlend.desktop');
+  await hearthlend('settings', 'set', 'startAtLogin', 'true');
+  await vi.waitUntil(() => existsSync(entry));
+  expect(readFileSync(entry, 'utf8')).toMatch(/^Exec=".*" "--hidden"$/m);
+  await hearthlend('settings', 'set', 'startAtLogin', 'false');
+  await vi.waitUntil(() => !existsSync(entry));
+  // Where the system keeps the list itself, it is told.
+  await desktop.evaluate(() => Object.defineProperty(process, 'platform', { value: 'win32', configurable: true }), null);
+  await hearthlend('settings', 'set', 'startAtLogin', 'true');
+  const asked = await desktop.evaluate(({ app }) => {
+    Object.defineProperty(process, 'platform', { value: 'linux' });
+    return app.loginItems.at(-1);
+  }, null);
+  expect(asked).toMatchObject({ openAtLogin: true });
+  expect(asked?.args).toContain('--hidden');
+  await hearthlend('settings', 'set', 'startAtLogin', 'false');
+});
+
+test('a list of programs that can’t be written is told of', async () => {
+  await desktop.evaluate(
+    (_electron, path) => {
+      process.env.XDG_CONFIG_HOME = path;
+    },
+    join(desktop.dataDir, 'identity.json'),
+  );
+  await hearthlend('settings', 'set', 'startAtLogin', 'true');
+  expect((await dialogs(1))[0]).toMatchObject({ detail: expect.stringContaining('FILE_UNWRITABLE') });
+  await desktop.evaluate((_electron, path) => {
+    process.env.XDG_CONFIG_HOME = path;
+  }, desktop.configDir);
+  await hearthlend('settings', 'set', 'startAtLogin', 'false');
+});
+
+test('the tray shows state and number, pauses, resumes and opens', async () => {
+  const press = (label: string) =>
+    desktop.evaluate(({ Tray }, wanted) => {
+      const all = (items: Electron.MenuItemConstructorOptions[]): Electron.MenuItemConstructorOptions[] =>
+        items.flatMap((item) => [item, ...(Array.isArray(item.submenu) ? all(item.submenu) : [])]);
+      const found = all(Tray.all[0]?.menu.items ?? []).find((item) => item.label === wanted);
+      (found?.click as (() => void) | undefined)?.();
+      return found !== undefined;
+    }, label);
+  const tip = () => desktop.evaluate(({ Tray }) => Tray.all[0]?.tip ?? '', null);
+  expect(await tip()).toMatch(/^Hearthlend: .+\nToday: [\d,]+ tasks? checked$/);
+  expect(await press('For 1 hour')).toBe(true);
+  await stateIs(/Paused/);
+  await vi.waitUntil(async () => press('Resume'));
+  await stateIs(/Working|proven/);
+  await vi.waitUntil(async () => press('Until I resume'));
+  await stateIs(/Paused/);
+  await vi.waitUntil(async () => press('Resume'));
+  await stateIs(/Working|proven/);
+  expect(await press('Open Hearthlend')).toBe(true);
+  await desktop.evaluate(({ Tray }) => void Tray.all[0]?.emit('click'), null);
+});
+
+test('a second start brings the first one’s window to the front, and a link may ask for no more', async () => {
+  const focuses = () => desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.focuses ?? 0, null);
+  const before = await focuses();
+  const second = await startDesktop({ dataDir: desktop.dataDir });
+  await second.announced('handed-over');
+  expect(await second.ended).toBe(0);
+  await vi.waitUntil(async () => (await focuses()) > before);
+  const evil = await startDesktop({ dataDir: desktop.dataDir, args: ['hearthlend://wallet/send?all'] });
+  expect(await evil.ended).toBe(0);
+  expect((await dialogs(1))[0]).toMatchObject({ detail: expect.stringContaining('LINK_REFUSED') });
+  const between = await focuses();
+  await desktop.evaluate(({ app, BrowserWindow }) => {
+    BrowserWindow.getAllWindows()[0]?.emit('minimize');
+    const window = BrowserWindow.getAllWindows()[0];
+    if (window !== undefined) window.minimized = true;
+    app.emit('open-url', { preventDefault: () => undefined }, 'hearthlend://open');
+    app.emit('activate', {}, true);
+  }, null);
+  expect(await focuses()).toBe(between + 2);
+});
+
+test('closing the window stops nothing, is explained once, and the next one opens where it was', async () => {
+  const close = async () => {
+    const gone = (await desktop.page()).waitForEvent('close');
+    await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close(), null);
+    await gone;
+  };
+  const open = async () => {
+    await desktop.evaluate(({ app }) => void app.emit('second-instance', {}, ['hearthlend'], '/'), null);
+    await stateIs(/Working|proven/);
+  };
+  await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.maximize(), null);
+  await close();
+  await open();
+  const again = await desktop.evaluate(({ BrowserWindow, said }) => {
+    const [window] = BrowserWindow.getAllWindows();
+    return { maximized: window?.isMaximized(), options: window?.options, notifications: said.notifications };
+  }, null);
+  expect(again.notifications).toEqual([expect.stringContaining('Hearthlend is still running: Closing the window')]);
+  expect(again.maximized).toBe(true);
+  expect(again.options).toMatchObject({ x: 210, y: 90, width: 1180, height: 820 });
+  await close();
+  await open();
+  expect(await desktop.evaluate(({ said }) => said.notifications.length, null)).toBe(1);
+});
+
+test('a page that dies is explained and opened again; a helper’s end and a page that hangs are explained', async () => {
+  const gone = (await desktop.page()).waitForEvent('close');
+  await desktop.evaluate(({ app, BrowserWindow }) => {
+    const contents = BrowserWindow.getAllWindows()[0]?.webContents;
+    app.emit('render-process-gone', {}, contents, { reason: 'clean-exit', exitCode: 0 });
+    app.emit('render-process-gone', {}, contents, { reason: 'crashed', exitCode: 11 });
+    app.emit('render-process-gone', {}, contents, { reason: 'crashed', exitCode: 11 });
+  }, null);
+  const told = await dialogs(1);
+  expect(told).toHaveLength(1);
+  expect(told[0]).toMatchObject({ message: expect.stringContaining('crashed 11'), buttons: ['Open it again', 'Close'] });
+  expect(told[0]?.detail).toMatch(/WINDOW_GONE$/);
+  await gone;
+  await stateIs(/Working|proven/);
+  await desktop.evaluate(({ app }) => {
+    app.emit('child-process-gone', {}, { type: 'Utility', name: 'Network Service', reason: 'clean-exit', exitCode: 0 });
+    app.emit('child-process-gone', {}, { type: 'GPU', reason: 'crashed', exitCode: 139 });
+  }, null);
+  expect((await dialogs(1))[0]).toMatchObject({
+    message: expect.stringMatching(/GPU.*crashed 139/),
+    detail: expect.stringContaining('HELPER_GONE'),
+  });
+  await desktop.evaluate(({ BrowserWindow }) => void BrowserWindow.getAllWindows()[0]?.emit('unresponsive'), null);
+  expect((await dialogs(1))[0]).toMatchObject({ buttons: ['Wait', 'Open it again'], detail: expect.stringContaining('WINDOW_STUCK') });
+  await stateIs(/Working|proven/);
+});
+
+test('`hearthlend stop` ends the app in time, and nothing is left for the next start to clean', async () => {
+  await hearthlend('stop');
+  expect(await desktop.ended).toBe(0);
+  expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
+  expect(desktop.stderr()).toBe('');
+});

@@ -1,0 +1,151 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { type Desktop, endAll, NODE, partialProgram, quit, startDesktop, temporaryFolder } from './desktop.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+afterEach(endAll);
+
+function log(desktop: Desktop): string {
+  return readFileSync(join(desktop.dataDir, 'agent.log'), 'utf8');
+}
+
+test('a first Quit finishes the task, the icon says so, and a second one doesn’t wait', async () => {
+  const desktop = await startDesktop();
+  await desktop.announced('ready');
+  const icon = await desktop.evaluate(async ({ app, Tray, BrowserWindow }) => {
+    app.quit();
+    const items = Tray.all[0]?.menu.items.map(({ label }) => label);
+    return { items, windows: BrowserWindow.getAllWindows().length };
+  }, null);
+  expect(icon.windows).toBe(0);
+  expect(await desktop.ended).toBe(0);
+  // What was leased was handed in or given back: the next start finds nothing to settle.
+  const hurried = await startDesktop({ dataDir: desktop.dataDir });
+  await hurried.announced('ready');
+  expect(await quit(hurried)).toBe(0);
+});
+
+test.each([
+  ['the machine’s shutdown', 'shutdown'],
+  ['the end of the Windows session', 'session-end'],
+])('%s ends the agent in time', async (_name, event) => {
+  const desktop = await startDesktop();
+  await desktop.announced('ready');
+  await desktop.evaluate(({ powerMonitor, BrowserWindow }, wanted) => {
+    if (wanted === 'shutdown') powerMonitor.emit('shutdown', { preventDefault: () => undefined });
+    else BrowserWindow.getAllWindows()[0]?.emit('session-end', {});
+  }, event);
+  expect(await desktop.ended).toBe(0);
+  expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
+});
+
+test('at login it waits in the tray: no window, until somebody wants one; a link that asks for more is told of', async () => {
+  const desktop = await startDesktop({ args: ['--hidden', 'hearthlend://elsewhere'] });
+  await desktop.announced('started');
+  await vi.waitUntil(async () => (await desktop.evaluate(({ Tray }) => Tray.all.length, null)) === 1);
+  await vi.waitUntil(async () => (await desktop.evaluate(({ said }) => said.questions.length, null)) === 1);
+  expect(await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.all.length, null)).toBe(0);
+  expect(await desktop.evaluate(({ said }) => said.questions[0]?.detail, null)).toContain('LINK_REFUSED');
+  await desktop.evaluate(({ app }) => void app.emit('activate', {}, false), null);
+  await desktop.announced('ready');
+  expect(await quit(desktop)).toBe(0);
+});
+
+test('without notifications a dialog says that closing the window stops nothing; what can’t be remembered is only logged', async () => {
+  const dataDir = temporaryFolder();
+  writeFileSync(join(dataDir, 'desktop.json'), '{"bounds":"rubbish"}');
+  const desktop = await startDesktop({ dataDir, env: { STAND_IN_NOTIFICATIONS: '0' } });
+  await desktop.announced('ready');
+  mkdirSync(join(dataDir, 'desktop.json.partial'));
+  await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close(), null);
+  await vi.waitUntil(async () => (await desktop.evaluate(({ said }) => said.questions.length, null)) === 1);
+  expect(await desktop.evaluate(({ said }) => said.questions[0], null)).toMatchObject({ message: 'Hearthlend is still running' });
+  expect(log(desktop)).toContain('what the window remembers is unreadable');
+  expect(log(desktop)).toContain('what the window remembers was not written');
+  expect(await quit(desktop)).toBe(0);
+});
+
+test('a dialog that fails, a page that doesn’t load, and an agent that proves its practice are all lived with', async () => {
+  const desktop = await startDesktop();
+  await desktop.announced('ready');
+  await desktop.evaluate(({ app, dialog, protocol, BrowserWindow, Tray }) => {
+    // The menu of an agent whose practice is over.
+    const practise = Tray.all[0]?.menu.items.find(({ label }) => label === 'Keep practising');
+    (practise?.click as (() => void) | undefined)?.();
+    dialog.showMessageBox = () => Promise.reject(new Error('no display'));
+    protocol.unhandle('app');
+    BrowserWindow.getAllWindows()[0]?.close();
+    app.emit('second-instance', {}, [], '/');
+  }, null);
+  await vi.waitUntil(() => log(desktop).includes('a dialog failed'));
+  expect(await quit(desktop)).toBe(0);
+});
+
+test('a data folder that another agent holds ends the start with the reason, in the terminal that watches', async () => {
+  const first = await startDesktop();
+  await first.announced('started');
+  const dataDir = temporaryFolder();
+  // Another Chromium profile, so that it isn't simply handed over.
+  for (const name of readdirSync(first.dataDir)) if (name !== 'desktop') symlinkSync(join(first.dataDir, name), join(dataDir, name));
+  const second = await startDesktop({ dataDir });
+  const failed = await second.announced('failed');
+  expect(failed.code).toBe('AGENT_RUNNING');
+  expect(await second.ended).toBe(1);
+  expect(second.stderr()).not.toContain('dialog:');
+  expect(await quit(first)).toBe(0);
+});
+
+test('what goes wrong at a start that nobody watches is said in a dialog, with a code and no stack', async () => {
+  const app = partialProgram(['dist/ui']);
+  const desktop = await startDesktop({ env: { STAND_IN_APP_PATH: app, HEARTHLEND_TERMINAL: '0' } });
+  const failed = await desktop.announced('failed');
+  expect(failed).toMatchObject({ code: 'PAGES_MISSING', message: expect.stringContaining(join(app, 'dist/ui')) });
+  expect(await desktop.ended).toBe(1);
+  expect(desktop.stderr()).toMatch(/dialog: Hearthlend\n.*pages[\s\S]*\(PAGES_MISSING\)/);
+  expect(desktop.stderr()).not.toMatch(/^\s+at /m);
+  expect(log(desktop)).toContain('PAGES_MISSING');
+});
+
+test('a data folder that can’t be used ends the start before anything else', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'file'), '');
+  const desktop = await startDesktop({ dataDir: join(folder, 'file') });
+  expect((await desktop.announced('failed')).code).toBe('DATA_DIR_UNWRITABLE');
+  expect(await desktop.ended).toBe(1);
+});
+
+test.each([
+  ['an exception', 'uncaught'],
+  ['a promise', 'unhandled'],
+])('%s that nobody caught ends the app with an explanation, and the stack goes to the log alone', async (_name, kind) => {
+  const desktop = await startDesktop();
+  await desktop.announced('ready');
+  await desktop.evaluate((_electron, wanted) => {
+    setImmediate(() => {
+      if (wanted === 'unhandled') void Promise.reject(new Error('a broken promise'));
+      else throw new Error('a broken thing');
+    });
+  }, kind);
+  const failed = await desktop.announced('failed');
+  expect(failed.message).toMatch(/a broken/);
+  expect(failed.message).not.toMatch(/\n\s+at /);
+  expect(await desktop.ended).toBe(1);
+  expect(log(desktop)).toMatch(/"code":"INTERNAL".*a broken \w+\\n\s+at/);
+});
+
+test('a built app takes its Node from its resources and the links of its scheme', async () => {
+  const resources = temporaryFolder();
+  mkdirSync(join(resources, 'node'));
+  symlinkSync(NODE, join(resources, 'node/node'));
+  const desktop = await startDesktop({
+    env: { STAND_IN_PACKAGED: '1', STAND_IN_RESOURCES: resources, STAND_IN_APP_PATH: partialProgram([]) },
+  });
+  await desktop.announced('ready');
+  const found = await desktop.evaluate(
+    ({ app, BrowserWindow }) => ({ protocols: app.protocols, devTools: BrowserWindow.all[0]?.options.webPreferences?.devTools }),
+    null,
+  );
+  expect(found).toEqual({ protocols: ['hearthlend'], devTools: false });
+  expect(await quit(desktop)).toBe(0);
+});
