@@ -54,6 +54,8 @@ export interface Engine {
   suspend(): Promise<void>;
   /** The machine is awake again. */
   wake(): void;
+  /** The ledger was found not to be whole: nothing more is computed on top of it, whatever is resumed. */
+  distrustLedger(): void;
   stop(now: boolean): void;
   close(): Promise<void>;
 }
@@ -92,6 +94,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const { screen, facts } = view;
   let wanted = Number.POSITIVE_INFINITY;
   let resumeTimer: NodeJS.Timeout | undefined;
+  let trusted = true;
 
   const recent = keepRecent(models);
   const loop = createWorkLoop({
@@ -133,7 +136,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     facts.paused = null;
     if (!facts.suspended) {
       ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-      loop.resume();
+      if (trusted) loop.resume();
     }
     screen.touch('state', 'day');
   }
@@ -183,9 +186,15 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       facts.suspended = false;
       if (facts.paused === null) {
         ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-        loop.resume();
+        if (trusted) loop.resume();
       }
       screen.touch('state', 'day');
+    },
+    distrustLedger() {
+      trusted = false;
+      facts.fault = ref('reason.ledger-broken');
+      loop.pause();
+      screen.touch('state');
     },
     stop(now) {
       facts.stopping = true;

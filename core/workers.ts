@@ -100,7 +100,11 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
           probing = undefined;
         })),
     stop: async () => void (await Promise.all([worker.stop(), reference.stop()])),
-    close: async () => void (await Promise.all([worker.dispose(), reference.dispose()])),
+    async close() {
+      // It tidies up after itself.
+      await probing?.catch(() => undefined);
+      await Promise.all([worker.dispose(), reference.dispose()]);
+    },
   };
 }
 

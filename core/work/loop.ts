@@ -229,7 +229,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     // Asked long ago: what has come since may have woken somebody else.
     if (ready === null && ahead !== undefined) return;
     if (ready === null) {
-      ports.onChange({ type: 'idle' });
+      // All that is wanted is on its way: that is no idling.
+      if (!full()) ports.onChange({ type: 'idle' });
       if (unsettled.size === 0 && !done()) await rest.until(null);
       return;
     }

@@ -1,4 +1,4 @@
-import { posix } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import type { IsolationReport } from '../../contract/isolation.ts';
 import { seatbeltProfile } from './seatbelt.ts';
 import { seccompFilter } from './seccomp.ts';
@@ -182,7 +182,7 @@ export function planSandboxExec(program: string, needs: SandboxNeeds): Launch {
 export function planBare(needs: SandboxNeeds): Launch {
   return {
     command: needs.nodePath,
-    args: [...nodeArgs(needs, [...runtimeFiles(needs), `${needs.modelsDir}/`], []), needs.scriptPath],
+    args: [...nodeArgs(needs, [...runtimeFiles(needs), ...linkedPackages(needs.scriptPath), `${needs.modelsDir}/`], []), needs.scriptPath],
     env: { ...NO_TELEMETRY },
     inputs: [],
     inside: { modelsDir: needs.modelsDir, scratchDir: null, rootEntries: null, environment: Object.keys(NO_TELEMETRY) },
@@ -205,6 +205,15 @@ function nodeArgs(needs: SandboxNeeds, reads: string[], writes: string[]): strin
         ]
       : []),
   ];
+}
+
+/** Where Node looks for ONNX Runtime on its way up from the script: some installers put links there, which must be readable as links. */
+function linkedPackages(scriptPath: string): string[] {
+  const found: string[] = [];
+  for (let folder = dirname(scriptPath); folder !== dirname(folder); folder = dirname(folder)) {
+    found.push(join(folder, 'node_modules', 'onnxruntime-node'));
+  }
+  return found;
 }
 
 /** The files of the program itself where host paths stay what they are. */
