@@ -1,6 +1,6 @@
 import type { App, StartOptions, Summary } from '../../core/app.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import type { AddedModel, ModelPlan } from '../../core/contract/models.ts';
+import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
@@ -26,6 +26,8 @@ export class FakeApp implements App {
     files: [{ path: 'model.onnx', bytes: 640, digest: 'ef'.repeat(32) }],
     bytes: 640,
   };
+  readonly modelsAdded: CallInput<'model.add'>[] = [];
+  catalogue: CatalogueRow[] = [];
   modelPlan: ModelPlan = {
     name: this.model.name,
     origin: this.model.origin,
@@ -76,12 +78,17 @@ export class FakeApp implements App {
       },
       'job.save': async () => ({ tensors: 2, bytes: 640 }),
       'model.plan': async () => this.modelPlan,
-      'model.add': async () => this.model,
+      'model.add': async (input) => {
+        this.modelsAdded.push(input);
+        const { bytes } = this.model;
+        this.emit({ event: 'model.progress', data: { source: input.source, file: 'model.onnx', bytes, totalBytes: bytes } });
+        return this.model;
+      },
       'model.cancel': async () => ({}),
       'model.list': async () => [this.model],
       'model.show': async () => this.model,
       'model.remove': async () => this.model,
-      'model.catalogue': async () => [],
+      'model.catalogue': async () => this.catalogue,
       'earnings.summary': async () => this.snapshot.earnings,
       'ledger.verify': async () => ({ ok: true, entries: 9, receipts: 3, batches: 1, headHash: null, problems: [] }),
       'ledger.export': async (input) => ({ rows: await this.exported(input) }),
