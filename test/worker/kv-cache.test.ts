@@ -39,8 +39,8 @@ async function watchedSession(path: string): Promise<{ session: Session; plain: 
   return { session, plain, ways };
 }
 
-function ask(session: Session, decoder: DecoderConfig, maxNewTokens: number) {
-  const body = encodeSafetensors(new Map([['input_ids', int64([1, prompt.length], prompt)]]));
+function ask(session: Session, decoder: DecoderConfig, maxNewTokens: number, ids = prompt) {
+  const body = encodeSafetensors(new Map([['input_ids', int64([1, ids.length], ids)]]));
   const request = {
     type: 'generate' as const,
     id: 1,
@@ -74,6 +74,16 @@ test.each(['float32', 'float16'] as const)(
     ways.length = 0;
     expect(tokensOf((await ask(session, decoder, 700)).outputs)).toEqual(expected);
     expect(ways).toEqual(['handed over', ...new Array<Way>(699).fill('in place')]);
+  },
+);
+
+test.each<Partial<DecoderShape>>([{}, { rotary: 'outside' }, { logitsToKeep: true }])(
+  'a prompt of thousands of tokens goes in by pieces, and gets the answer that it gets as a whole: %o',
+  async (shape) => {
+    const { session, plain, ways, decoder } = await decoderOf({ ...shape, maxPositions: 4096 });
+    const long = Array.from({ length: 2500 }, (_, at) => 1 + ((at * 31 + (at >> 3)) % 400));
+    expect(tokensOf((await ask(session, decoder, 8, long)).outputs)).toEqual(await plainLoop(plain, long, 8));
+    expect(ways.filter((way) => way === 'handed over')).toHaveLength(3);
   },
 );
 

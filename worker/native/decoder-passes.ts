@@ -11,6 +11,12 @@ type Values = Record<string, OnnxValue>;
 /** Which loaded decoders can be called with one memory for the cache that goes in and the one that comes out. Found out at their first token. */
 const sharesCache = new WeakMap<Session, boolean>();
 
+/**
+ * Tokens of a prompt that go in at once. A pass takes memory for its tokens' logits and for the attention of each to all before, which for some
+ * thousand tokens of a large model is gigabytes.
+ */
+const PIECE_TOKENS = 1024;
+
 /** ONNX Runtime's log level "fatal": a refusal that is expected stays out of the worker's stderr. */
 const QUIET = { logSeverityLevel: 4 } as const;
 
@@ -33,12 +39,18 @@ export class DecoderPasses {
     this.#mostPositions = mostPositions;
   }
 
-  /** The prompt, all of it. @throws RUN_FAILED, MODEL_NOT_GENERATIVE where it makes no cache of its length */
+  /** The prompt, in pieces where it is long. @throws RUN_FAILED, MODEL_NOT_GENERATIVE where it makes no cache of its length */
   async first(prompt: readonly number[]): Promise<OnnxValue | undefined> {
     const { caches } = this.#layout;
     const fetches = ['logits', ...caches.map(({ present }) => present)];
-    const results = await this.#run({ ...this.#feeds(prompt), ...emptyCache(this.#ort, caches) }, fetches);
-    this.#length = prompt.length;
+    let past = emptyCache(this.#ort, caches);
+    let results: Values = {};
+    while (this.#length < prompt.length) {
+      const piece = prompt.slice(this.#length, this.#length + PIECE_TOKENS);
+      results = await this.#run({ ...this.#feeds(piece), ...past }, fetches);
+      this.#length += piece.length;
+      past = Object.fromEntries(caches.map((slot) => [slot.past, results[slot.present] as OnnxValue]));
+    }
     this.#cache = new AlternatingCache(this.#ort, caches, results, this.#length, this.#mostPositions);
     return results.logits;
   }

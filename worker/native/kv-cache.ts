@@ -21,9 +21,12 @@ export interface KeyValueCache {
 /** Positions that a buffer starts with beyond those in use, so that short answers never grow one. */
 const SPARE_POSITIONS = 256;
 
-/** Positions to have room for: ahead of what is needed, so that growing is rare, and never more than there will be. */
+/**
+ * Positions to have room for: ahead of what is needed, so that growing is rare, by no more than a quarter, since a long text's cache may be most
+ * of the memory there is, and never more than there will be.
+ */
 function roomFor(positions: number, mostPositions: number): number {
-  return Math.max(positions, Math.min(mostPositions, Math.max(2 * positions, positions + SPARE_POSITIONS)));
+  return Math.max(positions, Math.min(mostPositions, Math.max(Math.ceil(1.25 * positions), positions + SPARE_POSITIONS)));
 }
 
 /** The cache before the first token. */
