@@ -22,6 +22,9 @@ const BACKSPACE = new Set(['\b', '\u007f']);
 export function processKeyboard(stdin: ReadStream | NodeJS.ReadStream, prompts: TextStream): Keyboard {
   const present = stdin.isTTY === true && prompts.isTTY === true;
 
+  /** What came in one piece with the line before: several pasted at once. */
+  const ahead: string[] = [];
+
   /** Raw, so that the terminal shows nothing by itself: what may be seen is written here. */
   function ask(prompt: string, secret: boolean): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -36,7 +39,8 @@ export function processKeyboard(stdin: ReadStream | NodeJS.ReadStream, prompts: 
       };
       const onEnd = () => end(() => reject(new HearthlendError('CANCELLED')));
       const onData = (chunk: string | Buffer) => {
-        for (const character of chunk.toString()) {
+        ahead.push(...chunk.toString());
+        for (let character = ahead.shift(); character !== undefined; character = ahead.shift()) {
           if (character === '\r' || character === '\n') return end(() => resolve(typed.join('')));
           if (character === CTRL_C || character === CTRL_D) return onEnd();
           if (character === CTRL_U || BACKSPACE.has(character)) {
@@ -49,12 +53,14 @@ export function processKeyboard(stdin: ReadStream | NodeJS.ReadStream, prompts: 
           }
         }
       };
+      // Before the prompt, or the first characters of somebody quick would be shown.
+      stdin.setRawMode(true);
       prompts.write(prompt);
       stdin.setEncoding('utf8');
-      stdin.setRawMode(true);
       stdin.on('data', onData);
       stdin.on('end', onEnd);
       stdin.resume();
+      onData('');
     });
   }
 

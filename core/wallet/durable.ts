@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { storageError } from '../contract/storage-error.ts';
+
+const PARTIAL = /\.[0-9a-f]{12}\.partial$/;
 
 /**
  * Puts a file (0600) at `path`, whole and durable or not at all: written beside it, synced, then given its name.
@@ -28,6 +30,16 @@ export function putFile(path: string, text: string, mode: 'new' | 'replace'): bo
     throw storageError(path, thrown);
   } finally {
     rmSync(partial, { force: true });
+  }
+}
+
+/** Removes what writers that were killed left half done. To be called when nobody writes there. @throws DATA_DIR_UNWRITABLE */
+export function sweepPartials(folder: string): void {
+  try {
+    if (!existsSync(folder)) return;
+    for (const name of readdirSync(folder)) if (PARTIAL.test(name)) rmSync(join(folder, name), { force: true });
+  } catch (thrown) {
+    throw storageError(folder, thrown);
   }
 }
 

@@ -26,7 +26,7 @@ export interface KeystoreFile {
 }
 
 /** Where the encrypted key lies inside the wallet's folder. */
-export function keystorePath(folder: string): string {
+function keystorePath(folder: string): string {
   return join(folder, 'keystore.json');
 }
 

@@ -6,6 +6,7 @@ import type { Sealed, SealKey } from '../contract/seal.ts';
 import type { WalletAct } from '../contract/signer.ts';
 import { storageError } from '../contract/storage-error.ts';
 import type { WalletStatus } from '../contract/wallet.ts';
+import { sweepPartials } from './durable.ts';
 import { readKeystore } from './keystore.ts';
 import { type SignerChild, type SignerDone, SignerProcess } from './signer-process.ts';
 import { checkedAddress, readWalletFile, type WalletFile, writeWalletFile } from './state.ts';
@@ -49,8 +50,10 @@ export interface Wallet {
 
 const MINUTE_MS = 60_000;
 
+/** @throws DATA_DIR_UNWRITABLE */
 export function openWallet(options: WalletOptions): Wallet {
   const { folder, signer, clock } = options;
+  sweepPartials(folder);
   let process: SignerProcess | null = null;
   let starting: Promise<SignerProcess> | null = null;
   let unlocked = false;
