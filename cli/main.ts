@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createApp } from '../core/app.ts';
 import { runBench } from '../core/bench.ts';
 import { dataDirPath } from '../core/datadir/open.ts';
+import { collectDiagnostics } from '../core/diagnostics.ts';
 import { verifyDataDir } from '../core/verify.ts';
 import { appPorts } from './ports/app-ports.ts';
 import { findInstallation } from './ports/installation.ts';
@@ -29,6 +30,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   uiFolder,
   openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
   verifyLedger: verifyDataDir,
+  diagnose: (dataDir, report) => collectDiagnostics({ dataDir, version, home: homedir(), env: process.env, report }),
   bench: (dataDir, quick) =>
     runBench({
       ports: (folder) => appPorts({ dataDir: folder, installation }),

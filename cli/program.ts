@@ -5,6 +5,7 @@ import { duration, instant, temperature, wholeNumber } from './commands/argument
 import { runBenchCommand } from './commands/bench.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
+import { runDiagnostics } from './commands/diagnostics.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runEarnings } from './commands/earnings.ts';
 import { runJobCancel, runJobList, runJobShow } from './commands/job.ts';
@@ -123,6 +124,14 @@ function buildProgram(world: World, act: Act): Command {
     .description(message('cli.help.doctor'))
     .option('--isolation', message('cli.help.isolation'))
     .action((options: { isolation?: true }) => run((context) => runDoctor(context, options.isolation ?? false)));
+  program
+    .command('diagnostics')
+    .description(message('cli.help.diagnostics'))
+    .option('--out <file>', message('cli.help.diagnostics-out'))
+    .option('--yes', message('cli.help.yes'))
+    .action((options: { out?: string; yes?: true }) =>
+      run((context) => runDiagnostics(context, { out: options.out ?? null, yes: options.yes ?? false })),
+    );
   program
     .command('bench')
     .description(message('cli.help.bench'))

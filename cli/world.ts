@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts';
 import type { BenchLine } from '../core/bench.ts';
-import type { LedgerVerification } from '../core/contract/rpc.ts';
+import type { CallOutput, LedgerVerification } from '../core/contract/rpc.ts';
+import type { Diagnostics } from '../core/diagnostics.ts';
 import type { Keyboard } from './terminal/keyboard.ts';
 import type { Signals } from './terminal/signals.ts';
 import type { TextStream } from './terminal/terminal.ts';
@@ -25,6 +26,8 @@ export interface World extends Surroundings {
   openApp(dataDir: string): Promise<App>;
   /** Checks the ledger of a data folder and changes nothing, also where `openApp` would refuse it. */
   verifyLedger(dataDir: string): Promise<LedgerVerification>;
+  /** What helps to find a fault, from the files of a data folder; `report` asks the running agent, null where there is none. */
+  diagnose(dataDir: string, report: (() => Promise<CallOutput<'doctor.report'>>) | null): Promise<Diagnostics>;
   /** Measures what the agent costs on this machine, in a folder of its own inside the data folder. */
   bench(dataDir: string, quick: boolean): AsyncIterable<BenchLine>;
 }

@@ -11,6 +11,7 @@ import type { Engine } from './engine.ts';
 import { writeNpz } from './jobs/npz.ts';
 import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { Log } from './log/log.ts';
 import type { Models } from './model-handlers.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import { saveSettings } from './settings/settings.ts';
@@ -24,10 +25,11 @@ interface HandlerParts {
   settings: { current: Settings };
   settingsPath: string;
   wallet: Wallet;
+  log: Log;
 }
 
 /** What stands behind each call of the RPC table: the features, asked. */
-export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet }: HandlerParts): App['handlers'] {
+export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet, log }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
 
   async function knownJob(jobId: string) {
@@ -80,7 +82,11 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
     },
     ...models.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,
-    'ledger.verify': () => ledger.verify(),
+    async 'ledger.verify'() {
+      const verification = await ledger.verify();
+      if (!verification.ok) engine.distrustLedger();
+      return verification;
+    },
     async 'ledger.export'({ format, from, to, path }) {
       let rows = 0;
       const counted = function* () {
@@ -107,6 +113,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       const next = { ...settings.current, ...definedFields(change) };
       saveSettings(settingsPath, next);
       settings.current = next;
+      log.setLevel?.(next.logLevel);
       return next;
     },
   };

@@ -68,6 +68,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     closers.push(() => lock.release());
     const settingsPath = join(dataDir, 'settings.json');
     const settings = { current: loadSettings(settingsPath) };
+    log.setLevel?.(settings.current.logLevel);
     const identity = openIdentity(join(dataDir, 'identity.json'));
     const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
     closers.push(() => ledger.close());
@@ -126,7 +127,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, models, settings, settingsPath, wallet }),
+      handlers: createHandlers({ engine, ledger, models, settings, settingsPath, wallet, log }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);

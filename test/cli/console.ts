@@ -101,6 +101,7 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
           return opened;
         },
         verifyLedger: () => app().handlers['ledger.verify']({}),
+        diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
         bench: async function* () {
           yield* [];
         },

@@ -32,6 +32,7 @@ process.exit(
       return app;
     },
     verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
+    diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
     bench: async function* () {
       yield* [];
     },
