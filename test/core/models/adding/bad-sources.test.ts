@@ -11,6 +11,8 @@ import { mayFollow } from '../../../../core/models/adding/hosts.ts';
 import { parseSource } from '../../../../core/models/adding/source.ts';
 import { type Bench, openBench, published, REPOSITORY, split, TEST_PACE } from './workbench.ts';
 
+const system = (command: string, ...args: string[]) => void execFileSync(command, args, { stdio: 'ignore' });
+
 type Prepare = (bench: Bench) => void;
 const html = '<!doctype html><title>Sign in to the network</title>';
 
@@ -306,12 +308,12 @@ test('on a disk without room nothing is placed, whether that shows before or in 
   context.skip(process.platform !== 'linux' || process.getuid?.() !== 0, 'only root on Linux can mount a small disk to fill');
   const folder = mkdtempSync(join(tmpdir(), 'hearthlend-small-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', folder], { stdio: 'ignore' });
+    system('mount', '-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', folder);
   } catch {
     context.skip(true, 'this machine lets no disk be mounted');
   }
   onTestFinished(() => {
-    execFileSync('umount', ['--lazy', folder]);
+    system('umount', '--lazy', folder);
     rmSync(folder, { recursive: true, force: true });
   });
   const bench = await openBench({ dir: folder });
