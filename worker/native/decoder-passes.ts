@@ -12,8 +12,8 @@ type Values = Record<string, OnnxValue>;
 const sharesCache = new WeakMap<Session, boolean>();
 
 /**
- * Tokens of a prompt that go in at once. A pass takes memory for its tokens' logits and for the attention of each to all before, which for some
- * thousand tokens of a large model is gigabytes.
+ * Tokens of a prompt that go in at once. Most graphs give the logits of all of them: eight thousand tokens of a vocabulary of 150,000 would take
+ * 5 GB. It is no slower so.
  */
 const PIECE_TOKENS = 1024;
 
