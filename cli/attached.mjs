@@ -32,9 +32,15 @@ export function whenNpmIsGone(leave) {
 
 /** Runs `command` on this terminal, hands it each signal once, and ends as it ends. */
 export function runAttached(command, args) {
+  return attach(spawn(command, args, { stdio: 'inherit' }));
+}
+
+/** Hands each signal once to a child that runs, and ends as it ends. */
+export function attach(child) {
   const fromTerminal = hasTerminal() ? ['SIGINT', 'SIGHUP'] : [];
   return new Promise((_resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit' });
+    // Who waited for something else may come after its end.
+    if (child.exitCode !== null) process.exit(child.exitCode);
     const lastMs = {};
     const handle = (signal) => {
       const now = Date.now();

@@ -74,6 +74,8 @@ interface DesktopOptions {
 export async function startDesktop({ args = [], env = {}, dataDir = temporaryFolder() }: DesktopOptions = {}): Promise<Desktop> {
   const configDir = temporaryFolder();
   const whole = { ...process.env, XDG_CONFIG_HOME: configDir, HEARTHLEND_TERMINAL: '1', ...env } as Record<string, string>;
+  // Only the app's own processes are measured, not vitest's: see test/bench/electron-lines.mjs.
+  if (process.env.HEARTHLEND_COVERAGE !== undefined) whole.NODE_V8_COVERAGE = process.env.HEARTHLEND_COVERAGE;
   const all = [`--data-dir=${dataDir}`, ...args];
   const desktop = runtime.path === undefined ? startStandIn(all, whole, dataDir) : await startReal(runtime.path, all, whole);
   const { process: child } = desktop;
