@@ -20,7 +20,8 @@ export function SideBar({ route, alone, wallet }: { route: Route; alone: boolean
             {PAGES.map((page) => (
               <li key={page.route}>
                 <a href={ADDRESS[page.route]} aria-current={page.route === route ? 'page' : undefined}>
-                  {message(page.name)} {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
+                  {message(page.name)}
+                  {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
                 </a>
               </li>
             ))}
@@ -34,6 +35,9 @@ export function SideBar({ route, alone, wallet }: { route: Route; alone: boolean
 /** Whether the key is in memory, on every page. */
 function LockWord({ unlocked }: { unlocked: boolean }): React.ReactNode {
   return (
-    <span className={unlocked ? 'lock-word open' : 'lock-word'}>{message(unlocked ? 'screen.nav.unlocked' : 'screen.nav.locked')}</span>
+    <>
+      {/* For readers, to whom the two words would be one. */ ' '}
+      <span className={unlocked ? 'lock-word open' : 'lock-word'}>{message(unlocked ? 'screen.nav.unlocked' : 'screen.nav.locked')}</span>
+    </>
   );
 }

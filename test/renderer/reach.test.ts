@@ -90,13 +90,21 @@ test('everything can be done from the keyboard, with the focus always to be seen
     stops.push(stop.name);
   }
   expect(stops.map((name) => name.replace(/\d\d:.*/, 'stretch'))).toEqual([
-    ...['Skip to the content', 'Home', 'Use it', 'Sealed: no network, no files, no keys. Show details', 'Pause', 'Pause for 1 hour'],
+    ...[
+      'Skip to the content',
+      'Home',
+      'Use it',
+      'Wallet',
+      'Sealed: no network, no files, no keys. Show details',
+      'Pause',
+      'Pause for 1 hour',
+    ],
     ...['stretch', 'What these mean', 'Details', 'Show 2 more', 'Details', 'Auto', 'Copy the worker address'],
   ]);
 
   await page.reload();
   await page.locator('.home').waitFor();
-  await press(page, 'Tab', 5);
+  await press(page, 'Tab', 6);
   const paused = agent.called('work.pause');
   await page.keyboard.press('Enter');
   await paused;
@@ -106,7 +114,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
     ...{ id: 'job-1', network: 'local', kind: 'onnx.generate', state: 'cancelled', createdAt: 1, finishedAt: 2 },
     ...{ shards: 1, accepted: 0, error: null },
   });
-  await press(page, 'Shift+Tab', 2);
+  await press(page, 'Shift+Tab', 3);
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Use it' }).waitFor();
   await page.keyboard.press('Tab');
@@ -123,9 +131,9 @@ test('everything can be done from the keyboard, with the focus always to be seen
 
 test('the page has its landmarks, one first heading, names for all that can be pressed, and says its state politely', async () => {
   const { page } = await start(unsealed());
-  for (const route of ['Home', 'Use it']) {
+  for (const [route, content] of Object.entries({ Home: '.home', 'Use it': '.use', Wallet: '.wallet' })) {
     await page.getByRole('link', { name: route, exact: true }).click();
-    await page.locator(route === 'Home' ? '.home' : '.use').waitFor();
+    await page.locator(content).waitFor();
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const)
       expect(await page.getByRole(landmark).count(), landmark).toBe(1);
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
