@@ -31,12 +31,15 @@ export async function runPrompt({ world, terminal, dataDir }: Context, options: 
   );
   try {
     const follower = await followAnswers(reach);
-    const { jobId } = await reach.client.call('prompt.run', {
+    // Until there is a job: a large model takes its time to be read.
+    cancel = () => follower.fail(new HearthlendError('CANCELLED'));
+    const submitted = reach.client.call('prompt.run', {
       model: modelOf(world.cwd, options.model),
       prompt: options.prompt,
       maxNewTokens: options.maxNewTokens,
       sampling: samplingOf(options),
     });
+    const { jobId } = await follower.orFailed(submitted);
     let presses = 0;
     cancel = () => {
       presses += 1;
@@ -80,6 +83,8 @@ interface AnswerFollower {
   /** Settled with the last of the answer; `onText` is told of each, in order. */
   finished(jobId: string, onText: (answer: Answer) => void): Promise<Answer>;
   fail(error: unknown): void;
+  /** The work's result, unless `fail` comes first. */
+  orFailed<T>(work: Promise<T>): Promise<T>;
 }
 
 /** Listens before the prompt is put: the answer may begin before the call for it is back. */
@@ -105,5 +110,6 @@ async function followAnswers(reach: Reach): Promise<AnswerFollower> {
       return promise;
     },
     fail: reject,
+    orFailed: (work) => Promise.race([work, promise.then(() => work)]),
   };
 }

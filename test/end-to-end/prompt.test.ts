@@ -5,7 +5,7 @@ import { createTextStream } from '../../core/text/stream.ts';
 import { loadTokenizer } from '../../core/text/tokenizer.ts';
 import { type DecoderShape, makeDecoder, SMALL } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
-import { run, runForPeople, temporaryFolder } from './program.ts';
+import { hearthlend, run, runForPeople, temporaryFolder } from './program.ts';
 
 const text = 'Once upon a time';
 const TOKENS = 40;
@@ -66,6 +66,15 @@ test('the same seed gives the same text, another one another', async () => {
   expect(first).not.toBe('');
   expect(await ask('7')).toBe(first);
   expect(await ask('8')).not.toBe(first);
+});
+
+test('Ctrl-C in the middle of an answer ends it', async () => {
+  const folder = decoderFolder({ maxPositions: 32_768 });
+  const command = hearthlend(temporaryFolder('prompt'), 'prompt', '--model', folder, '--max-tokens', '30000', text);
+  await command.event('prompt.text');
+  command.process.kill('SIGINT');
+  expect(await command.ended).toMatchObject({ code: 1, signal: null });
+  expect(command.lines.at(-1)).toMatchObject({ event: 'error', code: 'JOB_CANCELLED' });
 });
 
 test('what keeps a decoder from answering is told by its code', async () => {
