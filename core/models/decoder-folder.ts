@@ -20,8 +20,8 @@ export async function findDecoder(path: string): Promise<DecoderFolder> {
   if (found === null) throw new HearthlendError('MODEL_NOT_FOUND', { path });
   if (found === 'file') {
     const folder = dirname(path);
-    const beside = (await kindOf(join(folder, 'config.json'))) === 'file';
-    return { modelPath: path, folder: beside ? folder : dirname(folder) };
+    const kinds = await Promise.all(['config.json', 'genai_config.json'].map((name) => kindOf(join(folder, name))));
+    return { modelPath: path, folder: kinds.includes('file') ? folder : dirname(folder) };
   }
   const graphs = [...(await graphsIn(join(path, 'onnx'))), ...(await graphsIn(path))];
   const usual = graphs.find((graph) => graph.endsWith('/model.onnx') || graph.endsWith('\\model.onnx'));

@@ -29,6 +29,14 @@ const Config = z.object({
 /** A model that also sees or hears has its decoder's facts in a part of their own. */
 const NestedConfig = z.object({ text_config: Config.optional(), eos_token_id: tokens });
 const GenerationConfig = z.object({ eos_token_id: tokens });
+/** onnxruntime-genai's own configuration. Source: docs/genai/reference/config.md in github.com/microsoft/onnxruntime. */
+const GenaiConfig = z.object({
+  model: z.object({
+    context_length: count,
+    eos_token_id: tokens,
+    decoder: z.object({ num_hidden_layers: count, num_key_value_heads: count, head_size: count }),
+  }),
+});
 
 /** What the decoder in a model's folder needs to be told, and the ids at which its text ends. */
 export interface DecoderFacts {
@@ -37,14 +45,15 @@ export interface DecoderFacts {
 }
 
 /**
- * Reads config.json, and generation_config.json where it is there: its stop tokens take precedence, as in transformers. Rotary scaling and
+ * Reads config.json, and generation_config.json where it is there: its stop tokens take precedence, as in transformers. Where there is no
+ * config.json, genai_config.json, which onnxruntime-genai's model builder writes, has the same facts. Rotary scaling and
  * sliding windows are in the graph itself: its tables are computed with the one, its attention bounded by the other.
  * @param folder the model's folder, or where its files lie by their names in it
  * @throws MODEL_NOT_GENERATIVE, FILE_UNREADABLE
  */
 export async function readDecoder(folder: string | ReadonlyMap<string, string>): Promise<DecoderFacts> {
   const text = await readConfig(folder, 'config.json');
-  if (text === undefined) throw notGenerative('its folder has no config.json');
+  if (text === undefined) return readGenai(folder);
   const nested = parse(NestedConfig, text, 'config.json');
   const config = nested.text_config ?? parse(Config, text, 'config.json');
   const generationText = await readConfig(folder, 'generation_config.json');
@@ -61,6 +70,20 @@ export async function readDecoder(folder: string | ReadonlyMap<string, string>):
   });
   if (!decoder.success) throw notGenerative(`config.json does not give its ${decoder.error.issues[0]?.path.join('.')}`);
   return { decoder: decoder.data, stopTokens: generation?.eos_token_id ?? nested.eos_token_id ?? config.eos_token_id ?? [] };
+}
+
+async function readGenai(folder: string | ReadonlyMap<string, string>): Promise<DecoderFacts> {
+  const text = await readConfig(folder, 'genai_config.json');
+  if (text === undefined) throw notGenerative('its folder has no config.json');
+  const { model } = parse(GenaiConfig, text, 'genai_config.json');
+  const decoder = DecoderConfig.safeParse({
+    layers: model.decoder.num_hidden_layers,
+    keyValueHeads: model.decoder.num_key_value_heads,
+    headSize: model.decoder.head_size,
+    maxPositions: model.context_length,
+  });
+  if (!decoder.success) throw notGenerative(`genai_config.json does not give its ${decoder.error.issues[0]?.path.join('.')}`);
+  return { decoder: decoder.data, stopTokens: model.eos_token_id ?? [] };
 }
 
 async function readConfig(folder: string | ReadonlyMap<string, string>, name: string): Promise<string | undefined> {

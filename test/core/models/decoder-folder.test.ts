@@ -28,6 +28,8 @@ test('a graph finds its configuration beside it or one folder up', async () => {
   expect(await findDecoder(join(above, 'onnx/model_q4.onnx'))).toEqual({ modelPath: join(above, 'onnx/model_q4.onnx'), folder: above });
   const beside = await folderWith('config.json', 'model.onnx');
   expect(await findDecoder(join(beside, 'model.onnx'))).toEqual({ modelPath: join(beside, 'model.onnx'), folder: beside });
+  const genai = await folderWith('genai_config.json', 'model.onnx');
+  expect(await findDecoder(join(genai, 'model.onnx'))).toEqual({ modelPath: join(genai, 'model.onnx'), folder: genai });
 });
 
 test('of several graphs none is guessed, and what is not there is said', async () => {

@@ -64,6 +64,19 @@ test('the decoder of a model that sees as well is found in its own part', async 
   });
 });
 
+test("onnxruntime-genai's configuration is read where there is no other", async () => {
+  const decoder = { filename: 'model.onnx', head_size: 80, hidden_size: 2560, num_attention_heads: 32, num_hidden_layers: 32 };
+  const phi2 = { context_length: 2048, eos_token_id: 50_256, type: 'phi', decoder: { ...decoder, num_key_value_heads: 32 } };
+  expect(await readDecoder(await folderWith({ 'genai_config.json': { model: phi2 } }))).toEqual({
+    decoder: { layers: 32, keyValueHeads: 32, headSize: 80, maxPositions: 2048 },
+    stopTokens: [50_256],
+  });
+  await expect(readDecoder(await folderWith({ 'genai_config.json': { model: { ...phi2, decoder } } }))).rejects.toMatchObject({
+    code: 'MODEL_NOT_GENERATIVE',
+    params: { detail: 'genai_config.json does not give its keyValueHeads' },
+  });
+});
+
 test.each<[string, Record<string, unknown>, string]>([
   ['no configuration', {}, 'config.json'],
   ['one that is no JSON', { 'config.json': '{' }, 'not JSON'],
