@@ -10,6 +10,7 @@ import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
+import { giveHeapBack } from './heap/give-back.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -25,6 +26,8 @@ import { createWorkLoop } from './work/loop.ts';
 import type { ConnectedNetwork } from './work/ports.ts';
 import { openWorkers, type Workers } from './workers.ts';
 
+/** So long after the worker is gone a paused agent has nothing to do any more. */
+const SETTLED_MS = 500;
 const MAX_INPUT_BYTES = 0x7fff_ffff;
 
 interface EngineParts {
@@ -170,6 +173,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       if (forMs !== null) resumeTimer = setTimeout(resume, forMs);
       loop.pause();
       await workers.stop();
+      // Once what was handed back is recorded.
+      setTimeout(() => facts.paused !== null && giveHeapBack(), SETTLED_MS).unref();
       screen.touch('state', 'day', 'current', 'load');
     },
     resume,

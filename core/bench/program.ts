@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Measure, measure, median } from './measure.ts';
 
@@ -52,9 +53,21 @@ async function* measurePaused(bench: ProgramBench, quick: boolean): AsyncGenerat
       '% of a core',
     );
     yield measure("a paused agent's resident memory", after.residentBytes / MB, 'MB');
+    const share = proportionalBytes(agent.pid ?? 0);
+    if (share !== null) yield measure("a paused agent's memory, of what it shares with others its part", share / MB, 'MB');
   } finally {
     agent.kill('SIGTERM');
     await ended(agent);
+  }
+}
+
+/** Linux's PSS: the program's own file is mapped by every process of it, the workers among them. Null where it isn't told. */
+function proportionalBytes(pid: number): number | null {
+  try {
+    const kB = /^Pss:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+    return kB === undefined ? null : Number(kB) * 1024;
+  } catch {
+    return null;
   }
 }
 
