@@ -20,27 +20,13 @@ test('a first Quit finishes the task, the icon says so, and a second one doesn�
   }, null);
   expect(icon.windows).toBe(0);
   expect(await desktop.ended).toBe(0);
-  // What was leased was handed in or given back: the next start finds nothing to settle.
-  const hurried = await startDesktop({ dataDir: desktop.dataDir });
+  expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
+});
   await hurried.announced('ready');
   expect(await quit(hurried)).toBe(0);
 });
 
-test.each([
-  ['the machine’s shutdown', 'shutdown'],
-  ['the end of the Windows session', 'session-end'],
-])('%s ends the agent in time', async (_name, event) => {
-  const desktop = await startDesktop();
-  await desktop.announced('ready');
-  await desktop.evaluate(({ powerMonitor, BrowserWindow }, wanted) => {
-    if (wanted === 'shutdown') powerMonitor.emit('shutdown', { preventDefault: () => undefined });
-    else BrowserWindow.getAllWindows()[0]?.emit('session-end', {});
-  }, event);
-  expect(await desktop.ended).toBe(0);
-  expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
-});
-
-test('at login it waits in the tray: no window, until somebody wants one; a link that asks for more is told of', async () => {
+test('at login it waits in the tray, without a window until somebody wants one, and leaves with the machine’s shutdown', async () => {
   const desktop = await startDesktop({ args: ['--hidden', 'hearthlend://elsewhere'] });
   await desktop.announced('started');
   await vi.waitUntil(async () => (await desktop.evaluate(({ Tray }) => Tray.all.length, null)) === 1);
@@ -49,7 +35,9 @@ test('at login it waits in the tray: no window, until somebody wants one; a link
   expect(await desktop.evaluate(({ said }) => said.questions[0]?.detail, null)).toContain('LINK_REFUSED');
   await desktop.evaluate(({ app }) => void app.emit('activate', {}, false), null);
   await desktop.announced('ready');
-  expect(await quit(desktop)).toBe(0);
+  await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('shutdown', { preventDefault: () => undefined }), null);
+  expect(await desktop.ended).toBe(0);
+  expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
 });
 
 test('without notifications a dialog says that closing the window stops nothing; what can’t be remembered is only logged', async () => {
@@ -134,7 +122,7 @@ test.each([
   expect(log(desktop)).toMatch(/"code":"INTERNAL".*a broken \w+\\n\s+at/);
 });
 
-test('a built app takes its Node from its resources and the links of its scheme', async () => {
+test('a built app takes its Node from its resources and the links of its scheme, and leaves with the Windows session', async () => {
   const resources = temporaryFolder();
   mkdirSync(join(resources, 'node'));
   symlinkSync(NODE, join(resources, 'node/node'));
@@ -147,5 +135,6 @@ test('a built app takes its Node from its resources and the links of its scheme'
     null,
   );
   expect(found).toEqual({ protocols: ['hearthlend'], devTools: false });
-  expect(await quit(desktop)).toBe(0);
+  await desktop.evaluate(({ BrowserWindow }) => void BrowserWindow.getAllWindows()[0]?.emit('session-end', {}), null);
+  expect(await desktop.ended).toBe(0);
 });

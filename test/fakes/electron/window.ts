@@ -102,7 +102,12 @@ export class FakeBrowserWindow
     };
     if (leaving) this.webContents.emit('will-navigate', event);
     else if (route.request().isNavigationRequest() && frame.parentFrame() !== null) this.webContents.emit('will-frame-navigate', event);
-    if (prevented || this.#parts.session.cancels(url)) {
+    if (prevented) {
+      // To Chromium an answer without content is a page that stays.
+      await route.fulfill({ status: 204 });
+      return;
+    }
+    if (this.#parts.session.cancels(url)) {
       await route.abort();
       return;
     }
