@@ -21,7 +21,8 @@ import { type CacheSlot, readLayout } from '../../worker/native/decoder-layout.t
 import { AlternatingCache, emptyCache, type KeyValueCache, SharedCache } from '../../worker/native/kv-cache.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
 import type { Session } from '../../worker/native/sessions.ts';
-import { LARGE, makeDecoder, parametersOf } from '../fixtures/decoder/make-decoder.ts';
+import { LARGE, parametersOf } from '../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
 
 const root = join(import.meta.dirname, '../..');

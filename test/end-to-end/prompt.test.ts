@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createTextStream } from '../../core/text/stream.ts';
 import { loadTokenizer } from '../../core/text/tokenizer.ts';
-import { type DecoderShape, makeDecoder, SMALL } from '../fixtures/decoder/make-decoder.ts';
+import { type DecoderShape, SMALL } from '../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
 import { hearthlend, run, runForPeople, temporaryFolder } from './program.ts';
 

@@ -18,7 +18,8 @@ import {
   temporaryFolder,
   tokensOf,
 } from '../core/supervisor/workbench.ts';
-import { type DecoderShape, makeDecoder, parametersOf, SMALL } from '../fixtures/decoder/make-decoder.ts';
+import { type DecoderShape, parametersOf, SMALL } from '../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
 import { halfDecoder } from '../fixtures/onnx-models.ts';
 import { model, node, tensor, value } from '../fixtures/onnx-writer.ts';

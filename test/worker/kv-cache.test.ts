@@ -8,7 +8,8 @@ import { generate } from '../../worker/native/generate.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
 import type { Session } from '../../worker/native/sessions.ts';
 import { int64, practiceDecoder, practiceModel, temporaryFolder, tokensOf } from '../core/supervisor/workbench.ts';
-import { type DecoderShape, makeDecoder, SMALL } from '../fixtures/decoder/make-decoder.ts';
+import { type DecoderShape, SMALL } from '../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
 
 const ort = await loadOnnxRuntime();
