@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { Address } from '../contract/receipt.ts';
@@ -8,6 +9,7 @@ import { storageError } from '../contract/storage-error.ts';
 import type { WalletStatus } from '../contract/wallet.ts';
 import { sweepPartials } from './durable.ts';
 import { readKeystore } from './keystore.ts';
+import { pauseAfter } from './pause.ts';
 import { type SignerChild, type SignerDone, SignerProcess } from './signer-process.ts';
 import { checkedAddress, readWalletFile, type WalletFile, writeWalletFile } from './state.ts';
 
@@ -59,6 +61,8 @@ export function openWallet(options: WalletOptions): Wallet {
   let unlocked = false;
   let locksAt = 0;
   let atWork = 0;
+  let failures = 0;
+  let queue: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
   function status(): WalletStatus {
@@ -137,18 +141,37 @@ export function openWallet(options: WalletOptions): Wallet {
     return publicKey;
   }
 
-  /** Passes on what was sealed to the signer that runs: one started anew could not open it. */
+  /**
+   * Passes on what was sealed to the signer that runs: one started anew could not open it. One after the other, so that nobody guesses at
+   * several passwords at once.
+   */
   async function ask(act: WalletAct, sealed: Sealed): Promise<SignerDone> {
     const asked = process;
     if (asked === null || asked.ended) throw new HearthlendError('SEAL_INVALID');
+    const asking = queue.then(() => askNow(asked, act, sealed));
+    queue = asking.then(
+      () => undefined,
+      () => undefined,
+    );
+    return asking;
+  }
+
+  async function askNow(asked: SignerProcess, act: WalletAct, sealed: Sealed): Promise<SignerDone> {
+    // Here, where a lock doesn't wipe the count out.
+    if (failures > 0) await sleep(pauseAfter(failures), undefined, { ref: false });
+    if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
     // It is in use until it has answered, however long that takes.
     clearTimeout(timer);
     atWork += 1;
     try {
       const done = await asked.request(act, sealed);
       if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
+      failures = 0;
       unlocked = true;
       return done;
+    } catch (thrown) {
+      if (asHearthlendError(thrown).code === 'WALLET_PASSWORD_WRONG') failures += 1;
+      throw thrown;
     } finally {
       atWork -= 1;
       if (!asked.ended) use();

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decryptKeystoreJson, HDNodeWallet } from 'ethers';
+import { decryptKeystoreJson, encryptKeystoreJsonSync, HDNodeWallet, Wallet } from 'ethers';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectToAgent } from '../../cli/agent/connect.ts';
@@ -189,7 +189,16 @@ describe('wallet commands', () => {
     expect((await run(dataDir, 'wallet', 'watch', '--remove')).last).toMatchObject({ kind: 'none' });
     expect(await run(dataDir, 'wallet', 'watch')).toMatchObject({ code: 2 });
     const file = join(dataDir, 'mine.json');
-    writeFileSync(file, HDNodeWallet.fromPhrase('test test test test test test test test test test test junk').encryptSync('old one'));
+    writeFileSync(
+      file,
+      encryptKeystoreJsonSync(
+        new Wallet(HDNodeWallet.fromPhrase('test test test test test test test test test test test junk').privateKey),
+        'old one',
+        {
+          scrypt: { N: 2 },
+        },
+      ),
+    );
     const argv = ['wallet', 'import', '--keystore', file, '--password-stdin'] as const;
     expect(await withStdin(dataDir, ['old one', PASSWORD], ...argv)).toMatchObject({ code: 0, stdout: `Your wallet: ${OTHER}\n` });
   }, 60_000);

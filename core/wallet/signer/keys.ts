@@ -21,7 +21,7 @@ const KDF_LIMITS = { memoryBytes: 512 * 2 ** 20, parallel: 16, rounds: 10_000_00
 scrypt.register(
   (password, salt, N, r, p, bytes) =>
     new Promise((resolve, reject) => {
-      nodeScrypt(password, salt, bytes, { N, r, p, maxmem: 2 * 128 * N * r }, (error, key) => {
+      nodeScrypt(password, salt, bytes, { N, r, p, maxmem: 2 * KDF_LIMITS.memoryBytes }, (error, key) => {
         if (error === null) resolve(`0x${key.toString('hex')}`);
         else reject(error);
       });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { serveSigner } from './serve.ts';
 import { createSigner } from './signer.ts';
 
@@ -10,9 +9,7 @@ process.on('uncaughtException', () => process.exit(1));
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) process.exit(2);
-const signer = await createSigner(folder, async (ms) => {
-  if (ms > 0) await sleep(ms);
-});
+const signer = await createSigner(folder);
 const receive = serveSigner(signer, {
   write: (frame) => void process.stdout.write(frame),
   abort: () => process.exit(1),

@@ -22,21 +22,11 @@ export interface Signer {
   act(request: SignerRequest): Promise<{ address: Address; sealed: Sealed | null }>;
 }
 
-/** Wrong passwords cost no pause up to this many in a row, then a second, doubling. */
-const FREE_FAILURES = 3;
-const LONGEST_PAUSE_MS = 30_000;
-
-/** How long to make somebody wait who was wrong this often in a row, in ms. */
-export function pauseAfter(failures: number): number {
-  return failures < FREE_FAILURES ? 0 : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(failures - FREE_FAILURES, 16));
-}
-
 /** The one that holds the key, from the unlocking to the end of its process. `folder`: the wallet's. */
-export async function createSigner(folder: string, wait: (ms: number) => Promise<void>): Promise<Signer> {
+export async function createSigner(folder: string): Promise<Signer> {
   const receiver = await createSealReceiver();
   let held: HeldKey | null = null;
   let asked: number[] = [];
-  let failures = 0;
 
   async function opened<A extends WalletAct>(act: A, sealed: Sealed): Promise<WalletSecret<A>> {
     const secret = WALLET_SECRETS[act].safeParse(await receiver.open(sealed, sealPurpose(act)));
@@ -49,18 +39,6 @@ export async function createSigner(folder: string, wait: (ms: number) => Promise
     const file = readKeystore(folder);
     if (file === null) throw new HearthlendError('WALLET_MISSING');
     return file;
-  }
-
-  async function decrypted(file: KeystoreFile, password: string): Promise<HeldKey> {
-    await wait(pauseAfter(failures));
-    try {
-      const key = await decryptKey(file.json, password);
-      failures = 0;
-      return key;
-    } catch (thrown) {
-      if (thrown instanceof HearthlendError && thrown.code === 'WALLET_PASSWORD_WRONG') failures += 1;
-      throw thrown;
-    }
   }
 
   function wordsFor(act: 'create' | 'reveal', phrase: string, replyKey: SealKey): Promise<Sealed> {
@@ -83,7 +61,7 @@ export async function createSigner(folder: string, wait: (ms: number) => Promise
     async import({ password, oldPassword, from }) {
       const file = readKeystore(folder);
       if (file !== null && oldPassword === null) throw new HearthlendError('WALLET_EXISTS', { address: file.address });
-      if (file !== null && oldPassword !== null) await decrypted(file, oldPassword);
+      if (file !== null && oldPassword !== null) await decryptKey(file.json, oldPassword);
       requireLength(password);
       const key = await keyFrom(from);
       const json = await encryptKey(key, password);
@@ -93,11 +71,11 @@ export async function createSigner(folder: string, wait: (ms: number) => Promise
       return null;
     },
     async unlock({ password }) {
-      held = await decrypted(requireKeystore(), password);
+      held = await decryptKey(requireKeystore().json, password);
       return null;
     },
     async reveal({ password, what, replyKey }) {
-      held = await decrypted(requireKeystore(), password);
+      held = await decryptKey(requireKeystore().json, password);
       if (what === 'key') return seal(replyKey, replyPurpose('reveal'), { privateKey: held.privateKey });
       if (held.words === null) throw new HearthlendError('WALLET_NO_WORDS');
       return wordsFor('reveal', held.words.phrase, replyKey);

@@ -20,7 +20,7 @@ const FRAMES = 10_000;
 describe('the signer, sent rubbish', () => {
   it(`answers or ends, and goes on answering what is right, after ${FRAMES} malformed frames`, async () => {
     const folder = temporaryFolder();
-    const signer = await createSigner(folder, async () => undefined);
+    const signer = await createSigner(folder);
     const replies: SignerReply[] = [];
     let aborted = 0;
     const open = () => {
