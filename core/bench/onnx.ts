@@ -5,7 +5,7 @@
 
 /** The width of a chain's matrix; its input and output are ROWS × WIDTH floats, 32 KiB. */
 const WIDTH = 512;
-export const ROWS = 16;
+const ROWS = 16;
 const FLOAT = 1;
 const OPSET = 18;
 const IR_VERSION = 8;

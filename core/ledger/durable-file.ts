@@ -27,7 +27,7 @@ export function writeDurably(path: string, bytes: string | Uint8Array): void {
 }
 
 /** Makes what was renamed or deleted in a folder durable. Windows has no such call, and does so by itself. */
-export function syncFolder(folder: string): void {
+function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const file = openSync(folder, 'r');
   try {

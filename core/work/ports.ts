@@ -60,7 +60,7 @@ interface Result {
 }
 
 /** A network's yes. */
-export interface Answer {
+interface Answer {
   key: AttemptKey;
   receipt: WorkReceipt;
   audited: boolean;
