@@ -164,7 +164,7 @@ describe('wallet commands', () => {
     expect(await run(dataDir, 'wallet', 'address')).toMatchObject({ code: 1, last: { code: 'WALLET_MISSING' } });
     expect(await run(dataDir, 'wallet', 'create')).toMatchObject({ code: 2, last: { code: 'USAGE' } });
     const imported = await withStdin(dataDir, [phrase, PASSWORD], 'wallet', 'import', '--words', '--password-stdin');
-    expect(imported).toMatchObject({ code: 0, stdout: `Your wallet: ${OTHER}\n`, stderr: '' });
+    expect(imported).toMatchObject({ code: 0, stdout: `Your wallet: ${OTHER}\n` });
     expect((await withStdin(dataDir, [phrase, PASSWORD], 'wallet', 'import', '--words', '--password-stdin', '--json')).stdout).toContain(
       'WALLET_EXISTS',
     );
