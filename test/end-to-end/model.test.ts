@@ -112,3 +112,22 @@ test('the first Ctrl-C ends a download, and says that it was cancelled', async (
   expect(command.lines.at(-1)).toMatchObject({ event: 'error', code: 'CANCELLED' });
   hub.onFile = () => false;
 });
+
+test('a running agent adds for a command, within the disk that its settings give to models', async () => {
+  hub.publish('someone/agent', { ...files, 'onnx/model.onnx.data': new Uint8Array(2 << 20) });
+  const dataDir = temporaryFolder('quota');
+  const settings = { practice: { shardsPerDay: 0, minutesPerDay: 1 }, models: { diskBytes: 1 << 20 } };
+  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
+  const agent = start(dataDir, 'start', '--headless');
+  await agent.event('state', { name: 'proven' });
+  const refused = await run(dataDir, 'model', 'add', 'hf:someone/agent', '--yes');
+  expect(refused).toMatchObject({ code: 1, last: { event: 'error', code: 'MODEL_TOO_LARGE' } });
+  expect(refused.last.message).toMatch(/1,048,576 are free for models, 1,0\d\d,\d{3} too few/);
+  hub.publish('someone/agent', files);
+  const added = await run(dataDir, 'model', 'add', 'hf:someone/agent', '--yes');
+  expect(added).toMatchObject({ code: 0, last: { event: 'done' } });
+  expect(added.lines.some(({ event }) => event === 'model.progress')).toBe(true);
+  agent.process.kill('SIGINT');
+  expect((await agent.ended).code).toBe(0);
+  expect((await run(dataDir, 'model', 'show', String(added.last.digest))).last).toMatchObject({ name: 'hf:someone/agent#onnx/model.onnx' });
+});
