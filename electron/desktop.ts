@@ -49,7 +49,10 @@ export async function runDesktop({ options, dataDir, log, announce, troubles }: 
   const parts = partsOf({ packaged: electron.isPackaged, appPath, resourcesPath: process.resourcesPath, platform: process.platform });
   const { app, onSettings } = watchSettings(await createApp(appPorts({ dataDir, version, log, parts })));
   const loaded: Feature[] = [];
-  const quit = createQuit(app, () => window.close());
+  const quit = createQuit(app, () => {
+    window.close();
+    for (const feature of loaded) feature.onQuitting?.();
+  });
   const window = createWindow({ dataDir, appPath, log, troubles, quitting: quit.state });
   // A menu's Quit, the Dock's, ⌘Q. Who asks twice means it.
   electron.on('before-quit', (event) => {

@@ -41,6 +41,8 @@ export interface Deps {
 export interface Feature {
   /** A feature that can't do its part throws, and the start ends there. */
   onLoad?(): void | Promise<void>;
+  /** Somebody has asked to quit, or asks again; what runs is being finished. */
+  onQuitting?(): void;
   onQuit?(): void | Promise<void>;
 }
 

@@ -58,6 +58,7 @@ export function initTray(deps: Deps): Feature {
       });
       draw();
     },
+    onQuitting: draw,
     onQuit() {
       unsubscribe();
       tray?.destroy();

@@ -176,6 +176,11 @@ async function startReal(executablePath: string, args: string[], env: Record<str
   };
 }
 
+/** Waits until something is so, on machines that may be slow and busy. */
+export function until(holds: () => boolean | Promise<boolean>): Promise<unknown> {
+  return vi.waitUntil(holds, { timeout: 20_000 });
+}
+
 /** A folder that looks like the program's own, but for `left`, for what can go wrong with one. */
 export function partialProgram(left: readonly string[]): string {
   const folder = temporaryFolder();

@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type Desktop, endAll, NODE, ROOT, runtime, startDesktop } from './desktop.ts';
+import { type Desktop, endAll, NODE, ROOT, runtime, startDesktop, until } from './desktop.ts';
 
 // One app for the whole file, as one day of a user: each test leaves it working, with its window open.
-vi.setConfig({ testTimeout: 20_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let desktop: Desktop;
 beforeAll(async () => {
@@ -31,7 +31,7 @@ afterAll(endAll);
 async function dialogs(count: number): Promise<Array<{ message: string; detail: string; buttons: string[] }>> {
   const look = () =>
     desktop.evaluate(() => (globalThis as unknown as { asked: Array<{ message: string; detail: string; buttons: string[] }> }).asked, null);
-  await vi.waitUntil(async () => (await look()).length >= count, { timeout: 10_000 });
+  await until(async () => (await look()).length >= count);
   return desktop.evaluate(() => (globalThis as unknown as { asked: never[] }).asked.splice(0), null);
 }
 
@@ -169,10 +169,10 @@ test('the agent sleeps with the machine and goes on when it wakes', async () => 
 test('start at login follows its setting, wherever it is changed', async () => {
   const entry = join(desktop.configDir, 'autostart/hearthlend.desktop');
   await hearthlend('settings', 'set', 'startAtLogin', 'true');
-  await vi.waitUntil(() => existsSync(entry));
+  await until(() => existsSync(entry));
   expect(readFileSync(entry, 'utf8')).toMatch(/^Exec=".*" "--hidden"$/m);
   await hearthlend('settings', 'set', 'startAtLogin', 'false');
-  await vi.waitUntil(() => !existsSync(entry));
+  await until(() => !existsSync(entry));
   // Where the system keeps the list itself, it is told.
   await desktop.evaluate(() => Object.defineProperty(process, 'platform', { value: 'win32', configurable: true }), null);
   await hearthlend('settings', 'set', 'startAtLogin', 'true');
@@ -213,11 +213,11 @@ test('the tray shows state and number, pauses, resumes and opens', async () => {
   expect(await tip()).toMatch(/^Hearthlend: .+\nToday: [\d,]+ tasks? checked$/);
   expect(await press('For 1 hour')).toBe(true);
   await stateIs(/Paused/);
-  await vi.waitUntil(async () => press('Resume'));
+  await until(async () => press('Resume'));
   await stateIs(/Working|proven/);
-  await vi.waitUntil(async () => press('Until I resume'));
+  await until(async () => press('Until I resume'));
   await stateIs(/Paused/);
-  await vi.waitUntil(async () => press('Resume'));
+  await until(async () => press('Resume'));
   await stateIs(/Working|proven/);
   expect(await press('Open Hearthlend')).toBe(true);
   await desktop.evaluate(({ Tray }) => void Tray.all[0]?.emit('click'), null);
@@ -229,7 +229,7 @@ test('a second start brings the first one’s window to the front, and a link ma
   const second = await startDesktop({ dataDir: desktop.dataDir });
   await second.announced('handed-over');
   expect(await second.ended).toBe(0);
-  await vi.waitUntil(async () => (await focuses()) > before);
+  await until(async () => (await focuses()) > before);
   const evil = await startDesktop({ dataDir: desktop.dataDir, args: ['hearthlend://wallet/send?all'] });
   expect(await evil.ended).toBe(0);
   expect((await dialogs(1))[0]).toMatchObject({ detail: expect.stringContaining('LINK_REFUSED') });
