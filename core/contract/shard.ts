@@ -26,7 +26,6 @@ export const SessionOptions = z.strictObject({
 export type SessionOptions = z.infer<typeof SessionOptions>;
 
 const Price = z.strictObject({ asset: AssetId, unit: z.enum(['run', 'token']), perUnit: Amount });
-export type Price = z.infer<typeof Price>;
 
 const ShardBase = {
   id: ShardId,

@@ -6,7 +6,7 @@ import type { Log } from '../../core/log/log.ts';
 /** A question with one button for each choice, the first being the plain one; gives the number of the one that was pressed. */
 export type Ask = (question: { message: string; detail: string; buttons: string[] }) => Promise<number>;
 
-export interface Choice {
+interface Choice {
   label: string;
   act(): void;
 }

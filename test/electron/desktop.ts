@@ -13,7 +13,7 @@ export const NODE = join(ROOT, 'node_modules/node/bin', process.platform === 'wi
 type StandIn = typeof import('../fakes/electron/electron.ts');
 
 /** The real Electron, where it was fetched and can show something; else the stand-in. */
-export function findRuntime(): { path: string } | { path: undefined; why: string } {
+function findRuntime(): { path: string } | { path: undefined; why: string } {
   const folder = dirname(createRequire(import.meta.url).resolve('electron/package.json'));
   const name = join(folder, 'path.txt');
   const path = existsSync(name) ? join(folder, 'dist', readFileSync(name, 'utf8')) : undefined;
