@@ -88,7 +88,7 @@ test('an entry removed is found and named', async () => {
 
 test('the tail of the entries cut off is found and named, and no work is taken', async () => {
   const dataDir = tampered((db) => db.exec(`DELETE FROM entries WHERE sequence > ${entries - 5}`));
-  expect((await problems(dataDir))[0]).toBe(`TAIL_MISSING ${entries - 4}`);
+  expect(await problems(dataDir)).toContain(`TAIL_MISSING ${entries - 4}`);
   await refuses(dataDir);
 });
 
