@@ -22,7 +22,7 @@ export async function runDoctor({ world, terminal, dataDir }: Context, isolation
 }
 
 function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
-  const { os, cpu, memory, gpus, disk } = hardware;
+  const { os, cpu, memory, gpus, softwareAdapters, disk } = hardware;
   const size = (bytes: number | null) =>
     bytes === null ? message('cli.doctor.unknown') : message('cli.doctor.gigabytes', { gigabytes: bytes / GB });
   const row = (key: MessageKey, value: string) => [message(key), value];
@@ -32,15 +32,8 @@ function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showA
     row('cli.doctor.memory', size(memory.totalBytes)),
     row('cli.doctor.disk', size(disk.freeBytes)),
     ...(gpus.length === 0 ? [row('cli.doctor.gpu', message('cli.doctor.no-gpu'))] : []),
-    ...gpus.map((gpu) => {
-      const name = [gpu.vendor, gpu.model].filter((part) => part !== null).join(' ');
-      return row(
-        'cli.doctor.gpu',
-        gpu.software
-          ? message('cli.doctor.software-gpu', { name })
-          : message('cli.doctor.gpu-memory', { name, memory: size(gpu.vramBytes) }),
-      );
-    }),
+    ...gpus.map(({ name, vramBytes }) => row('cli.doctor.gpu', message('cli.doctor.gpu-memory', { name, memory: size(vramBytes) }))),
+    ...softwareAdapters.map(({ name }) => row('cli.doctor.gpu', message('cli.doctor.software-gpu', { name }))),
     row('cli.doctor.safety', message(`isolation.${isolation.level}`)),
     ...(isolation.reason === null ? [] : [row('cli.doctor.why', messageOf(isolation.reason))]),
     ...(isolation.remedy === null ? [] : [row('cli.doctor.remedy', messageOf(isolation.remedy))]),

@@ -1,7 +1,10 @@
 import type { Systeminformation } from 'systeminformation';
-import type { HardwareReport } from '../contract/hardware.ts';
+import { type Gpu, type HardwareReport, isSoftwareAdapter } from '../contract/hardware.ts';
 
-export type Gpu = HardwareReport['gpus'][number];
+/** The graphics adapters of a machine, those with a GPU apart from those without. */
+export type Adapters = Pick<HardwareReport, 'gpus' | 'softwareAdapters'>;
+
+type Found = Pick<Gpu, 'vendor' | 'name' | 'pci' | 'vramBytes'> & { software: boolean };
 
 /** A graphics adapter as systeminformation gives it; sizes in MiB, `name` and `memoryTotal` from nvidia-smi where it answered. */
 export type ReportedAdapter = {
@@ -12,6 +15,7 @@ export type ReportedAdapter = {
 
 /** A display device on the PCI bus, as Linux has it in /sys. Ids as four hex digits. */
 export interface PciAdapter {
+  address: string;
   vendorId: string;
   deviceId: string;
   /** mem_info_vram_total of amdgpu; /proc/driver/nvidia has the name. */
@@ -20,10 +24,6 @@ export interface PciAdapter {
 }
 
 const MIB = 2 ** 20;
-
-/** Renderers on the CPU, and the adapters of virtual machines and server boards, behind which there is no GPU. */
-const SOFTWARE_NAMES =
-  /llvmpipe|softpipe|lavapipe|swiftshader|software raster|microsoft basic|remote display|hyper-v|virtio|\bqxl\b|red hat|vmware|svga|virtualbox|innotek|bochs|cirrus|qemu|device 1234|parallels|aspeed|matrox.*g200|citrix|xensource|virtual (display|monitor)|\bidd/i;
 
 /** PCI vendor ids. Source: pci-ids.ucw.cz */
 const PCI_VENDORS: Record<string, { name: string; software: boolean }> = {
@@ -57,8 +57,8 @@ const VENDOR_WORDS: readonly [RegExp, string][] = [
  * The GPUs of a machine from what systeminformation says. On Linux its `vram` is the size of a PCI window, not of the memory, and is left
  * out; what nvidia-smi says is taken. Shared memory of an integrated GPU is no VRAM.
  */
-export function gpusFromAdapters(adapters: readonly ReportedAdapter[], platform: string): Gpu[] {
-  return adapters.flatMap((adapter) => {
+export function gpusFromAdapters(adapters: readonly ReportedAdapter[], platform: string): Adapters {
+  const found = adapters.flatMap((adapter) => {
     const model = (adapter.name || adapter.model || '').trim();
     const vendor = (adapter.vendor ?? '').trim();
     if (model === '' && vendor === '') return [];
@@ -67,26 +67,49 @@ export function gpusFromAdapters(adapters: readonly ReportedAdapter[], platform:
     return [
       {
         vendor: vendorName(`${vendor} ${model}`) ?? (vendor === '' ? null : vendor),
-        model: model === '' ? vendor : model,
+        name: model === '' ? vendor : model,
+        pci: null,
         vramBytes: mebibytes != null && mebibytes > 0 ? Math.round(mebibytes * MIB) : null,
-        software: SOFTWARE_NAMES.test(`${vendor} ${model}`),
+        software: isSoftwareAdapter(`${vendor} ${model}`),
       },
     ];
   });
+  return apart(found);
 }
 
 /** The GPUs of a Linux machine from its PCI bus: what is left where lspci is not installed. */
-export function gpusFromPci(adapters: readonly PciAdapter[]): Gpu[] {
-  return adapters.map(({ vendorId, deviceId, vramBytes, name }) => {
+export function gpusFromPci(adapters: readonly PciAdapter[]): Adapters {
+  const found = adapters.map(({ address, vendorId, deviceId, vramBytes, name }) => {
     const vendor = PCI_VENDORS[vendorId];
     return {
       vendor: vendor?.name ?? null,
-      model: name ?? `PCI device ${vendorId}:${deviceId}`,
+      name: name ?? `PCI device ${vendorId}:${deviceId}`,
+      pci: { address, vendorId, deviceId },
       vramBytes,
       software: vendor?.software ?? false,
     };
   });
+  return apart(found);
 }
+
+function apart(found: readonly Found[]): Adapters {
+  const gpus = found.filter(({ software }) => !software);
+  return {
+    gpus: gpus.map(({ software: _, ...gpu }, index) => ({ ...UNKNOWN, ...gpu, id: gpu.pci?.address ?? `gpu-${index}` })),
+    softwareAdapters: found.filter(({ software }) => software).map(({ name, vendor }) => ({ name, vendor })),
+  };
+}
+
+const UNKNOWN = {
+  model: null,
+  driver: null,
+  driverVersion: null,
+  apis: { cuda: null, vulkan: null, directx: null, metal: null },
+  kind: null,
+  external: null,
+  link: null,
+  mig: null,
+} satisfies Partial<Gpu>;
 
 function vendorName(text: string): string | null {
   return VENDOR_WORDS.find(([pattern]) => pattern.test(text))?.[1] ?? null;

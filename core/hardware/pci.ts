@@ -20,6 +20,7 @@ export async function readPciAdapters(root = '/'): Promise<PciAdapter[]> {
     const vram = Number(await line(join(at, 'mem_info_vram_total')));
     const nvidia = await line(join(root, 'proc/driver/nvidia/gpus', address, 'information'));
     adapters.push({
+      address,
       vendorId,
       deviceId,
       vramBytes: Number.isSafeInteger(vram) && vram > 0 ? vram : null,

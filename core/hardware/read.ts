@@ -26,8 +26,11 @@ export async function readHardware(options: { dataDir: string; nodePath?: string
     os: { platform: platform(), name: osName, release: release(), arch: arch() },
     cpu: { model: cpus()[0]?.model.trim() || arch(), cores: availableParallelism() },
     memory: { totalBytes: memoryBytes() },
-    gpus: reported.length > 0 ? reported : gpusFromPci(pci),
+    machine: { formFactor: null, name: null, virtualMachine: null, hypervisor: null, container: null, wsl: /microsoft/i.test(release()) },
+    power: { source: null, percent: null },
+    ...(reported.gpus.length > 0 ? reported : gpusFromPci(pci)),
     disk: { freeBytes },
+    problems: [],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { HardwareReport } from '../../core/contract/hardware.ts';
+import type { Gpu, HardwareReport } from '../../core/contract/hardware.ts';
 import { message } from '../../core/contract/messages.ts';
 
 /** Memory is counted in powers of two, disks in powers of ten, as their makers and systems do. */
@@ -17,16 +17,19 @@ export function ThisPc({ hardware }: { hardware: HardwareReport | null }): React
   );
 }
 
-function Hardware({ os, cpu, memory, gpus, disk }: HardwareReport): React.ReactNode {
+function Hardware({ os, cpu, memory, gpus, softwareAdapters, disk }: HardwareReport): React.ReactNode {
   return (
     <dl className="facts">
       <dt>{message('screen.pc.graphics')}</dt>
       <dd>
-        {gpus.map((gpu, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: two of the same model differ in nothing else, and the list doesn't move
-          <div key={index}>{gpuWords(gpu)}</div>
+        {gpus.map((gpu) => (
+          <div key={gpu.id}>{gpuWords(gpu)}</div>
         ))}
-        {gpus.every((gpu) => gpu.software) && <div>{message('screen.pc.graphics.none')}</div>}
+        {softwareAdapters.map(({ name }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two of the same name differ in nothing else, and the list doesn't move
+          <div key={index}>{message('screen.pc.graphics.software', { model: name })}</div>
+        ))}
+        {gpus.length === 0 && <div>{message('screen.pc.graphics.none')}</div>}
       </dd>
       <dt>{message('screen.pc.processor')}</dt>
       <dd>{message('screen.pc.processor.value', { model: cpu.model, cores: cpu.cores })}</dd>
@@ -40,9 +43,8 @@ function Hardware({ os, cpu, memory, gpus, disk }: HardwareReport): React.ReactN
   );
 }
 
-function gpuWords({ model, software, vramBytes }: HardwareReport['gpus'][number]): string {
-  if (software) return message('screen.pc.graphics.software', { model });
-  return vramBytes === null ? model : message('screen.pc.graphics.memory', { model, size: gigabytes(vramBytes, MEMORY_GB_BYTES) });
+function gpuWords({ name, vramBytes }: Gpu): string {
+  return vramBytes === null ? name : message('screen.pc.graphics.memory', { model: name, size: gigabytes(vramBytes, MEMORY_GB_BYTES) });
 }
 
 function gigabytes(bytes: number, unitBytes: number): string {

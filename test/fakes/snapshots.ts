@@ -1,5 +1,6 @@
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { CurrentShard, DaySpan, Snapshot, TaskRow } from '../../core/contract/snapshot.ts';
+import { gpu } from './hardware.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -89,8 +90,12 @@ export function practising(fields: Partial<Snapshot> = {}): Snapshot {
       os: { platform: 'linux', name: 'Debian GNU/Linux', release: '12', arch: 'x64' },
       cpu: { model: 'AMD Ryzen 9 5950X', cores: 16 },
       memory: { totalBytes: 32 * 2 ** 30 },
+      machine: { formFactor: 'desktop', name: 'ASUS PRIME X570-P', virtualMachine: false, hypervisor: null, container: false, wsl: false },
+      power: { source: 'mains', percent: null },
       gpus: [],
+      softwareAdapters: [],
       disk: { freeBytes: 412e9 },
+      problems: [],
     },
     load: 0.78,
     current: currentShard(),
@@ -198,11 +203,12 @@ export function crowded(): Snapshot {
       os: { platform: 'linux', name: long, release: long, arch: 'x64' },
       cpu: { model: long, cores: 256 },
       memory: { totalBytes: 2 ** 42 },
-      gpus: [
-        { vendor: 'NVIDIA', model: long, vramBytes: 24 * 2 ** 30, software: false },
-        { vendor: null, model: 'llvmpipe (LLVM 15.0.6, 256 bits)', vramBytes: null, software: true },
-      ],
+      machine: { formFactor: 'laptop', name: long, virtualMachine: null, hypervisor: long, container: null, wsl: false },
+      power: { source: null, percent: null },
+      gpus: [gpu({ name: long, model: long })],
+      softwareAdapters: [{ vendor: null, name: 'llvmpipe (LLVM 15.0.6, 256 bits)' }],
       disk: { freeBytes: null },
+      problems: [],
     },
     current: currentShard({ prompt: long, text: long, shardId: 'a'.repeat(96) }),
     recent: Array.from({ length: 50 }, (_, index) =>
