@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import type { ReferenceWorker } from '../../core/contract/jobs.ts';
 import { generate } from '../../worker/native/generate.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
-import { run } from '../../worker/native/run.ts';
 import { Sessions } from '../../worker/native/sessions.ts';
+import { run } from '../../worker/shard/run.ts';
 
 /** Computes shards with ONNX Runtime in this very process: right results without a sandbox. `modelsDir` is a folder of its own. */
 export function inProcessReference(modelsDir: string): ReferenceWorker {

@@ -6,7 +6,7 @@ import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { GraphValue } from '../../core/contract/worker-messages.ts';
 import { generate } from '../../worker/native/generate.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
-import type { Session } from '../../worker/native/sessions.ts';
+import type { Session } from '../../worker/shard/session.ts';
 import { int64, practiceDecoder, practiceModel, temporaryFolder, tokensOf } from '../core/supervisor/workbench.ts';
 import { type DecoderShape, SMALL } from '../fixtures/decoder/decoder-shape.ts';
 import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';

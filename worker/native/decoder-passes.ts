@@ -1,27 +1,23 @@
 import type { OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { DecoderLayout, IntegerType } from './decoder-layout.ts';
-import { failureOf } from './failure.ts';
+import { decoderFeeds, PIECE_TOKENS } from '../shard/decoder-feeds.ts';
+import type { DecoderLayout } from '../shard/decoder-layout.ts';
+import { failureOf } from '../shard/failure.ts';
+import type { Passes } from '../shard/generate.ts';
+import type { Session } from '../shard/session.ts';
+import { elementsOf } from '../shard/tensors.ts';
 import { AlternatingCache, emptyCache, type KeyValueCache, SharedCache, sameBits, sameLastPositions } from './kv-cache.ts';
 import type { Ort } from './onnxruntime.ts';
-import type { Session } from './sessions.ts';
-import { elementsOf } from './tensors.ts';
 
 type Values = Record<string, OnnxValue>;
 
 /** Which loaded decoders can be called with one memory for the cache that goes in and the one that comes out. Found out at their first token. */
 const sharesCache = new WeakMap<Session, boolean>();
 
-/**
- * Tokens of a prompt that go in at once. Most graphs give the logits of all of them: eight thousand tokens of a vocabulary of 150,000 would take
- * 5 GB. It is no slower so.
- */
-const PIECE_TOKENS = 1024;
-
 /** ONNX Runtime's log level "fatal": a refusal that is expected stays out of the worker's stderr. */
 const QUIET = { logSeverityLevel: 4 } as const;
 
 /** The passes of one generation, each giving the logits after its last token. */
-export class DecoderPasses {
+export class DecoderPasses implements Passes {
   readonly #ort: Ort;
   readonly #session: Session;
   readonly #layout: DecoderLayout;
@@ -47,7 +43,7 @@ export class DecoderPasses {
     let results: Values = {};
     while (this.#length < prompt.length) {
       const piece = prompt.slice(this.#length, this.#length + PIECE_TOKENS);
-      results = await this.#run({ ...this.#feeds(piece), ...past }, fetches);
+      results = await this.#run({ ...decoderFeeds(this.#ort, this.#layout, this.#length, piece), ...past }, fetches);
       this.#length += piece.length;
       past = Object.fromEntries(caches.map((slot) => [slot.past, results[slot.present] as OnnxValue]));
     }
@@ -57,7 +53,7 @@ export class DecoderPasses {
 
   /** One more token. @throws RUN_FAILED */
   async next(token: number): Promise<OnnxValue | undefined> {
-    const feeds = this.#feeds([token]);
+    const feeds = decoderFeeds(this.#ort, this.#layout, this.#length, [token]);
     if (this.#cache instanceof AlternatingCache && sharesCache.get(this.#session) !== false) {
       const shared = new SharedCache(this.#ort, this.#layout.caches, this.#cache, this.#mostPositions);
       if (sharesCache.get(this.#session) === undefined) return this.#tryBoth(feeds, this.#cache, shared);
@@ -100,31 +96,5 @@ export class DecoderPasses {
     return await running.catch((thrown) => {
       throw failureOf(thrown, 'RUN_FAILED');
     });
-  }
-
-  /** Everything but the cache, for some more tokens. */
-  #feeds(ids: readonly number[]): Values {
-    const { inputIds, attentionMask, positionIds, logitsToKeep, cacheBranch } = this.#layout;
-    const past = this.#length;
-    const seen = past + ids.length;
-    const feeds: Values = { input_ids: this.#integers(inputIds, ids, [1, ids.length]) };
-    if (attentionMask !== null) feeds.attention_mask = this.#ones(attentionMask, seen);
-    if (positionIds !== null) {
-      const positions = ids.map((_, at) => past + at);
-      feeds.position_ids = this.#integers(positionIds, positions, [1, ids.length]);
-    }
-    if (logitsToKeep !== null) feeds[logitsToKeep.name] = this.#integers(logitsToKeep.type, [1], logitsToKeep.shape);
-    if (cacheBranch) feeds.use_cache_branch = new this.#ort.Tensor('bool', Uint8Array.of(past > 0 ? 1 : 0), [1]);
-    return feeds;
-  }
-
-  #ones(type: IntegerType, count: number): OnnxValue {
-    if (type === 'int32') return new this.#ort.Tensor('int32', new Int32Array(count).fill(1), [1, count]);
-    return new this.#ort.Tensor('int64', new BigInt64Array(count).fill(1n), [1, count]);
-  }
-
-  #integers(type: IntegerType, values: readonly number[], shape: number[]): OnnxValue {
-    if (type === 'int32') return new this.#ort.Tensor('int32', Int32Array.from(values), shape);
-    return new this.#ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);
   }
 }

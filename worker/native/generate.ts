@@ -1,84 +1,17 @@
-import type { OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import { HearthlendError } from '../../core/contract/errors.ts';
-import { tokenLimit } from '../../core/contract/generation.ts';
-import { decodeSafetensors } from '../../core/contract/safetensors.ts';
-import { sampleToken } from '../../core/contract/sampler.ts';
-import { NEAR_TIE_MARGIN, type WorkerRequest } from '../../core/contract/worker-messages.ts';
-import { readLayout } from './decoder-layout.ts';
+import type { DecoderLayout } from '../shard/decoder-layout.ts';
+import { type Generated, type GenerateRequest, generate as generateBy } from '../shard/generate.ts';
+import type { Session } from '../shard/session.ts';
 import { DecoderPasses } from './decoder-passes.ts';
-import { Float16Array, type Ort } from './onnxruntime.ts';
-import { type Made, packOutputs } from './run.ts';
-import type { Session } from './sessions.ts';
+import type { Ort } from './onnxruntime.ts';
 
-export type GenerateRequest = Extract<WorkerRequest, { type: 'generate' }>;
-
-export interface Generated extends Made {
-  tokensMade: number;
-  nearTies: number;
-}
-
-/**
- * A decoder loop: the prompt in one pass, then a token a pass, with the cache kept where it is fastest. `onToken` is called as each is made.
- * Ends at a stop token, at the token limit, or where the model's positions are used up.
- * @throws TENSOR_INVALID, INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH, MODEL_NOT_GENERATIVE, RUN_FAILED, OUTPUT_TOO_LARGE
- */
-export async function generate(
+/** A decoder loop over onnxruntime-node, with the cache kept where it is fastest. @throws what the shared loop throws */
+export function generate(
   ort: Ort,
   session: Session,
   request: GenerateRequest,
   body: Uint8Array,
   onToken: (token: number, index: number) => void,
 ): Promise<Generated> {
-  const { decoder, sampling } = request;
-  const layout = readLayout(session, decoder);
-  const prompt = promptOf(body);
-  const limit = tokenLimit(prompt.length, request.maxNewTokens, decoder.maxPositions);
-  if (limit < 1) {
-    const detail = `its ${prompt.length} tokens leave no room within the model's ${decoder.maxPositions} positions`;
-    throw new HearthlendError('INPUT_MISMATCH', { name: 'input_ids', detail });
-  }
-  const stopTokens = new Set(request.stopTokens);
-  const tokens: number[] = [];
-  let nearTies = 0;
-  /** Whether one more is wanted. */
-  const take = (logits: OnnxValue | undefined): boolean => {
-    const { token, margin } = sampleToken(lastLogits(logits as OrtTensor | undefined), sampling, tokens.length);
-    if (margin < NEAR_TIE_MARGIN) nearTies += 1;
-    onToken(token, tokens.length);
-    tokens.push(token);
-    return !stopTokens.has(token) && tokens.length < limit;
-  };
-
-  const startedAt = performance.now();
-  const passes = new DecoderPasses(ort, session, layout, prompt.length + limit);
-  let more = take(await passes.first(prompt));
-  while (more) more = take(await passes.next(tokens.at(-1) as number));
-  const runMs = performance.now() - startedAt;
-  const made = BigInt64Array.from(tokens, BigInt);
-  const blob = new Map([['tokens', { type: 'int64' as const, shape: [tokens.length], data: new Uint8Array(made.buffer) }]]);
-  return { outputs: packOutputs(blob, request.outputBytes), runMs, tokensMade: tokens.length, nearTies };
-}
-
-function promptOf(body: Uint8Array): number[] {
-  const inputs = decodeSafetensors(body);
-  const prompt = inputs.get('input_ids');
-  if (prompt === undefined) throw new HearthlendError('INPUT_MISSING', { name: 'input_ids' });
-  for (const name of inputs.keys()) if (name !== 'input_ids') throw new HearthlendError('INPUT_UNKNOWN', { name, names: 'input_ids' });
-  if (prompt.type !== 'int64' || prompt.shape.length !== 2 || prompt.shape[0] !== 1 || prompt.shape[1] === 0) {
-    const detail = `it is ${prompt.type} [${prompt.shape.join(', ')}] where int64 [1, n] with n ≥ 1 is wanted`;
-    throw new HearthlendError('INPUT_MISMATCH', { name: 'input_ids', detail });
-  }
-  return Array.from(new BigInt64Array(new Uint8Array(prompt.data).buffer), Number);
-}
-
-/** The logits after the last token: the last row of [1, n, vocabulary]. */
-function lastLogits(logits: OrtTensor | undefined): ArrayLike<number> {
-  const vocabulary = logits?.dims.at(-1) ?? 0;
-  if (logits === undefined || logits.dims.length !== 3 || vocabulary === 0 || !(logits.type === 'float32' || logits.type === 'float16')) {
-    const found = logits === undefined ? 'missing' : `${logits.type} [${logits.dims.join(', ')}]`;
-    throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: `its logits are ${found}, not floats of [1, n, vocabulary]` });
-  }
-  const data = logits.data as Float32Array;
-  const floats = logits.type === 'float32' ? data : new Float16Array(data.buffer, data.byteOffset, data.length);
-  return floats.subarray(data.length - vocabulary);
+  const openPasses = (layout: DecoderLayout, mostPositions: number) => new DecoderPasses(ort, session, layout, mostPositions);
+  return generateBy(session, openPasses, request, body, onToken);
 }

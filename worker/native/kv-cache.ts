@@ -1,8 +1,8 @@
 import type { OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import type { CacheSlot } from './decoder-layout.ts';
+import type { CacheSlot } from '../shard/decoder-layout.ts';
+import { type Elements, elementsOf, newElements } from '../shard/tensors.ts';
 import type { Ort } from './onnxruntime.ts';
-import { type Elements, elementsOf, newElements } from './tensors.ts';
 
 /** What a pass over one more token takes and gives of the cache: inputs by name, and outputs by name with the memory that they are to fill. */
 export interface CachePass {

@@ -2,15 +2,6 @@ import type * as OnnxRuntime from 'onnxruntime-node';
 
 export type Ort = typeof OnnxRuntime;
 
-type HalfArray = new (
-  buffer: ArrayBufferLike,
-  byteOffset: number,
-  length: number,
-) => ArrayLike<number> & { subarray(begin: number): ArrayLike<number> };
-
-/** Reads float16 as numbers. ES2024's types don't have it yet; every Node that this runs on has. */
-export const Float16Array = (globalThis as unknown as { Float16Array: HalfArray }).Float16Array;
-
 /**
  * Loads ONNX Runtime, never before two things:
  * Its telemetry is switched off. From 1.29 on it reports over HTTPS unless this variable is set when the library comes in. Our own environment

@@ -2,19 +2,9 @@ import { join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { SessionOptions } from '../../core/contract/shard.ts';
-import { TENSOR_TYPES, type TensorType } from '../../core/contract/tensor.ts';
-import type { GraphValue } from '../../core/contract/worker-messages.ts';
-import { failureOf } from './failure.ts';
+import { failureOf } from '../shard/failure.ts';
+import { describeSession, type Session, sessionKey } from '../shard/session.ts';
 import { findUnnamedType, type Ort } from './onnxruntime.ts';
-
-/** A loaded model, with what goes in and comes out. */
-export interface Session {
-  ort: InferenceSession;
-  inputs: GraphValue[];
-  outputs: GraphValue[];
-}
-
-const MAX_NAME_CHARS = 1024;
 
 /** Loaded models by digest and session options, which change a result's bits. How many there are is the agent's decision. */
 export class Sessions {
@@ -29,17 +19,13 @@ export class Sessions {
 
   /** Loads `<models>/<digest>/<entry>`; one that is loaded already is given as it is. @throws MODEL_INVALID, MODEL_VALUE_UNSUPPORTED */
   async load(model: string, entry: string, options: SessionOptions): Promise<Session> {
-    const key = keyOf(model, options);
+    const key = sessionKey(model, options);
     const loaded = this.#loaded.get(key);
     if (loaded !== undefined) return loaded;
     const file = join(this.#modelsDir, model, entry);
     const ort = await this.#create(file, options);
     try {
-      const session = {
-        ort,
-        inputs: ort.inputMetadata.map((value) => describe('input', value)),
-        outputs: ort.outputMetadata.map((value) => describe('output', value)),
-      };
+      const session = describeSession(ort);
       this.#loaded.set(key, session);
       return session;
     } catch (error) {
@@ -50,13 +36,13 @@ export class Sessions {
 
   /** @throws WORKER_PROTOCOL where the agent did not load it first. */
   get(model: string, options: SessionOptions): Session {
-    const session = this.#loaded.get(keyOf(model, options));
+    const session = this.#loaded.get(sessionKey(model, options));
     if (session === undefined) throw new HearthlendError('WORKER_PROTOCOL', { detail: `the model ${model} is not loaded` });
     return session;
   }
 
   async unload(model: string, options: SessionOptions): Promise<void> {
-    const key = keyOf(model, options);
+    const key = sessionKey(model, options);
     const session = this.#loaded.get(key);
     this.#loaded.delete(key);
     await session?.ort.release();
@@ -79,20 +65,4 @@ export class Sessions {
       throw failureOf(thrown, 'MODEL_INVALID');
     }
   }
-}
-
-function keyOf(model: string, options: SessionOptions): string {
-  return `${model} ${options.intraOpThreads} ${options.graphOptimization}`;
-}
-
-function describe(side: 'input' | 'output', value: InferenceSession.ValueMetadata): GraphValue {
-  if (value.name.length === 0 || value.name.length > MAX_NAME_CHARS) {
-    throw new HearthlendError('MODEL_INVALID', { detail: `the name of an ${side} has ${value.name.length} characters` });
-  }
-  const unsupported = (type: string) => new HearthlendError('MODEL_VALUE_UNSUPPORTED', { side, name: value.name, type });
-  // ONNX Runtime doesn't tell these three apart here.
-  if (!value.isTensor) throw unsupported('sequence, map or optional');
-  if (!Object.hasOwn(TENSOR_TYPES, value.type)) throw unsupported(value.type);
-  const shape = value.shape.map((dimension) => (typeof dimension === 'string' ? dimension.slice(0, MAX_NAME_CHARS) : dimension));
-  return { name: value.name, type: value.type as TensorType, shape };
 }

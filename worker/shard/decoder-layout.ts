@@ -2,7 +2,7 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import type { DecoderConfig } from '../../core/contract/model.ts';
 import type { TensorType } from '../../core/contract/tensor.ts';
 import type { GraphValue } from '../../core/contract/worker-messages.ts';
-import type { Session } from './sessions.ts';
+import type { Session } from './session.ts';
 
 /** One of a decoder's caches: the input that takes it, the output that gives it, and what one position of it is. */
 export interface CacheSlot {

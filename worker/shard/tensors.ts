@@ -1,6 +1,15 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Tensor, TensorType } from '../../core/contract/tensor.ts';
-import type { Ort } from './onnxruntime.ts';
+import type { Ort } from './session.ts';
+
+type HalfArray = new (
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+) => ArrayLike<number> & { subarray(begin: number): ArrayLike<number> };
+
+/** Reads float16 as numbers. ES2024's types don't have it yet; every Node and every page that this runs in has, until it is hidden. */
+export const Float16Array = (globalThis as unknown as { Float16Array: HalfArray }).Float16Array;
 
 type View = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => ArrayBufferView;
 
@@ -11,7 +20,7 @@ const VIEWS: Record<TensorType, View & { BYTES_PER_ELEMENT: number }> = {
   int8: Int8Array,
   uint16: Uint16Array,
   int16: Int16Array,
-  // See loadOnnxRuntime.
+  // Float16Array is hidden before ONNX Runtime sees it.
   float16: Uint16Array,
   uint32: Uint32Array,
   int32: Int32Array,

@@ -4,8 +4,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safete
 import type { Tensor, Tensors } from '../../core/contract/tensor.ts';
 import type { GraphValue, WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { failureOf, listed } from './failure.ts';
-import type { Ort } from './onnxruntime.ts';
-import type { Session } from './sessions.ts';
+import type { Ort, Session } from './session.ts';
 import { fromOrtTensor, toOrtTensor } from './tensors.ts';
 
 export type RunRequest = Extract<WorkerRequest, { type: 'run' }>;
