@@ -109,8 +109,9 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return { hardware, isolation: report };
     },
     'settings.get': async () => settings.current,
-    async 'settings.set'(change) {
+    async 'settings.set'({ rules, ...change }) {
       const next = { ...settings.current, ...definedFields(change) };
+      if (rules !== undefined) next.rules = { ...next.rules, ...definedFields(rules) };
       saveSettings(settingsPath, next);
       settings.current = next;
       log.setLevel?.(next.logLevel);

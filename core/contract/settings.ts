@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { IsolationLevel } from './isolation.ts';
+import { Rules, RulesChange } from './rules.ts';
 
 /** What the user decides, in settings.json. Every field has a default, so an older file always reads. */
 export const Settings = z.strictObject({
@@ -37,6 +38,7 @@ export const Settings = z.strictObject({
       autoLockMinutes: z.int().min(1).max(1440).default(15),
     })
     .default({ autoLockMinutes: 15 }),
+  rules: Rules.prefault({}),
   theme: z.enum(['system', 'dark', 'light']).default('system'),
   /** The least grave lines that the log takes. Changes at once. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -54,6 +56,7 @@ export const SettingsChange = z.strictObject({
   worker: fields.worker.unwrap().optional(),
   models: fields.models.unwrap().optional(),
   wallet: fields.wallet.unwrap().optional(),
+  rules: RulesChange.optional(),
   theme: fields.theme.unwrap().optional(),
   logLevel: fields.logLevel.unwrap().optional(),
   startAtLogin: fields.startAtLogin.unwrap().optional(),
