@@ -29,6 +29,8 @@ process.on('unhandledRejection', giveUp);
 /** What has to be done before Electron is ready. Nothing here may be waited for: it isn't ready until this module has run. */
 function prepare(): boolean {
   openDataDir(dataDir);
+  // As the installer's shortcut names it (electron-builder.yml): Windows shows notifications of known programs alone.
+  app.setAppUserModelId('org.hearthlend.app');
   // Chromium's own files; and with them "single instance" means one for each data folder.
   app.setPath('userData', join(dataDir, 'desktop'));
   if (!app.requestSingleInstanceLock()) {

@@ -30,10 +30,7 @@ export function msUntilMorning(now: Date): number {
 
 /** Today's one number, in words. */
 function todayText(earnings: TrayView['earnings']): string {
-  const today = todaysNumber(earnings);
-  return today.unit === 'tasks'
-    ? message('desktop.today.tasks', { count: today.count })
-    : message('desktop.today.money', { amount: today.amount, symbol: today.symbol });
+  return message('desktop.today', { ...todaysNumber(earnings) });
 }
 
 /** What the icon says when one points at it. */

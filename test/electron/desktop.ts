@@ -69,15 +69,18 @@ interface DesktopOptions {
   args?: string[];
   env?: Record<string, string>;
   dataDir?: string;
+  /** For a start that ends before Electron is ready: nothing is asked of its process or page. */
+  short?: boolean;
 }
 
-export async function startDesktop({ args = [], env = {}, dataDir = temporaryFolder() }: DesktopOptions = {}): Promise<Desktop> {
+export async function startDesktop(options: DesktopOptions = {}): Promise<Desktop> {
+  const { args = [], env = {}, dataDir = temporaryFolder(), short = false } = options;
   const configDir = temporaryFolder();
   const whole = { ...process.env, XDG_CONFIG_HOME: configDir, HEARTHLEND_TERMINAL: '1', ...env } as Record<string, string>;
   // Only the app's own processes are measured, not vitest's: see test/bench/electron-lines.mjs.
   if (process.env.HEARTHLEND_COVERAGE !== undefined) whole.NODE_V8_COVERAGE = process.env.HEARTHLEND_COVERAGE;
   const all = [`--data-dir=${dataDir}`, ...args];
-  const desktop = runtime.path === undefined ? startStandIn(all, whole, dataDir) : await startReal(runtime.path, all, whole);
+  const desktop = runtime.path === undefined ? startStandIn(all, whole, dataDir) : await startReal(runtime.path, all, whole, short);
   const { process: child } = desktop;
   const announcements: Announcement[] = [];
   let stdout = '';
@@ -167,8 +170,16 @@ function startStandIn(args: string[], env: Record<string, string>, dataDir: stri
   };
 }
 
-async function startReal(executablePath: string, args: string[], env: Record<string, string>): Promise<Started> {
-  const electron: ElectronApplication = await _electron.launch({ executablePath, args: [ROOT, ...args], env });
+/**
+ * Playwright holds Electron back until it is connected, which is only so where it finds the runtime itself: no word of the app is missed then.
+ * Left to itself it would switch Chromium's sandbox off.
+ */
+async function startReal(path: string, args: string[], env: Record<string, string>, short: boolean): Promise<Started> {
+  if (short) {
+    const unanswered = () => Promise.reject(new Error('it was started to end at once'));
+    return { process: spawn(path, [ROOT, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }), evaluate: unanswered, page: unanswered };
+  }
+  const electron: ElectronApplication = await _electron.launch({ args: [ROOT, ...args], env, chromiumSandbox: true });
   return {
     process: electron.process(),
     evaluate: (act, argument) => electron.evaluate(act as never, argument as never) as never,

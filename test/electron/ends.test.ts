@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { type Desktop, endAll, NODE, partialProgram, quit, startDesktop, temporaryFolder, until } from './desktop.ts';
+import { type Desktop, endAll, NODE, partialProgram, quit, runtime, startDesktop, temporaryFolder, until } from './desktop.ts';
+import { watchShown } from './shown.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 afterEach(endAll);
+
+const standInAlone = 'only the stand-in can be told to be a built app, or one in another place';
 
 function log(desktop: Desktop): string {
   return readFileSync(join(desktop.dataDir, 'agent.log'), 'utf8');
@@ -13,24 +16,25 @@ function log(desktop: Desktop): string {
 test('a first Quit finishes the task, the icon says so, and a second one doesn’t wait', async () => {
   const desktop = await startDesktop();
   await desktop.announced('ready');
-  const icon = await desktop.evaluate(async ({ app, Tray, BrowserWindow }) => {
+  const shown = await watchShown(desktop);
+  const windows = await desktop.evaluate(({ app, BrowserWindow }) => {
     app.quit();
-    const items = Tray.all[0]?.menu.items.map(({ label }) => label);
-    return { items, windows: BrowserWindow.getAllWindows().length };
+    return BrowserWindow.getAllWindows().length;
   }, null);
-  expect(icon.windows).toBe(0);
-  expect(icon.items).toContain('Finishing this task…');
-  expect(await quit(desktop)).toBe(0);
+  expect(windows).toBe(0);
+  expect(await shown.menu()).toContain('Finishing this task…');
+  await shown.press('Quit now');
+  expect(await desktop.ended).toBe(0);
   expect(existsSync(join(desktop.dataDir, 'agent.json'))).toBe(false);
 });
 
 test('at login it waits in the tray, without a window until somebody wants one, and leaves with the machine’s shutdown', async () => {
-  const desktop = await startDesktop({ args: ['--hidden', 'hearthlend://elsewhere'] });
+  const desktop = await startDesktop({ args: ['--hidden'] });
   await desktop.announced('started');
-  await until(async () => (await desktop.evaluate(({ Tray }) => Tray.all.length, null)) === 1);
-  await until(async () => (await desktop.evaluate(({ said }) => said.questions.length, null)) === 1);
-  expect(await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.all.length, null)).toBe(0);
-  expect(await desktop.evaluate(({ said }) => said.questions[0]?.detail, null)).toContain('LINK_REFUSED');
+  const shown = await watchShown(desktop);
+  // Drawn anew as tasks are accepted.
+  await until(async () => (await shown.menu()).includes('Open Hearthlend'));
+  expect(await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().length, null)).toBe(0);
   await desktop.evaluate(({ app }) => void app.emit('activate', {}, false), null);
   await desktop.announced('ready');
   await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('shutdown', { preventDefault: () => undefined }), null);
@@ -41,24 +45,33 @@ test('at login it waits in the tray, without a window until somebody wants one, 
 test('without notifications a dialog says that closing the window stops nothing; what can’t be remembered is only logged', async () => {
   const dataDir = temporaryFolder();
   writeFileSync(join(dataDir, 'desktop.json'), '{"bounds":"rubbish"}');
-  const desktop = await startDesktop({ dataDir, env: { STAND_IN_NOTIFICATIONS: '0' } });
+  const desktop = await startDesktop({ dataDir });
   await desktop.announced('ready');
+  const shown = await watchShown(desktop, { notifications: false });
   mkdirSync(join(dataDir, 'desktop.json.partial'));
   await desktop.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close(), null);
-  await until(async () => (await desktop.evaluate(({ said }) => said.questions.length, null)) === 1);
-  expect(await desktop.evaluate(({ said }) => said.questions[0], null)).toMatchObject({ message: 'Hearthlend is still running' });
+  expect((await shown.questions(1))[0]).toMatchObject({ message: 'Hearthlend is still running' });
   expect(log(desktop)).toContain('what the window remembers is unreadable');
   expect(log(desktop)).toContain('what the window remembers was not written');
   expect(await quit(desktop)).toBe(0);
 });
 
-test('a dialog that fails, a page that doesn’t load, and an agent that proves its practice are all lived with', async () => {
-  const desktop = await startDesktop();
+test('when practice is over the tray offers more of it; a dialog that fails and a page that doesn’t load are lived with', async () => {
+  const dataDir = temporaryFolder();
+  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ practice: { shardsPerDay: 1, minutesPerDay: 10 } }));
+  const desktop = await startDesktop({ dataDir });
   await desktop.announced('ready');
-  await desktop.evaluate(({ app, dialog, protocol, BrowserWindow, Tray }) => {
-    // The menu of an agent whose practice is over.
-    const practise = Tray.all[0]?.menu.items.find(({ label }) => label === 'Keep practising');
-    (practise?.click as (() => void) | undefined)?.();
+  const page = await desktop.page();
+  await page.getByRole('heading', { level: 1, name: /proven/ }).waitFor();
+  const shown = await watchShown(desktop);
+  // The menu is drawn anew at the next change.
+  await desktop.evaluate(({ powerMonitor }) => {
+    powerMonitor.emit('suspend');
+    powerMonitor.emit('resume');
+  }, null);
+  await shown.press('Keep practising');
+  await page.getByRole('heading', { level: 1, name: /Working/ }).waitFor();
+  await desktop.evaluate(({ app, dialog, protocol, BrowserWindow }) => {
     dialog.showMessageBox = () => Promise.reject(new Error('no display'));
     protocol.unhandle('app');
     BrowserWindow.getAllWindows()[0]?.close();
@@ -82,7 +95,8 @@ test('a data folder that another agent holds ends the start with the reason, in 
   expect(await quit(first)).toBe(0);
 });
 
-test('what goes wrong at a start that nobody watches is said in a dialog, with a code and no stack', async () => {
+test('what goes wrong at a start that nobody watches is said in a dialog, with a code and no stack', async ({ skip }) => {
+  skip(runtime.path !== undefined, standInAlone);
   const app = partialProgram(['dist/ui']);
   const desktop = await startDesktop({ env: { STAND_IN_APP_PATH: app, HEARTHLEND_TERMINAL: '0' } });
   const failed = await desktop.announced('failed');
@@ -93,10 +107,17 @@ test('what goes wrong at a start that nobody watches is said in a dialog, with a
   expect(log(desktop)).toContain('PAGES_MISSING');
 });
 
+test('a link that asks for too much is refused at a start, too', async ({ skip }) => {
+  skip(runtime.path !== undefined, 'a real dialog would wait for somebody to press a button');
+  const desktop = await startDesktop({ args: ['--hidden', 'hearthlend://elsewhere'] });
+  await until(() => desktop.stderr().includes('LINK_REFUSED'));
+  expect(await quit(desktop)).toBe(0);
+});
+
 test('a data folder that can’t be used ends the start before anything else', async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'file'), '');
-  const desktop = await startDesktop({ dataDir: join(folder, 'file') });
+  const desktop = await startDesktop({ dataDir: join(folder, 'file'), short: true });
   expect((await desktop.announced('failed')).code).toBe('DATA_DIR_UNWRITABLE');
   expect(await desktop.ended).toBe(1);
 });
@@ -120,7 +141,8 @@ test.each([
   expect(log(desktop)).toMatch(/"code":"INTERNAL".*a broken \w+\\n\s+at/);
 });
 
-test('a built app takes its Node from its resources and the links of its scheme, and leaves with the Windows session', async () => {
+test('a built app takes its Node from its resources and the links of its scheme, and leaves with the Windows session', async ({ skip }) => {
+  skip(runtime.path !== undefined, standInAlone);
   const resources = temporaryFolder();
   mkdirSync(join(resources, 'node'));
   symlinkSync(NODE, join(resources, 'node/node'));

@@ -15,7 +15,6 @@ Object.defineProperty(process, 'resourcesPath', { value: process.env.STAND_IN_RE
 
 class FakeApp extends EventEmitter {
   readonly paths = new Map<string, string>();
-  readonly loginItems: Electron.Settings[] = [];
   readonly protocols: string[] = [];
   readonly #ready = Promise.withResolvers<void>();
   sandboxed = false;
@@ -29,7 +28,11 @@ class FakeApp extends EventEmitter {
     this.sandboxed = true;
   };
   setAsDefaultProtocolClient = (name: string): boolean => this.protocols.push(name) > 0;
-  setLoginItemSettings = (settings: Electron.Settings): void => void this.loginItems.push(settings);
+  setLoginItemSettings = (_settings: Electron.Settings): void => undefined;
+  appUserModelId = '';
+  setAppUserModelId = (id: string): void => {
+    this.appUserModelId = id;
+  };
 
   /** As Chromium does: the first process keeps the lock as long as it lives, the others leave it their arguments. */
   requestSingleInstanceLock = (): boolean => {
@@ -85,6 +88,7 @@ export const app = new FakeApp() satisfies Pick<
   | 'enableSandbox'
   | 'setAsDefaultProtocolClient'
   | 'setLoginItemSettings'
+  | 'setAppUserModelId'
   | 'requestSingleInstanceLock'
   | 'quit'
   | 'exit'
@@ -105,52 +109,45 @@ export const screen = {
   getAllDisplays: () => [display],
 } satisfies Pick<Electron.Screen, 'getPrimaryDisplay' | 'getAllDisplays'>;
 
-/** What was said in dialogs and notifications, and what the test has pressed. */
-export const said = { questions: [] as Electron.MessageBoxOptions[], notifications: [] as string[] };
-export const answers: number[] = [];
+/** What would stand on the screen, on stderr. */
 export const dialog = {
   showErrorBox: (title: string, content: string) => void process.stderr.write(`dialog: ${title}\n${content}\n`),
-  showMessageBox: async (options: Electron.MessageBoxOptions) => {
-    said.questions.push(options);
-    return { response: answers.shift() ?? 0, checkboxChecked: false };
+  showMessageBox: async ({ message, detail }: Electron.MessageBoxOptions) => {
+    dialog.showErrorBox(message, detail ?? '');
+    return { response: 0, checkboxChecked: false };
   },
 } satisfies {
   showErrorBox: Electron.Dialog['showErrorBox'];
   showMessageBox(options: Electron.MessageBoxOptions): Promise<Electron.MessageBoxReturnValue>;
 };
 
-export class Notification implements Pick<Electron.Notification, 'show'> {
-  readonly #text: string;
-  static supported = process.env.STAND_IN_NOTIFICATIONS !== '0';
-  static isSupported = (): boolean => Notification.supported;
-  constructor({ title, body }: Electron.NotificationConstructorOptions) {
-    this.#text = `${title}: ${body}`;
+export class Notification implements Pick<Electron.Notification, 'show' | 'title' | 'body'> {
+  static isSupported = (): boolean => true;
+  readonly title: string;
+  readonly body: string;
+  constructor({ title = '', body = '' }: Electron.NotificationConstructorOptions) {
+    this.title = title;
+    this.body = body;
   }
   show(): void {
-    said.notifications.push(this.#text);
+    dialog.showErrorBox(this.title, this.body);
   }
 }
 
-/** A menu is its template here: the test reads and presses it. */
+/** A menu is its template here, and drawn nowhere. */
 export const Menu = {
-  application: undefined as unknown,
   buildFromTemplate: (template: Electron.MenuItemConstructorOptions[]) => ({ items: template }),
-  setApplicationMenu: (menu: unknown) => {
-    Menu.application = menu;
-  },
+  setApplicationMenu: (_menu: unknown) => undefined,
 };
 
 export const nativeImage = { createFromPath: (path: string) => ({ path, bytes: readFileSync(path).byteLength }) };
 
 export class Tray extends EventEmitter implements Pick<Electron.Tray, 'setToolTip' | 'destroy'> {
-  static readonly all: Tray[] = [];
   tip = '';
   menu: { items: Electron.MenuItemConstructorOptions[] } = { items: [] };
-  destroyed = false;
   constructor(readonly_: { path: string; bytes: number }) {
     super();
     if (readonly_.bytes === 0) throw new Error('an empty image');
-    Tray.all.push(this);
   }
   setToolTip(tip: string): void {
     this.tip = tip;
@@ -159,7 +156,7 @@ export class Tray extends EventEmitter implements Pick<Electron.Tray, 'setToolTi
     this.menu = menu;
   }
   destroy(): void {
-    this.destroyed = true;
+    this.menu = { items: [] };
   }
 }
 

@@ -23,6 +23,7 @@ export class FakeBrowserWindow
       | 'loadURL'
       | 'show'
       | 'focus'
+      | 'minimize'
       | 'restore'
       | 'maximize'
       | 'isVisible'
@@ -39,7 +40,7 @@ export class FakeBrowserWindow
   visible = false;
   minimized = false;
   maximized = false;
-  focuses = 0;
+  focused = false;
   #destroyed = false;
 
   constructor(options: Electron.BrowserWindowConstructorOptions, parts: WindowParts) {
@@ -127,7 +128,10 @@ export class FakeBrowserWindow
     this.emit('show');
   }
   focus(): void {
-    this.focuses += 1;
+    this.focused = true;
+  }
+  minimize(): void {
+    this.minimized = true;
   }
   restore(): void {
     this.minimized = false;
