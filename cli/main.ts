@@ -30,7 +30,15 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   uiFolder,
   openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
   verifyLedger: verifyDataDir,
-  diagnose: (dataDir, report) => collectDiagnostics({ dataDir, version, home: homedir(), env: process.env, report }),
+  diagnose: (dataDir, report) =>
+    collectDiagnostics({
+      dataDir,
+      version,
+      home: homedir(),
+      env: process.env,
+      parts: appPorts({ dataDir, installation }).parts,
+      report,
+    }),
   bench: (dataDir, quick) =>
     runBench({
       ports: (folder) => appPorts({ dataDir: folder, installation }),

@@ -1,7 +1,9 @@
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
+import type { AppPorts } from './app-ports.ts';
 import { asHearthlendError } from './contract/errors.ts';
+import type { IsolationReport } from './contract/isolation.ts';
 import type { CallOutput } from './contract/rpc.ts';
 import { lastLines } from './diagnostics/last-lines.ts';
 import { holdsSecret, secretsIn } from './diagnostics/needles.ts';
@@ -9,6 +11,8 @@ import { redactWords } from './diagnostics/redact.ts';
 import { readHardware } from './hardware/read.ts';
 import { logFiles } from './log/log.ts';
 import { loadSettings } from './settings/settings.ts';
+import { detectWall } from './supervisor/sandbox/detect.ts';
+import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { verifyDataDir } from './verify.ts';
 
 /** Name of the log in a data folder, which the shells open. */
@@ -19,6 +23,8 @@ interface DiagnosticsQuestion {
   version: string;
   home: string;
   env: Readonly<Record<string, string | undefined>>;
+  /** Where this program's own parts lie. */
+  parts: Pick<AppPorts['parts'], 'nodePath' | 'workerScript'>;
   /** Asks the running agent what it knows of this machine; null where none runs. */
   report: (() => Promise<CallOutput<'doctor.report'>>) | null;
 }
@@ -36,7 +42,7 @@ interface DiagnosticsPart {
 export async function collectDiagnostics(question: DiagnosticsQuestion): Promise<Diagnostics> {
   const { dataDir, version, home, env, report } = question;
   const { node, v8, uv, modules } = process.versions;
-  const doctor = await attempt(async () => (report === null ? { hardware: await readHardware({ dataDir }), isolation: null } : report()));
+  const doctor = await attempt(report ?? (() => examine(question)));
   const made: [string, unknown][] = [
     [
       'versions.json',
@@ -60,6 +66,19 @@ export interface Diagnostics {
   zip(): Uint8Array;
 }
 
+/** What can be said of this machine without an agent: the wall that it has, not tried. */
+async function examine({
+  dataDir,
+  parts: { nodePath, workerScript: scriptPath },
+}: DiagnosticsQuestion): Promise<CallOutput<'doctor.report'>> {
+  const [hardware, needs] = await Promise.all([
+    readHardware({ dataDir, nodePath }),
+    resolveNeeds({ nodePath, scriptPath, modelsDir: dataDir, scratchBytes: 2 ** 20, heapMiB: 64 }),
+  ]);
+  const { level, wall, reason, remedy } = await detectWall(needs);
+  return { hardware, isolation: { level, wall, reason, remedy, probe: null } };
+}
+
 /** The parts as one zip file's bytes. */
 function packDiagnostics(parts: readonly DiagnosticsPart[]): Uint8Array {
   return zipSync(Object.fromEntries(parts.map(({ name, text }) => [name, strToU8(text)])));
@@ -73,8 +92,7 @@ function withoutSecrets({ name, text }: DiagnosticsPart, secrets: readonly strin
 }
 
 /** Every attempt's name and result; what it said may name this machine's folders. */
-function isolationFacts(isolation: CallOutput<'doctor.report'>['isolation'] | null): unknown {
-  if (isolation === null) return null;
+function isolationFacts(isolation: IsolationReport): unknown {
   const { level, wall, reason, probe } = isolation;
   const attempts = probe?.attempts.map(({ name, kind, succeeded }) => ({ name, kind, succeeded })) ?? null;
   return { level, wall, reason: reason?.key ?? null, probedAt: probe?.at ?? null, attempts };

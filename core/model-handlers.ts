@@ -70,7 +70,7 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
         if (under !== undefined) return under.done;
         const abort = new AbortController();
         const progress = progressOf(source);
-        const ports = { store, clock, signal: abort.signal, onProgress: progress.onProgress };
+        const ports = { store: store.owned, clock, signal: abort.signal, onProgress: progress.onProgress };
         const done = addModel({ source, file, hub, pin, acceptMissingLicence }, ports).finally(() => {
           adding.delete(key);
           progress.end();
@@ -82,11 +82,11 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
         for (const [key, { abort }] of adding) if ((JSON.parse(key) as [string])[0] === source) abort.abort();
         return {};
       },
-      'model.list': async () => store.added(),
-      'model.show': async ({ model }) => findAdded(store.added(), model),
+      'model.list': async () => store.owned.added(),
+      'model.show': async ({ model }) => findAdded(store.owned.added(), model),
       async 'model.remove'({ model }) {
-        const found = findAdded(store.added(), model);
-        await store.remove(found.digest);
+        const found = findAdded(store.owned.added(), model);
+        await store.owned.remove(found.digest);
         return found;
       },
       async 'model.catalogue'() {
@@ -103,7 +103,7 @@ export function createModels({ store, clock, settings, cataloguePath, emit, free
     },
     async describeFor(model, use) {
       if (isAbsolute(model)) return use(() => describeModel(model));
-      const { digest, name } = findAdded(store.added(), model);
+      const { digest, name } = findAdded(store.owned.added(), model);
       const missing = async () => {
         throw new HearthlendError('MODEL_DATA_MISSING', { path: name });
       };

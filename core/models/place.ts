@@ -129,6 +129,15 @@ async function placeStream(
   return places.blob;
 }
 
+/** Whether a file is there and is what its name says; one that isn't is removed, to be fetched again. */
+export async function isWhole(blob: BlobRef, path: string): Promise<boolean> {
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined) return false;
+  if (there.size === blob.bytes && (await hashFile(path)).digest === blob.digest) return true;
+  await onDisk(path, () => rm(path, { force: true }));
+  return false;
+}
+
 /** Runs file operations of the store; its errors are about the disk, not about the data. @throws DISK_FULL, DATA_DIR_UNWRITABLE */
 export async function onDisk<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {

@@ -154,3 +154,8 @@ export class Stock {
     return idle;
   }
 }
+
+/** The names of the part files of blobs. */
+export function partsOf(digests: Iterable<Sha256>): string[] {
+  return [...digests].map((digest) => `${digest}.part`);
+}

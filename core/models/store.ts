@@ -1,16 +1,15 @@
 import { rmSync } from 'node:fs';
-import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
-import type { AddedModel } from '../contract/models.ts';
-import { hashFile, rememberDigest } from './digest.ts';
 import { type FetchBlob, fetchBlob, STALL_MS } from './fetch.ts';
 import { blobsOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts';
-import { onDisk, placeBlob } from './place.ts';
+import { OwnedModels } from './owned.ts';
+import { isWhole, onDisk, placeBlob } from './place.ts';
 import { readShelves, type StoredFacts, shelvesIn, writeRecord } from './shelves.ts';
-import { Stock } from './stock.ts';
+import { partsOf, Stock } from './stock.ts';
 
 /** A model whose every byte was verified in this process. Its files stay until `release`, which may be called more than once. */
 export interface StoredModel {
@@ -29,31 +28,8 @@ export interface ModelStore {
   ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel>;
   /** Bytes of disk that models take here. Files that are only linked take none. */
   usedBytes(): number;
-  /** What the owner added, by name. */
-  added(): AddedModel[];
-  /**
-   * Promises disk to a download of the owner's, and gives it a folder to put its parts in. May be called again when more turns out to be needed.
-   * @throws MODEL_TOO_LARGE, DISK_FULL, DATA_DIR_UNWRITABLE
-   */
-  promise(folder: string, bytes: number): Promise<string>;
-  /** Bytes that a download of the owner's could take beside what is kept and promised, once everything else was given up. */
-  roomBytes(): number;
-  /** Takes such a promise back. The parts stay for the next try, or go. */
-  giveUp(folder: string, keepParts: boolean): Promise<void>;
-  /** Whether a blob is here, as far as its name and size say. */
-  has(blob: BlobRef): boolean;
-  /** Whether a blob is here, every byte of it verified; it then stays at least until `keep` or `giveUp` of the download that counts on it. */
-  claim(folder: string, blob: BlobRef): Promise<boolean>;
-  /** Where a blob lies that was claimed. */
-  pathOf(digest: Sha256): string;
-  /**
-   * Takes a verified download into the store, to be kept until `remove`. It is there as a whole or not at all.
-   * @param parts where the files lie that are not here yet, by their digests
-   * @throws DISK_FULL, DATA_DIR_UNWRITABLE
-   */
-  keep(folder: string, model: AddedModel, parts: ReadonlyMap<Sha256, string>): Promise<void>;
-  /** @throws MODEL_UNKNOWN, MODEL_IN_USE, DATA_DIR_UNWRITABLE */
-  remove(digest: Sha256): Promise<void>;
+  /** The models that the owner added. */
+  readonly owned: OwnedModels;
 }
 
 /**
@@ -72,6 +48,7 @@ export async function createModelStore(options: { dir: string; diskBytes: number
 }
 
 class Store implements ModelStore {
+  readonly owned: OwnedModels;
   readonly #stock: Stock;
   readonly #stallMs: number;
   readonly #loading = new Map<Sha256, Promise<Map<Sha256, string>>>();
@@ -80,6 +57,7 @@ class Store implements ModelStore {
   constructor(stock: Stock, stallMs: number) {
     this.#stock = stock;
     this.#stallMs = stallMs;
+    this.owned = new OwnedModels(stock, { hold: (digest) => this.#hold(digest), placing: () => this.#placing.keys() });
   }
 
   async ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel> {
@@ -102,107 +80,6 @@ class Store implements ModelStore {
 
   usedBytes(): number {
     return this.#stock.usedBytes();
-  }
-
-  added(): AddedModel[] {
-    return [...this.#stock.added.values()].sort((a, b) => a.name.localeCompare(b.name) || a.addedAt - b.addedAt);
-  }
-
-  async keep(folder: string, model: AddedModel, parts: ReadonlyMap<Sha256, string>): Promise<void> {
-    const stock = this.#stock;
-    const { digest, entry, files } = model;
-    await stock.settled;
-    const release = this.#hold(digest);
-    const known = stock.models.has(digest);
-    try {
-      const manifest: ModelManifest = { format: 'onnx', entry, files };
-      // Before its blobs, so that no blob is ever there that no manifest names.
-      stock.models.set(digest, { manifest, lastUsed: model.addedAt });
-      await onDisk(stock.manifestPath(digest), () => writeRecord(stock.manifestPath(digest), manifest));
-      for (const blob of blobsOf(manifest)) {
-        const [part, path] = [parts.get(blob.digest), stock.blobPath(blob.digest)];
-        if (part === undefined) continue;
-        await onDisk(path, () => rename(part, path));
-        await rememberDigest(path, blob.digest);
-        stock.blobs.set(blob.digest, blob.bytes);
-      }
-      // Last: from here on it is the owner's, and kept.
-      await onDisk(stock.addedPath(digest), () => writeRecord(stock.addedPath(digest), model));
-      stock.added.set(digest, model);
-    } catch (error) {
-      // Nothing half-placed: not even a model that would go by itself one day.
-      if (!known) await stock.evict([digest]);
-      throw error;
-    } finally {
-      release();
-      stock.promised.delete(folder);
-      stock.claimed.delete(folder);
-    }
-    await onDisk(stock.shelves.downloads, () => rm(join(stock.shelves.downloads, folder), { recursive: true, force: true }));
-  }
-
-  async promise(folder: string, bytes: number): Promise<string> {
-    const stock = this.#stock;
-    const path = join(stock.shelves.downloads, folder);
-    const before = stock.promised.get(folder) ?? 0;
-    if (!stock.promised.has(folder)) stock.promised.set(folder, 0);
-    try {
-      if (bytes > before)
-        await stock.reserve(
-          bytes - before,
-          () => this.#busyParts(),
-          () => void stock.promised.set(folder, bytes),
-        );
-      await onDisk(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
-    } catch (error) {
-      if (before === 0) stock.promised.delete(folder);
-      throw error;
-    }
-    return path;
-  }
-
-  async giveUp(folder: string, keepParts: boolean): Promise<void> {
-    this.#stock.promised.delete(folder);
-    this.#stock.claimed.delete(folder);
-    const path = join(this.#stock.shelves.downloads, folder);
-    if (!keepParts) await onDisk(path, () => rm(path, { recursive: true, force: true }));
-  }
-
-  roomBytes(): number {
-    return this.#stock.roomBytes();
-  }
-
-  has({ digest, bytes }: BlobRef): boolean {
-    return this.#stock.blobs.get(digest) === bytes && !this.#placing.has(digest);
-  }
-
-  async claim(folder: string, blob: BlobRef): Promise<boolean> {
-    const { claimed, settled } = this.#stock;
-    await settled;
-    if (!this.has(blob)) return false;
-    // First, so that it isn't given up while it is read.
-    const claims = claimed.get(folder) ?? new Set();
-    claimed.set(folder, claims.add(blob.digest));
-    if (await this.#isWhole(blob, this.#stock.blobPath(blob.digest))) return true;
-    claims.delete(blob.digest);
-    this.#stock.blobs.delete(blob.digest);
-    return false;
-  }
-
-  pathOf(digest: Sha256): string {
-    return this.#stock.blobPath(digest);
-  }
-
-  async remove(digest: Sha256): Promise<void> {
-    const { added, holders, models } = this.#stock;
-    const model = added.get(digest);
-    if (model === undefined) throw new HearthlendError('MODEL_UNKNOWN', { model: digest });
-    if (holders.has(digest)) throw new HearthlendError('MODEL_IN_USE', { model: model.name });
-    const path = this.#stock.addedPath(digest);
-    await this.#stock.settled;
-    added.delete(digest);
-    await onDisk(path, () => rm(path, { force: true }));
-    if (models.has(digest)) await this.#stock.evict([digest]);
   }
 
   #hold(digest: Sha256): () => void {
@@ -252,7 +129,7 @@ class Store implements ModelStore {
 
   async #findOrPlace(blob: BlobRef, fetch: FetchBlob): Promise<string> {
     const places = this.#places(blob.digest);
-    for (const path of [places.blob, places.linked]) if (await this.#isWhole(blob, path)) return path;
+    for (const path of [places.blob, places.linked]) if (await isWhole(blob, path)) return path;
     this.#stock.blobs.delete(blob.digest);
     // Its part file may be on the list of those being dropped, which was made before this one was asked for.
     await this.#stock.settled;
@@ -271,23 +148,10 @@ class Store implements ModelStore {
     return { blob: join(blobs, digest), linked: join(linked, digest), part: join(parts, `${digest}.part`) };
   }
 
-  /** Whether a file is there and is what its name says; one that isn't is removed, to be fetched again. */
-  async #isWhole(blob: BlobRef, path: string): Promise<boolean> {
-    const there = await stat(path).catch(() => undefined);
-    if (there === undefined) return false;
-    if (there.size === blob.bytes && (await hashFile(path)).digest === blob.digest) return true;
-    await onDisk(path, () => rm(path, { force: true }));
-    return false;
-  }
-
-  #busyParts(): string[] {
-    return [...this.#placing.keys()].map((digest) => `${digest}.part`);
-  }
-
   #reserve(blob: BlobRef): Promise<void> {
     return this.#stock.reserve(
       blob.bytes,
-      () => this.#busyParts(),
+      () => partsOf(this.#placing.keys()),
       () => void this.#stock.blobs.set(blob.digest, blob.bytes),
     );
   }

@@ -4,10 +4,10 @@ import { addModel } from '../../core/models/adding/add.ts';
 import { createModelStore } from '../../core/models/store.ts';
 
 const [dir = '', endpoint = '', source = ''] = process.argv.slice(2);
-const store = await createModelStore({ dir, diskBytes: 1 << 30 });
+const { owned } = await createModelStore({ dir, diskBytes: 1 << 30 });
 const request = { source, file: null, pin: null, acceptMissingLicence: false, hub: { endpoint, token: null, proxy: {} } };
 await addModel(request, {
-  store,
+  store: owned,
   clock: Date.now,
   signal: new AbortController().signal,
   onProgress: ({ bytes }) => process.stdout.write(`${bytes}\n`),

@@ -2,6 +2,7 @@
 // Arguments: the data folder, then a command line. FAKE_BUSY=1: its shard never ends by itself. FAKE_WORK=1: shard after shard is accepted.
 import { randomBytes } from 'node:crypto';
 import { runCommandLine } from '../../cli/program.ts';
+import { processKeyboard } from '../../cli/terminal/keyboard.ts';
 import { processSignals } from '../../cli/terminal/signals.ts';
 import { FakeApp } from './app.ts';
 
@@ -18,6 +19,7 @@ process.exit(
     clock: Date.now,
     dataDir: () => dataDir,
     signals: processSignals(process.stdout),
+    keyboard: processKeyboard(process.stdin, process.stderr),
     version: process.env.FAKE_VERSION ?? '0.1.0',
     uiFolder: process.env.FAKE_UI ?? `/${randomBytes(8).toString('hex')}`,
     openApp: async () => {

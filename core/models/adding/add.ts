@@ -5,9 +5,9 @@ import { HearthlendError } from '../../contract/errors.ts';
 import type { AddedModel, HubAccess, ModelPlan } from '../../contract/models.ts';
 import { readNeeds } from '../describe.ts';
 import { modelDigest, sha256 } from '../digest.ts';
+import type { OwnedModels } from '../owned.ts';
 import { onDisk } from '../place.ts';
 import { sizesIn, total } from '../shelves.ts';
-import type { ModelStore } from '../store.ts';
 import { listFolder } from './folder.ts';
 import { listHub } from './hub.ts';
 import { type BroughtFile, beside, chooseGraph, companionsOf, type ListedFile, type Listing, likelyData } from './listing.ts';
@@ -29,7 +29,7 @@ export interface AddRequest {
 }
 
 export interface AddPorts {
-  store: ModelStore;
+  store: OwnedModels;
   clock: () => number;
   signal: AbortSignal;
   /** Bytes here of all files together, and how many there will be. */
@@ -159,7 +159,7 @@ async function bringAll(
 }
 
 /** Bytes of the files that aren't in the store already, as far as their sizes are known. */
-function missingBytes(store: ModelStore, files: readonly ListedFile[]): number {
+function missingBytes(store: OwnedModels, files: readonly ListedFile[]): number {
   return sum(
     files.filter((file) => {
       const known = knownBlob(file);

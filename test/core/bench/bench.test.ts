@@ -8,7 +8,7 @@ import { measure, median, quantile, stretches } from '../../../core/bench/measur
 import { inputShape } from '../../../core/bench/onnx.ts';
 import { writeModel } from '../../../core/bench/shards.ts';
 import type { EmbeddedCoordinator } from '../../../core/contract/jobs.ts';
-import type { NetworkEvent } from '../../../core/contract/network.ts';
+import type { LeaseRequest, NetworkEvent } from '../../../core/contract/network.ts';
 import { describeModel } from '../../../core/models/describe.ts';
 
 function folder(): string {
@@ -57,7 +57,7 @@ test('work piles up behind the gate until it opens, and it closes when the count
     },
   } as unknown as EmbeddedCoordinator;
   const gate = createGate(inner);
-  const request = { isolation: 'os', warmModels: [], memoryBytes: 1, practice: false } as const;
+  const request: LeaseRequest = { isolation: 'os', warmModels: [], memoryBytes: 1, practice: false };
   expect(await gate.coordinator.lease(request)).toMatchObject({ type: 'no-work' });
   const leave = gate.coordinator.subscribe((event) => told.push(event.type));
   const passing = gate.pass(1);

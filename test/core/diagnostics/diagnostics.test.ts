@@ -10,6 +10,8 @@ import { openIdentity } from '../../../core/identity/identity.ts';
 import { openLedger } from '../../../core/ledger/ledger.ts';
 import { openLog } from '../../../core/log/log.ts';
 
+const programParts = { nodePath: process.execPath, workerScript: join(import.meta.dirname, '../../../dist/worker/native.mjs') };
+
 /** One of a kind, so that finding it can't be chance. */
 const planted: string[] = [];
 function secret(label: string): string {
@@ -61,7 +63,7 @@ function randomHex(): string {
 
 test('of secrets planted in every file, the environment and every corner of the log, none is in the report', async () => {
   const env = plant();
-  const { parts, zip } = await collectDiagnostics({ dataDir, version: '0.1.0', home, env, report: null });
+  const { parts, zip } = await collectDiagnostics({ dataDir, version: '0.1.0', home, env, parts: programParts, report: null });
   const files = unzipSync(zip());
   expect(Object.keys(files).sort()).toEqual([
     'isolation.json',
@@ -76,6 +78,7 @@ test('of secrets planted in every file, the environment and every corner of the 
   expect(planted.length).toBeGreaterThan(10);
   for (const word of [...planted, home]) expect.soft(everything.includes(word), word).toBe(false);
   // What helps is still there.
+  expect(JSON.parse(parts.find(({ name }) => name === 'isolation.json')?.text ?? '')).toHaveProperty('level');
   expect(JSON.parse(parts.find(({ name }) => name === 'ledger.json')?.text ?? '')).toMatchObject({ ok: true, entries: 1, problems: [] });
   expect(everything).toContain('"code":"WORKER_CRASHED"');
   expect(JSON.parse(parts.find(({ name }) => name === 'versions.json')?.text ?? '')).toMatchObject({ hearthlend: '0.1.0', running: false });
@@ -84,7 +87,14 @@ test('of secrets planted in every file, the environment and every corner of the 
 test('nothing is changed or left behind in the data folder', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'hearthlend-empty-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const { parts } = await collectDiagnostics({ dataDir: folder, version: '0.1.0', home: '/home/nobody', env: {}, report: null });
+  const { parts } = await collectDiagnostics({
+    dataDir: folder,
+    version: '0.1.0',
+    home: '/home/nobody',
+    env: {},
+    parts: programParts,
+    report: null,
+  });
   expect(readdirSync(folder)).toEqual([]);
   expect(JSON.parse(parts.find(({ name }) => name === 'ledger.json')?.text ?? '')).toMatchObject({ entries: 0 });
 });
@@ -93,7 +103,14 @@ test('settings that can not be read are named by their code, and the rest of the
   const folder = mkdtempSync(join(tmpdir(), 'hearthlend-bad-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(join(folder, 'settings.json'), '{"theme":');
-  const { parts } = await collectDiagnostics({ dataDir: folder, version: '0.1.0', home: '/home/nobody', env: {}, report: null });
+  const { parts } = await collectDiagnostics({
+    dataDir: folder,
+    version: '0.1.0',
+    home: '/home/nobody',
+    env: {},
+    parts: programParts,
+    report: null,
+  });
   expect(parts.find(({ name }) => name === 'settings.json')?.text).toContain('SETTINGS_INVALID');
   expect(parts).toHaveLength(6);
 });

@@ -38,7 +38,7 @@ test('an added model is there with its external data and its configuration, and 
   expect(Math.max(...progress)).toBe(1);
 
   const again = await createModelStore({ dir: bench.dir, diskBytes: 10 << 20 });
-  expect(again.added()).toEqual([added]);
+  expect(again.owned.added()).toEqual([added]);
   const stored = await again.ensure({ digest: added.digest, bytes: 0 }, () => Promise.reject(new Error('nothing is fetched')));
   for (const path of EXPECTED_PATHS) expect(readFileSync(stored.files.get(path) as string)).toEqual(Buffer.from(files[path] as Uint8Array));
   expect(Object.keys(bench.contents()).filter((path) => path.startsWith('downloads'))).toEqual([]);
@@ -69,7 +69,7 @@ test('files come from the commit that was looked at, though the branch moves on 
   };
   const moved = await bench.add();
   const config = moved.files.find(({ path }) => path === 'config.json')?.digest as string;
-  expect(readFileSync(bench.store.pathOf(config), 'utf8')).toBe('{"moved":true}');
+  expect(readFileSync(bench.store.owned.pathOf(config), 'utf8')).toBe('{"moved":true}');
 });
 
 test('a hub that answers another commit than the one asked for is refused', async () => {
@@ -148,7 +148,7 @@ test('a model of this machine is copied with what belongs to it, and stays when 
   expect(added.files.map(({ path }) => path)).toEqual(EXPECTED_PATHS);
   expect((await bench.add({ source: folder })).digest).toBe(added.digest);
   rmSync(folder, { recursive: true });
-  for (const { digest, bytes } of added.files) expect(await bench.store.claim('test', { digest, bytes })).toBe(true);
+  for (const { digest, bytes } of added.files) expect(await bench.store.owned.claim('test', { digest, bytes })).toBe(true);
   await expect(bench.add({ source: folder })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
 });
 
@@ -165,7 +165,7 @@ test('what the owner added is never given up for what a network sends, and says 
   expect(bench.contents()).toEqual(before);
   expect(bench.hub.asked('someone/more/resolve')).toEqual([]);
 
-  await bench.store.remove(added.digest);
+  await bench.store.owned.remove(added.digest);
   expect(bench.contents()).toEqual({});
   await bench.add({ source: 'hf:someone/more' });
 });
@@ -178,7 +178,7 @@ test('where there is room for a model once, it can be added again, and shares wh
   bench.hub.publish(REPOSITORY, { ...published(), 'config.json': new TextEncoder().encode('{"newer":true}') });
   const second = await bench.add();
   expect(bench.store.usedBytes()).toBeLessThan(210_000);
-  await bench.store.remove(first.digest);
+  await bench.store.owned.remove(first.digest);
   const stored = await bench.store.ensure({ digest: second.digest, bytes: 0 }, () => Promise.reject(new Error('nothing is fetched')));
   expect(stored.files.size).toBe(EXPECTED_PATHS.length);
   stored.release();
@@ -206,10 +206,10 @@ test('a model in use is not removed', async () => {
   bench.hub.publish(REPOSITORY, published());
   const { digest } = await bench.add();
   const held = await bench.store.ensure({ digest, bytes: 0 }, () => Promise.reject(new Error('nothing is fetched')));
-  await expect(bench.store.remove(digest)).rejects.toMatchObject({ code: 'MODEL_IN_USE' });
+  await expect(bench.store.owned.remove(digest)).rejects.toMatchObject({ code: 'MODEL_IN_USE' });
   held.release();
-  await bench.store.remove(digest);
-  await expect(bench.store.remove(digest)).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+  await bench.store.owned.remove(digest);
+  await expect(bench.store.owned.remove(digest)).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
 });
 
 test('a download that is ended goes on later from what has come', async () => {

@@ -223,12 +223,12 @@ test.each(LIES)('a hub that %s: a clear error, and nothing is half-placed', asyn
   for (const path of parts) delete after[path];
   expect(after).toEqual(before);
   if (kept === 'nothing') expect(parts).toEqual([]);
-  expect(bench.store.added()).toHaveLength(1);
+  expect(bench.store.owned.added()).toHaveLength(1);
 
   bench.hub.lie = (description) => description;
   bench.hub.onFile = () => false;
   await bench.add();
-  expect(bench.store.added()).toHaveLength(2);
+  expect(bench.store.owned.added()).toHaveLength(2);
 });
 
 test('a hub that is slow for ever is given up by its pace, and gone on with later', async () => {

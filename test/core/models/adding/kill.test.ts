@@ -51,7 +51,7 @@ test('killed at any instant, an added model is there as a whole or not at all, a
     expect([0, 'SIGKILL']).toContain(code ?? signal);
 
     const store = await createModelStore({ dir: bench.dir, diskBytes: 1 << 30 });
-    const models = store.added();
+    const models = store.owned.added();
     expect(models.length).toBeGreaterThanOrEqual(added + (done ? 1 : 0));
     added = models.length;
     for (const { digest } of models) {
@@ -64,6 +64,6 @@ test('killed at any instant, an added model is there as a whole or not at all, a
   bench.hub.onFile = () => false;
   const last = await bench.add();
   const store = await createModelStore({ dir: bench.dir, diskBytes: 1 << 30 });
-  expect(store.added().map(({ digest }) => digest)).toContain(last.digest);
+  expect(store.owned.added().map(({ digest }) => digest)).toContain(last.digest);
   expect(bench.hub.seen.some(({ headers }) => headers.range !== undefined)).toBe(true);
 });

@@ -87,7 +87,7 @@ export async function openBench({ diskBytes = 10 << 20, dir }: { diskBytes?: num
     plan: (request = {}) => planModel(filled(request), { signal: new AbortController().signal, pace: TEST_PACE }),
     add: (request = {}, ports = {}) =>
       addModel(filled(request), {
-        store,
+        store: store.owned,
         clock: Date.now,
         signal: new AbortController().signal,
         onProgress: ({ bytes }) => {
