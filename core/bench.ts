@@ -20,6 +20,7 @@ import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
 import { loadPromptModel } from './prompt-model.ts';
+import { nativeWorkers } from './supervisor/native-process.ts';
 import { treeUsage } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
@@ -99,7 +100,7 @@ async function* withWorkers({ ports: portsOf }: BenchOptions, dir: string, quick
   if (wall.program === null) return;
   const worker = (name: string, launch: typeof planBare) => {
     const options = { workDir: join(dir, name), modelMemoryBytes: 2 ** 30, clock };
-    const supervisor = createSupervisor({ ...options, launch: ({ modelsDir }) => launch({ ...needs, modelsDir }) });
+    const supervisor = createSupervisor({ ...options, start: nativeWorkers(({ modelsDir }) => launch({ ...needs, modelsDir })) });
     return {
       compute: (shard: Shard, { manifest, files }: DescribedModel, inputs: Uint8Array) =>
         supervisor.run({ shard, model: { digest: shard.model.digest, manifest, files }, inputs, threads: THREADS }),

@@ -5,6 +5,7 @@ import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
+import { nativeWorkers } from './supervisor/native-process.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
@@ -63,7 +64,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   const supervise = (name: string, modelMemoryBytes: number) =>
     createSupervisor({
       workDir: join(dataDir, 'workers', name),
-      launch: ({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir }),
+      start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
       modelMemoryBytes,
       clock,
       log,

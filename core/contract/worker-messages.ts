@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Provider } from './backends.ts';
 import { Sha256 } from './digest.ts';
 import { ERROR_CODES } from './errors.ts';
 import type { FrameLimits } from './frame.ts';
@@ -12,23 +13,27 @@ export const WORKER_FRAME_LIMITS: FrameLimits = { headerBytes: 1 << 20, bodyByte
 
 const request = { id: z.int().min(1) };
 
-/** Agent → worker. `load` names files below the worker's one read-only models directory: `<digest>/<entry>`. Bodies: inputs. */
+/** Which loaded model: session options and provider change a result's bits, and so make it another session. */
+const loaded = { model: Sha256, session: SessionOptions, provider: Provider };
+
+/**
+ * Agent → worker. `load` names files below the worker's one read-only models directory: `<digest>/<entry>`; `strict` refuses a model of which
+ * operators would be left to the CPU. Bodies: inputs.
+ */
 export const WorkerRequest = z.discriminatedUnion('type', [
-  z.strictObject({ ...request, type: z.literal('load'), model: Sha256, entry: ModelPath, session: SessionOptions }),
-  z.strictObject({ ...request, type: z.literal('unload'), model: Sha256, session: SessionOptions }),
+  z.strictObject({ ...request, ...loaded, type: z.literal('load'), entry: ModelPath, strict: z.boolean() }),
+  z.strictObject({ ...request, ...loaded, type: z.literal('unload') }),
   z.strictObject({
     ...request,
+    ...loaded,
     type: z.literal('run'),
-    model: Sha256,
-    session: SessionOptions,
     outputs: z.array(TensorName).max(4096),
     outputBytes: z.int().min(0),
   }),
   z.strictObject({
     ...request,
+    ...loaded,
     type: z.literal('generate'),
-    model: Sha256,
-    session: SessionOptions,
     decoder: DecoderConfig,
     maxNewTokens: z.int().min(1).max(1_000_000),
     stopTokens: z.array(z.int().min(0)).max(64),
@@ -55,7 +60,8 @@ export const WorkerReply = z.discriminatedUnion('type', [
     loadMs: z.number().min(0),
     inputs: z.array(GraphValue).max(4096),
     outputs: z.array(GraphValue).max(4096),
-    residentBytes: z.int().min(0),
+    /** Null where it can't tell, as a page can't. */
+    residentBytes: z.int().min(0).nullable(),
   }),
   z.strictObject({ ...request, type: z.literal('unloaded') }),
   z.strictObject({ ...request, type: z.literal('token'), index: z.int().min(0), token: z.int().min(0) }),
@@ -66,7 +72,7 @@ export const WorkerReply = z.discriminatedUnion('type', [
     tokensMade: z.int().min(0),
     /** Draws that came closer to their interval's edge than NEAR_TIE_MARGIN: other hardware might have drawn the neighbour. */
     nearTies: z.int().min(0),
-    residentBytes: z.int().min(0),
+    residentBytes: z.int().min(0).nullable(),
   }),
   z.strictObject({
     ...request,

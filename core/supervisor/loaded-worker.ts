@@ -1,7 +1,6 @@
 import { HearthlendError } from '../contract/errors.ts';
 import type { SessionOptions, Shard } from '../contract/shard.ts';
 import { checkOutputs, checkTokens } from './answer.ts';
-import { treeUsage } from './process-usage.ts';
 import type { Staging } from './staging.ts';
 import type { Computed, RunHooks, ShardTask } from './supervisor.ts';
 import { sessionKey, sessionsToUnload, type WarmSession } from './warm-models.ts';
@@ -56,7 +55,8 @@ export class LoadedWorker {
       );
     });
     const elapsedMs = performance.now() - startedAt;
-    this.#residentBytes = reply.residentBytes;
+    const residentBytes = reply.residentBytes ?? this.#measure();
+    this.#residentBytes = residentBytes;
     try {
       if (reply.tokensMade !== sent.length) throw new HearthlendError('WORKER_PROTOCOL', { detail: 'it counts other tokens than it sent' });
       if (shard.kind === 'onnx.generate') checkTokens(body, sent);
@@ -65,7 +65,7 @@ export class LoadedWorker {
       await this.process.kill(error as HearthlendError);
       throw error;
     }
-    const { tokensMade, nearTies, residentBytes } = reply;
+    const { tokensMade, nearTies } = reply;
     // Its own clock is finer than ours; but it can't have computed for longer than we waited.
     return { outputs: ownBytes(body), runMs: Math.min(reply.runMs, elapsedMs), loadMs, tokensMade, nearTies, residentBytes };
   }
@@ -91,7 +91,7 @@ export class LoadedWorker {
         this.process.request<'load'>({ type: 'load', id: this.#nextId(), model: digest, entry: manifest.entry, session }),
       );
       this.#residentBytes = this.#measure() ?? reply.residentBytes;
-      const bytes = Math.max(fileBytes, before === null ? 0 : this.#residentBytes - before);
+      const bytes = Math.max(fileBytes, before === null || this.#residentBytes === null ? 0 : this.#residentBytes - before);
       await this.#makeRoom(bytes);
       const model = { key, digest, session, bytes, outputs: reply.outputs.map((output) => output.name) };
       this.warm.push(model);
@@ -118,7 +118,11 @@ export class LoadedWorker {
    * Does something within the shard's limits of time and memory. Memory is the model's own and what the worker grows by meanwhile: what
    * other models keep is not this shard's.
    */
-  async #within<T extends { reply: { residentBytes: number } }>(shard: Shard, modelBytes: number, action: () => Promise<T>): Promise<T> {
+  async #within<T extends { reply: { residentBytes: number | null } }>(
+    shard: Shard,
+    modelBytes: number,
+    action: () => Promise<T>,
+  ): Promise<T> {
     const { wallMs: limitMs, memoryBytes: limitBytes } = shard.limits;
     const before = this.#residentBytes;
     const over = (residentBytes: number | null) =>
@@ -130,7 +134,7 @@ export class LoadedWorker {
     }, MEMORY_SAMPLE_MS);
     try {
       const answer = await action();
-      if (over(answer.reply.residentBytes)) {
+      if (over(answer.reply.residentBytes ?? this.#measure())) {
         const error = outOfMemory();
         await this.process.kill(error);
         throw error;
@@ -143,7 +147,7 @@ export class LoadedWorker {
   }
 
   #measure(): number | null {
-    return this.process.pid === undefined ? null : (treeUsage(this.process.pid)?.residentBytes ?? null);
+    return this.process.usage()?.residentBytes ?? null;
   }
 
   /** What was asked for rejects with `error` at once; whoever asked waits until the worker is gone. */

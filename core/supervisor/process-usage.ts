@@ -1,16 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Usage } from '../contract/worker-host.ts';
 
 /** Linux counts processor time in these, whatever the kernel's own tick: `getconf CLK_TCK` is 100 on every architecture that Node runs on. */
 const MS_PER_TICK = 10;
-/** A worker is a sandbox's two processes and Node. */
+/** A native worker is a sandbox's two processes and Node, a browser some ten. */
 const MAX_PROCESSES = 64;
-
-/** What a process and all below it use just now. */
-export interface Usage {
-  residentBytes: number;
-  /** Processor time so far. */
-  cpuMs: number;
-}
 
 /** Usage of the tree of processes below `pid`, itself included; null where this system doesn't tell (no /proc), or it is gone. */
 export function treeUsage(pid: number): Usage | null {

@@ -5,10 +5,9 @@ import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
+import type { StartWorker } from '../contract/worker-host.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { LoadedWorker } from './loaded-worker.ts';
-import { treeUsage } from './process-usage.ts';
-import type { Launch } from './sandbox/plan.ts';
 import { Staging } from './staging.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -34,8 +33,8 @@ export interface Computed {
   tokensMade: number;
   /** Draws that other hardware might have drawn otherwise. */
   nearTies: number;
-  /** Resident memory of the worker, all of it, when it was done. */
-  residentBytes: number;
+  /** Resident memory of the worker, all of it, when it was done; null where nobody can tell. */
+  residentBytes: number | null;
 }
 
 export interface RunHooks {
@@ -73,8 +72,8 @@ export interface Supervisor {
 export interface SupervisorOptions {
   /** The supervisor's own folder. Its `models` is what the worker sees. */
   workDir: string;
-  /** How to start a worker that sees this folder as its models. */
-  launch: (needs: { modelsDir: string }) => Launch;
+  /** Starts a worker that sees this folder as its models. */
+  start: StartWorker;
   /** What loaded models may take together. */
   modelMemoryBytes: number;
   /** ms since 1970. */
@@ -88,8 +87,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 /** Ends of a worker that are its own fault and spend the crash budget. */
 const FAULTS = new Set<ErrorCode>(['WORKER_START_FAILED', 'WORKER_CRASHED', 'WORKER_PROTOCOL']);
-/** Node, ONNX Runtime and JavaScript's garbage, which come on top of the models. */
-const RUNTIME_BYTES = 256 * 2 ** 20;
 const HASH_BYTES = 8 * 2 ** 20;
 
 class OneWorker implements Supervisor {
@@ -145,7 +142,7 @@ class OneWorker implements Supervisor {
 
   load(): number | null {
     const pid = this.#worker?.process.pid;
-    const usage = pid === undefined ? null : treeUsage(pid);
+    const usage = this.#worker?.process.usage() ?? null;
     const last = this.#measured;
     this.#measured = pid === undefined || usage === null ? null : { pid, cpuMs: usage.cpuMs, at: performance.now() };
     if (this.#threads === null || this.#measured === null || last === null || last.pid !== pid) return null;
@@ -192,7 +189,7 @@ class OneWorker implements Supervisor {
     }
     await this.#staging.prepare();
     if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
-    const process = new WorkerProcess(this.#options.launch({ modelsDir: this.#staging.modelsDir }));
+    const process = new WorkerProcess(this.#options.start, this.#staging.modelsDir);
     const worker = new LoadedWorker(process, this.#staging, this.#options.modelMemoryBytes);
     this.#worker = worker;
     this.#enter({ name: 'starting' });
@@ -211,7 +208,7 @@ class OneWorker implements Supervisor {
     const made = await worker.compute(task, hooks.onToken);
     this.#budget = UNSPENT;
     const commitment = await sha256(made.outputs);
-    if (made.residentBytes > this.#options.modelMemoryBytes + RUNTIME_BYTES) {
+    if (made.residentBytes !== null && made.residentBytes > this.#options.modelMemoryBytes + worker.process.runtimeBytes) {
       // ONNX Runtime keeps what a run needed at its peak, and the allocator what was freed. Ending the process gives all of it back.
       this.#options.log?.('info', 'worker-retired', { residentBytes: made.residentBytes });
       await worker.process.kill(new HearthlendError('WORKER_STOPPED'));

@@ -1,13 +1,10 @@
-import { constants } from 'node:os';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
-import { encodeFramePrefix, type Frame, FrameDecoder } from '../contract/frame.ts';
+import { type Frame, FrameDecoder } from '../contract/frame.ts';
 import { describeError } from '../contract/messages.ts';
+import type { StartedWorker, StartWorker, Usage } from '../contract/worker-host.ts';
 import { WORKER_FRAME_LIMITS, WorkerReply, type WorkerRequest } from '../contract/worker-messages.ts';
-import type { Launch } from './sandbox/plan.ts';
-import { type LaunchedProcess, spawnLaunch } from './sandbox/spawn.ts';
 import { StderrTail } from './stderr-tail.ts';
 
-const READY_MS = 10_000;
 /** From SIGKILL to gone takes milliseconds; what takes this long hangs in the kernel. */
 const GONE_MS = 10_000;
 
@@ -57,17 +54,17 @@ export class WorkerProcess {
   readonly ready: Promise<Ready>;
   /** Resolves, with why, when every process of it is gone and its memory is returned. Never rejects. */
   readonly gone: Promise<HearthlendError>;
-  readonly #child: LaunchedProcess;
+  readonly #worker: StartedWorker;
   readonly #decoder = new FrameDecoder(WORKER_FRAME_LIMITS);
   readonly #stderr = new StderrTail();
   #starting: { resolve: (ready: Ready) => void; reject: (error: HearthlendError) => void } | null;
   #pending: Pending | null = null;
   #end: HearthlendError | null = null;
 
-  /** Starts it. `launch.inside.modelsDir` becomes its one argument. @throws WORKER_START_FAILED where the system refuses at once */
-  constructor(launch: Launch) {
+  /** Starts it. @throws WORKER_START_FAILED where the system refuses at once */
+  constructor(start: StartWorker, modelsDir: string) {
     try {
-      this.#child = spawnLaunch({ ...launch, args: [...launch.args, launch.inside.modelsDir] });
+      this.#worker = start({ modelsDir });
     } catch (cause) {
       throw new HearthlendError('WORKER_START_FAILED', { detail: (cause as Error).message }, { cause });
     }
@@ -76,26 +73,36 @@ export class WorkerProcess {
     // Whoever waits for it gets the rejection; nobody has to.
     this.ready.catch(() => undefined);
     this.#starting = starting;
-    const timer = setTimeout(() => this.#fail(this.#startFailed(`it was not ready after ${READY_MS / 1000} s`)), READY_MS);
+    const { readyMs } = this.#worker;
+    const timer = setTimeout(() => this.#fail(this.#startFailed(`it was not ready after ${readyMs / 1000} s`)), readyMs);
     starting.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
 
     const gone = Promise.withResolvers<HearthlendError>();
     this.gone = gone.promise;
-    this.#child.stdout.on('data', (chunk: Uint8Array) => this.#received(chunk));
-    this.#child.stderr.on('data', (chunk: Uint8Array) => this.#stderr.push(chunk));
-    // A worker that ends while we write says why by its exit.
-    this.#child.stdin.on('error', () => this.#child.stdin.destroy());
-    this.#child.once('error', (error) => this.#fail(this.#startFailed(error.message)));
-    // 'close' comes when the last process that holds its pipes is gone, and a process lets go of its memory before its files.
-    this.#child.once('close', (code, signal) => {
-      this.#fail(this.#exited(code, signal));
-      gone.resolve(this.#end as HearthlendError);
+    this.#worker.listen({
+      data: (chunk) => this.#received(chunk),
+      said: (chunk) => this.#stderr.push(chunk),
+      failed: (detail) => this.#fail(this.#ended(detail)),
+      gone: (how) => {
+        this.#fail(this.#ended(how));
+        gone.resolve(this.#end as HearthlendError);
+      },
     });
   }
 
   /** Process id of what was started; undefined where that failed. */
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#worker.pid;
+  }
+
+  /** What it takes in memory before any model is loaded, at most. */
+  get runtimeBytes(): number {
+    return this.#worker.runtimeBytes;
+  }
+
+  /** What all processes of it use; null where this system doesn't tell, or it is gone. */
+  usage(): Usage | null {
+    return this.#worker.usage();
   }
 
   /** True once it is to end, killed or by itself; it may take a moment until it is gone. */
@@ -122,11 +129,7 @@ export class WorkerProcess {
     const sent: WorkerRequest = request;
     const bodyBytes = 'outputBytes' in sent ? sent.outputBytes : 0;
     this.#pending = { request, bodyBytes, onToken, resolve, reject };
-    const { stdin } = this.#child;
-    stdin.cork();
-    stdin.write(encodeFramePrefix(request, body?.byteLength ?? 0, WORKER_FRAME_LIMITS));
-    if (body !== undefined) stdin.write(body);
-    stdin.uncork();
+    this.#worker.send(request, body);
     return promise as Promise<{ reply: Answers[T]; body: Uint8Array }>;
   }
 
@@ -149,23 +152,11 @@ export class WorkerProcess {
   #fail(error: HearthlendError): void {
     if (this.#end !== null) return;
     this.#end = error;
-    this.#killTree();
+    this.#worker.kill();
     const waiting = this.#pending ?? this.#starting;
     this.#pending = null;
     this.#starting = null;
     waiting?.reject(error);
-  }
-
-  /** What was started, and what it started: `--die-with-parent` ends what is behind bubblewrap, the process group the rest. */
-  #killTree(): void {
-    this.#child.kill('SIGKILL');
-    if (this.pid === undefined || process.platform === 'win32') return;
-    try {
-      process.kill(-this.pid, 'SIGKILL');
-    } catch (error) {
-      // Nobody of the group is left.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
   }
 
   #startFailed(detail: string): HearthlendError {
@@ -173,8 +164,7 @@ export class WorkerProcess {
     return new HearthlendError('WORKER_START_FAILED', { detail: said === '' ? detail : `${detail}; it said: ${said}` });
   }
 
-  #exited(code: number | null, signal: NodeJS.Signals | null): HearthlendError {
-    const how = howItEnded(code, signal);
+  #ended(how: string): HearthlendError {
     return this.#starting === null ? new HearthlendError('WORKER_CRASHED', { how }) : this.#startFailed(how);
   }
 
@@ -244,11 +234,4 @@ function reportedError(code: ErrorCode, params: Record<string, string | number>)
     throw protocol(`it reported ${code} without what that needs`);
   }
   return error;
-}
-
-/** bubblewrap tells a signal that ended the worker as a shell does: 128 and its number. */
-function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
-  if (signal !== null) return `signal ${signal}`;
-  const inside = Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
-  return inside === undefined ? `exit code ${code}` : `signal ${inside}`;
 }

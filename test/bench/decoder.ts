@@ -13,6 +13,7 @@ import { GenerateShard } from '../../core/contract/shard.ts';
 import { readDecoder } from '../../core/models/decoder.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { modelDigest } from '../../core/models/digest.ts';
+import { nativeWorkers } from '../../core/supervisor/native-process.ts';
 import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
 import { planLaunch } from '../../core/supervisor/sandbox/plan.ts';
@@ -120,7 +121,7 @@ async function measureTokens(plain: InferenceSession, decoder: GenerateShard['de
   const wall = await detectWall(needs);
   const supervisor = createSupervisor({
     workDir,
-    launch: ({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir }),
+    start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
     modelMemoryBytes: 4 * 2 ** 30,
     clock: Date.now,
   });

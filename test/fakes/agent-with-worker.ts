@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nativeWorkers } from '../../core/supervisor/native-process.ts';
 import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
 import { planBare, planLaunch } from '../../core/supervisor/sandbox/plan.ts';
@@ -14,7 +15,11 @@ const model = 'a'.repeat(64);
 mkdirSync(join(modelsDir, model));
 copyFileSync(modelFile, join(modelsDir, model, 'model.onnx'));
 const needs = await resolveNeeds({ nodePath: process.execPath, scriptPath: script, modelsDir, scratchBytes: 1 << 20, heapMiB: 256 });
-const worker = new WorkerProcess(level === 'bare' ? planBare(needs) : planLaunch(await detectWall(needs), needs));
+const launch = level === 'bare' ? planBare(needs) : planLaunch(await detectWall(needs), needs);
+const worker = new WorkerProcess(
+  nativeWorkers(() => launch),
+  modelsDir,
+);
 await worker.ready;
 const session = { intraOpThreads: 1, graphOptimization: 'all' } as const;
 await worker.request<'load'>({ type: 'load', id: 1, model, entry: 'model.onnx', session });

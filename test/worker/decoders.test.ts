@@ -150,7 +150,7 @@ test('memory stays flat over thousands of tokens of a cache that stays in place'
   const resident: number[] = [];
   for (let round = 0; round < 18; round += 1) {
     const made = await supervisor.run(generateTask(stored, prompt, { decoder, stopTokens: [], maxNewTokens: 230 }));
-    resident.push(made.residentBytes);
+    resident.push(made.residentBytes as number);
   }
   expect(Math.max(...resident.slice(12))).toBeLessThan(Math.max(...resident.slice(6, 12)) + 16 * 2 ** 20);
 });

@@ -140,7 +140,7 @@ test('memory stays flat over thousands of tokens', async () => {
   for (let round = 0; round < 24; round += 1) {
     const made = await supervisor.run(generateTask(model, [0, 100 + round], { maxNewTokens: 126, stopTokens: [] }));
     expect(made.tokensMade).toBe(126);
-    resident.push(made.residentBytes);
+    resident.push(made.residentBytes as number);
   }
   const settled = Math.max(...resident.slice(8, 16));
   expect(Math.max(...resident.slice(16))).toBeLessThan(settled + 16 * 2 ** 20);

@@ -9,6 +9,7 @@ import type { ModelManifest } from '../../../core/contract/model.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { GenerateShard, RunShard } from '../../../core/contract/shard.ts';
 import type { Tensor, Tensors, TensorType } from '../../../core/contract/tensor.ts';
+import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
 import { detectWall } from '../../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../../core/supervisor/sandbox/needs.ts';
 import { type Launch, planBare, planLaunch } from '../../../core/supervisor/sandbox/plan.ts';
@@ -24,7 +25,7 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-type Launcher = SupervisorOptions['launch'];
+type Launcher = Parameters<typeof nativeWorkers>[0];
 const needs = await resolveNeeds({
   nodePath: process.execPath,
   scriptPath: join(root, 'dist/worker/native.mjs'),
@@ -46,9 +47,9 @@ export function hostile(behaviour: string): () => Launch {
 export type Bench = Supervisor & { workDir: string };
 
 /** A supervisor that is disposed of when the test ends. */
-export function supervise(options: Partial<SupervisorOptions> = {}): Bench {
+export function supervise({ launch = sandboxed, ...options }: Partial<SupervisorOptions> & { launch?: Launcher } = {}): Bench {
   const workDir = temporaryFolder();
-  const supervisor = createSupervisor({ workDir, launch: sandboxed, modelMemoryBytes: 2 ** 30, clock: Date.now, ...options });
+  const supervisor = createSupervisor({ workDir, start: nativeWorkers(launch), modelMemoryBytes: 2 ** 30, clock: Date.now, ...options });
   onTestFinished(() => supervisor.dispose());
   return Object.assign(supervisor, { workDir });
 }
