@@ -10,6 +10,7 @@ import type { Measure } from './bench/measure.ts';
 import { measureProgram } from './bench/program.ts';
 import { measureSandbox } from './bench/sandbox.ts';
 import { measureShards, THREADS, writeModel } from './bench/shards.ts';
+import { CPU } from './contract/backends.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { DescribedModel, EmbeddedCoordinator } from './contract/jobs.ts';
 import type { SignedBatch } from './contract/receipt.ts';
@@ -103,7 +104,7 @@ async function* withWorkers({ ports: portsOf }: BenchOptions, dir: string, quick
     const supervisor = createSupervisor({ ...options, start: nativeWorkers(({ modelsDir }) => launch({ ...needs, modelsDir })) });
     return {
       compute: (shard: Shard, { manifest, files }: DescribedModel, inputs: Uint8Array) =>
-        supervisor.run({ shard, model: { digest: shard.model.digest, manifest, files }, inputs, threads: THREADS }),
+        supervisor.run({ shard, model: { digest: shard.model.digest, manifest, files }, inputs, threads: THREADS, provider: CPU }),
       stop: () => supervisor.stop(),
       dispose: () => supervisor.dispose(),
     };

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { AppPorts } from './app-ports.ts';
+import { CPU } from './contract/backends.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
@@ -74,12 +75,12 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   const threads = (shard: Shard) => threadsFor(shard.origin, settings.current.worker.threads, cores);
 
   return {
-    compute: ({ shard, model, inputs }, hooks) => worker.run({ shard, model, inputs, threads: threads(shard) }, hooks),
+    compute: ({ shard, model, inputs }, hooks) => worker.run({ shard, model, inputs, threads: threads(shard), provider: CPU }, hooks),
     reference: {
       async compute({ model, shard, inputs }) {
         const { digest, local } = model;
-        const task = { shard, model: { digest, manifest: local.manifest, files: local.files }, inputs, threads: threads(shard) };
-        return (await reference.run(task)).outputs;
+        const files = { digest, manifest: local.manifest, files: local.files };
+        return (await reference.run({ shard, model: files, inputs, threads: threads(shard), provider: CPU })).outputs;
       },
     },
     warmModels: () => worker.warmModels(),

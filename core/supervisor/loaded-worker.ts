@@ -39,7 +39,8 @@ export class LoadedWorker {
     const sent: number[] = [];
     const startedAt = performance.now();
     const { reply, body } = await this.#within(shard, model.bytes, () => {
-      const base = { id: this.#nextId(), model: model.digest, session, outputBytes: shard.limits.outputBytes };
+      const { digest, provider } = model;
+      const base = { id: this.#nextId(), model: digest, session, provider, outputBytes: shard.limits.outputBytes };
       if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
       const { decoder, maxNewTokens, stopTokens, sampling } = shard;
       return this.process.request<'generate'>(
@@ -72,7 +73,8 @@ export class LoadedWorker {
 
   async #loaded(task: ShardTask, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
     const { digest, manifest, files } = task.model;
-    const key = sessionKey(digest, session);
+    const { provider } = task;
+    const key = sessionKey(digest, session, provider);
     const loaded = this.warm.find((each) => each.key === key);
     if (loaded !== undefined) {
       this.warm = [...this.warm.filter((each) => each !== loaded), loaded];
@@ -88,12 +90,16 @@ export class LoadedWorker {
     const before = this.#residentBytes;
     try {
       const { reply } = await this.#within(task.shard, 0, () =>
-        this.process.request<'load'>({ type: 'load', id: this.#nextId(), model: digest, entry: manifest.entry, session }),
+        this.process.request<'load'>({
+          ...{ type: 'load', id: this.#nextId(), model: digest, session, provider },
+          entry: manifest.entry,
+          strict: task.strict ?? false,
+        }),
       );
       this.#residentBytes = this.#measure() ?? reply.residentBytes;
       const bytes = Math.max(fileBytes, before === null || this.#residentBytes === null ? 0 : this.#residentBytes - before);
       await this.#makeRoom(bytes);
-      const model = { key, digest, session, bytes, outputs: reply.outputs.map((output) => output.name) };
+      const model = { key, digest, session, provider, bytes, outputs: reply.outputs.map((output) => output.name) };
       this.warm.push(model);
       return { model, loadMs: reply.loadMs };
     } catch (error) {
@@ -103,11 +109,11 @@ export class LoadedWorker {
   }
 
   async #makeRoom(bytes: number): Promise<void> {
-    for (const { key, digest, session } of sessionsToUnload(this.warm, bytes, this.#modelMemoryBytes)) {
+    for (const { key, digest, session, provider } of sessionsToUnload(this.warm, bytes, this.#modelMemoryBytes)) {
       const late = new HearthlendError('WORKER_PROTOCOL', { detail: 'it does not unload a model' });
       const timer = setTimeout(() => this.#kill(late), UNLOAD_MS);
       await this.process
-        .request<'unload'>({ type: 'unload', id: this.#nextId(), model: digest, session })
+        .request<'unload'>({ type: 'unload', id: this.#nextId(), model: digest, session, provider })
         .finally(() => clearTimeout(timer));
       this.warm = this.warm.filter((each) => each.key !== key);
       if (!this.warm.some((each) => each.digest === digest)) await this.#staging.remove(digest);

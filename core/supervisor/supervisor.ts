@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { Provider } from '../contract/backends.ts';
 import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
@@ -19,6 +20,10 @@ export interface ShardTask {
   inputs: Uint8Array;
   /** Threads where the shard leaves their number open. */
   threads: number;
+  /** What computes it. */
+  provider: Provider;
+  /** Refuse the model where the provider would leave operators of it to the CPU. Default: no. */
+  strict?: boolean;
 }
 
 export interface Computed {
@@ -52,7 +57,7 @@ type SupervisorState =
 export interface Supervisor {
   /**
    * Computes a shard. Calls take their turn.
-   * @throws what is wrong with the shard: TENSOR_*, MODEL_*, INPUT_*, OUTPUT_*, RUN_FAILED; which limit it passed: WORKER_TIMEOUT,
+   * @throws what is wrong with the shard: TENSOR_*, MODEL_*, INPUT_*, OUTPUT_*, RUN_FAILED, BACKEND_REFUSED; which limit it passed: WORKER_TIMEOUT,
    *   WORKER_OUT_OF_MEMORY, OUTPUT_TOO_LARGE; what happened to the worker: WORKER_START_FAILED, WORKER_PROTOCOL, WORKER_CRASHED,
    *   WORKER_BACKING_OFF, WORKER_STOPPED; CANCELLED; FILE_UNREADABLE, DISK_FULL, DATA_DIR_UNWRITABLE
    */

@@ -32,6 +32,7 @@ const WORKER_CODES = new Set<ErrorCode>([
   'OUTPUT_UNKNOWN',
   'OUTPUT_TOO_LARGE',
   'RUN_FAILED',
+  'BACKEND_REFUSED',
   'WORKER_PROTOCOL',
   'INTERNAL',
 ]);

@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CPU } from '../../core/contract/backends.ts';
 import { nativeWorkers } from '../../core/supervisor/native-process.ts';
 import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
@@ -22,9 +23,9 @@ const worker = new WorkerProcess(
 );
 await worker.ready;
 const session = { intraOpThreads: 1, graphOptimization: 'all' } as const;
-await worker.request<'load'>({ type: 'load', id: 1, model, entry: 'model.onnx', session });
+await worker.request<'load'>({ type: 'load', id: 1, model, entry: 'model.onnx', session, provider: CPU, strict: false });
 const running = worker.request<'run'>(
-  { type: 'run', id: 2, model, session, outputs: [], outputBytes: 1024 },
+  { type: 'run', id: 2, model, session, provider: CPU, outputs: [], outputBytes: 1024 },
   Buffer.from(inputs, 'base64'),
 );
 process.stdout.write(`${JSON.stringify({ worker: worker.pid, modelsDir })}\n`);

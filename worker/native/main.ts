@@ -46,22 +46,22 @@ async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, bod
   switch (request.type) {
     case 'load': {
       const startedAt = performance.now();
-      const { inputs, outputs } = await sessions.load(request.model, request.entry, request.session);
+      const { inputs, outputs } = await sessions.load(request, request.entry, request.strict);
       const loadMs = performance.now() - startedAt;
       writeReply({ type: 'loaded', id, loadMs, inputs, outputs, residentBytes: residentBytes() });
       break;
     }
     case 'unload':
-      await sessions.unload(request.model, request.session);
+      await sessions.unload(request);
       writeReply({ type: 'unloaded', id });
       break;
     case 'run': {
-      const { outputs, runMs } = await run(ort, sessions.get(request.model, request.session), request, body);
+      const { outputs, runMs } = await run(ort, sessions.get(request), request, body);
       writeReply({ type: 'result', id, runMs, tokensMade: 0, nearTies: 0, residentBytes: residentBytes() }, outputs);
       break;
     }
     case 'generate': {
-      const session = sessions.get(request.model, request.session);
+      const session = sessions.get(request);
       const onToken = (token: number, index: number) => writeReply({ type: 'token', id, index, token });
       const { outputs, ...made } = await generate(ort, session, request, body, onToken);
       writeReply({ type: 'result', id, ...made, residentBytes: residentBytes() }, outputs);

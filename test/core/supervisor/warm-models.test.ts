@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { CPU } from '../../../core/contract/backends.ts';
 import { sessionKey, sessionsToUnload, type WarmSession } from '../../../core/supervisor/warm-models.ts';
 
 const session = { intraOpThreads: 1, graphOptimization: 'all' as const };
 const warmth = fc
   .array(fc.nat({ max: 100 }), { maxLength: 12 })
-  .map((sizes) => sizes.map((bytes, index): WarmSession => ({ key: String(index), digest: String(index), session, bytes })));
+  .map((sizes) => sizes.map((bytes, index): WarmSession => ({ key: String(index), digest: String(index), session, provider: CPU, bytes })));
 const total = (sessions: readonly WarmSession[]) => sessions.reduce((sum, each) => sum + each.bytes, 0);
 
 test('after unloading, what stays and what comes are within the bound, or nothing stays', () => {
@@ -27,7 +28,9 @@ test('the least recently used go first, and none that need not', () => {
   );
 });
 
-test('a model under other session options is another session', () => {
-  expect(sessionKey('a', session)).not.toBe(sessionKey('a', { ...session, intraOpThreads: 2 }));
-  expect(sessionKey('a', session)).not.toBe(sessionKey('a', { ...session, graphOptimization: 'basic' }));
+test('a model under other session options or on another provider is another session', () => {
+  expect(sessionKey('a', session, CPU)).not.toBe(sessionKey('a', { ...session, intraOpThreads: 2 }, CPU));
+  expect(sessionKey('a', session, CPU)).not.toBe(sessionKey('a', { ...session, graphOptimization: 'basic' }, CPU));
+  expect(sessionKey('a', session, CPU)).not.toBe(sessionKey('a', session, { name: 'cuda', deviceId: 0 }));
+  expect(sessionKey('a', session, { name: 'cuda', deviceId: 0 })).not.toBe(sessionKey('a', session, { name: 'cuda', deviceId: 1 }));
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { CPU, type Provider } from '../../../core/contract/backends.ts';
 import { canonicalJson } from '../../../core/contract/digest.ts';
 import type { ModelManifest } from '../../../core/contract/model.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
@@ -83,6 +84,7 @@ interface TaskOptions {
   outputBytes?: number;
   intraOpThreads?: number;
   threads?: number;
+  provider?: Provider;
 }
 
 function shardBase(model: ShardTask['model'], inputs: Uint8Array, options: TaskOptions) {
@@ -106,7 +108,7 @@ function shardBase(model: ShardTask['model'], inputs: Uint8Array, options: TaskO
 export function runTask(model: ShardTask['model'], inputs: Tensors | Uint8Array, options: TaskOptions = {}): ShardTask {
   const blob = inputs instanceof Uint8Array ? inputs : encodeSafetensors(inputs);
   const shard = RunShard.parse({ ...shardBase(model, blob, options), kind: 'onnx.run', outputs: options.outputs ?? [] });
-  return { shard, model, inputs: blob, threads: options.threads ?? 1 };
+  return { shard, model, inputs: blob, threads: options.threads ?? 1, provider: options.provider ?? CPU };
 }
 
 interface GenerateOptions extends TaskOptions {
@@ -126,7 +128,7 @@ export function generateTask(model: ShardTask['model'], prompt: number[], option
     stopTokens: options.stopTokens ?? [0],
     sampling: options.sampling ?? { method: 'greedy' },
   });
-  return { shard, model, inputs: blob, threads: options.threads ?? 1 };
+  return { shard, model, inputs: blob, threads: options.threads ?? 1, provider: options.provider ?? CPU };
 }
 
 /** A tensor over the bytes of a typed array. */
