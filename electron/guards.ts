@@ -6,21 +6,15 @@ import { isOurPage } from './pages/address.ts';
 const COPY = 'clipboard-sanitized-write';
 
 /**
- * Shuts what a page doesn't need: every permission but copying, every request but our own pages', every other window, every address but
- * ours, every embedded page. A page that were taken over would have the calls of its scope, and nothing else.
+ * Shuts what a page doesn't need, in every session and page there will be: every permission but copying, every device, every request but
+ * our own pages', every download, every other window, every address but ours, every embedded page. A page that were taken over would have the
+ * calls of its scope, and nothing else. Certificates, client certificates and Bluetooth have no handler at all, which is a no to each.
  */
 export function initGuards({ log }: Deps): Feature {
   return {
     onLoad() {
-      const { defaultSession } = session;
-      const granted = (permission: string, url: string) => permission === COPY && isOurPage(url);
-      defaultSession.setPermissionRequestHandler((_contents, permission, callback, details) =>
-        callback(granted(permission, details.requestingUrl)),
-      );
-      defaultSession.setPermissionCheckHandler((_contents, permission, origin) => granted(permission, origin));
-      defaultSession.setDevicePermissionHandler(() => false);
-      defaultSession.webRequest.onBeforeRequest((details, callback) => callback({ cancel: !/^(app|devtools|data):/.test(details.url) }));
-      defaultSession.on('will-download', (event) => event.preventDefault());
+      app.on('session-created', shut);
+      shut(session.defaultSession);
       app.on('web-contents-created', (_event, contents) => {
         const stay = (event: Electron.Event, url: string) => {
           if (isOurPage(url)) return;
@@ -35,4 +29,14 @@ export function initGuards({ log }: Deps): Feature {
       });
     },
   };
+}
+
+function shut(guarded: Electron.Session): void {
+  const granted = (permission: string, url: string) => permission === COPY && isOurPage(url);
+  guarded.setPermissionRequestHandler((_contents, permission, callback, { requestingUrl }) => callback(granted(permission, requestingUrl)));
+  guarded.setPermissionCheckHandler((_contents, permission, origin) => granted(permission, origin));
+  guarded.setDevicePermissionHandler(() => false);
+  guarded.setDisplayMediaRequestHandler((_request, callback) => callback(null));
+  guarded.webRequest.onBeforeRequest(({ url }, callback) => callback({ cancel: !isOurPage(url) && !/^(devtools|data):/.test(url) }));
+  guarded.on('will-download', (event) => event.preventDefault());
 }

@@ -5,6 +5,7 @@ import type { Log } from '../../core/log/log.ts';
 import type { Deps, Feature, Window } from '../feature.ts';
 import { PAGE_URL } from '../pages/address.ts';
 import { placeWindow, SMALLEST } from './bounds.ts';
+import { pagePreferences } from './preferences.ts';
 import { type Memory, openMemory } from './remember.ts';
 
 /** The grounds of the page, so that no white flash comes before it. */
@@ -34,19 +35,7 @@ export function createWindow({ dataDir, appPath, log, troubles, quitting }: Wind
       icon: join(appPath, 'resources', 'icons', 'tray@2x.png'),
       backgroundColor: nativeTheme.shouldUseDarkColors ? GROUND.dark : GROUND.light,
       autoHideMenuBar: true,
-      webPreferences: {
-        preload: join(appPath, 'dist', 'electron', 'preload.cjs'),
-        contextIsolation: true,
-        sandbox: true,
-        nodeIntegration: false,
-        nodeIntegrationInWorker: false,
-        nodeIntegrationInSubFrames: false,
-        webviewTag: false,
-        webSecurity: true,
-        navigateOnDragDrop: false,
-        spellcheck: false,
-        devTools: !app.isPackaged,
-      },
+      webPreferences: pagePreferences({ preload: join(appPath, 'dist', 'electron', 'preload.cjs'), devTools: !app.isPackaged }),
     });
     opened.once('ready-to-show', () => {
       if (memory.current.maximized) opened.maximize();

@@ -176,6 +176,8 @@ export const protocol = {
   unhandle: (scheme: string) => void handlers.delete(scheme),
 } satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged' | 'handle' | 'unhandle'>;
 
+export { FakeSession };
+
 const defaultSession = new FakeSession();
 export const session = { defaultSession };
 

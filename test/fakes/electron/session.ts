@@ -4,6 +4,7 @@ type Permission = Parameters<Parameters<Electron.Session['setPermissionRequestHa
 type RequestHandler = Parameters<Electron.Session['setPermissionRequestHandler']>[0];
 type CheckHandler = Parameters<Electron.Session['setPermissionCheckHandler']>[0];
 type DeviceHandler = Parameters<Electron.Session['setDevicePermissionHandler']>[0];
+type DisplayHandler = Parameters<Electron.Session['setDisplayMediaRequestHandler']>[0];
 type BeforeRequest = (details: Electron.OnBeforeRequestListenerDetails, callback: (response: Electron.CallbackResponse) => void) => void;
 
 /** Chromium's permissions by Electron's names, with those that Playwright grants. */
@@ -19,11 +20,16 @@ const PERMISSIONS: Partial<Record<Permission, string>> = {
 /** What a page may do, as the program under test says. */
 export class FakeSession
   extends EventEmitter
-  implements Pick<Electron.Session, 'setPermissionRequestHandler' | 'setPermissionCheckHandler' | 'setDevicePermissionHandler'>
+  implements
+    Pick<
+      Electron.Session,
+      'setPermissionRequestHandler' | 'setPermissionCheckHandler' | 'setDevicePermissionHandler' | 'setDisplayMediaRequestHandler'
+    >
 {
   #request: RequestHandler = null;
   #check: CheckHandler = null;
   #device: DeviceHandler = null;
+  #display: DisplayHandler = null;
   #before: BeforeRequest | undefined;
 
   setPermissionRequestHandler(handler: RequestHandler): void {
@@ -35,30 +41,45 @@ export class FakeSession
   setDevicePermissionHandler(handler: DeviceHandler): void {
     this.#device = handler;
   }
+  setDisplayMediaRequestHandler(handler: DisplayHandler): void {
+    this.#display = handler;
+  }
   webRequest = {
     onBeforeRequest: (listener: BeforeRequest): void => {
       this.#before = listener;
     },
   };
 
-  /** What a page at `address` is granted: what both handlers allow; without handlers everything, as in Electron. */
+  /** What a page at `address` is granted, by the names that Playwright knows. */
   granted(address: string): string[] {
-    if (this.#device?.({} as Electron.DevicePermissionHandlerHandlerDetails) ?? true) throw new Error('devices are open to pages');
     return Object.entries(PERMISSIONS)
-      .filter(([permission]) => {
-        let asked = this.#request === null;
-        this.#request?.(
-          {} as Electron.WebContents,
-          permission as Permission,
-          (allowed) => {
-            asked = allowed;
-          },
-          { requestingUrl: address, isMainFrame: true } as Electron.PermissionRequest,
-        );
-        const checked = this.#check?.(null, permission as Permission, address, {} as Electron.PermissionCheckHandlerHandlerDetails) ?? true;
-        return asked && checked;
-      })
+      .filter(([permission]) => this.asks(permission as Permission, address) && this.checks(permission as Permission, address))
       .map(([, name]) => name);
+  }
+
+  /** What the handler for requests says; without one yes, as in Electron. */
+  asks(permission: Permission, address: string): boolean {
+    let granted = this.#request === null;
+    const answer = (allowed: boolean) => {
+      granted = allowed;
+    };
+    const details = { requestingUrl: address, isMainFrame: true } as Electron.PermissionRequest;
+    this.#request?.({} as Electron.WebContents, permission, answer, details);
+    return granted;
+  }
+  checks(permission: Permission, address: string): boolean {
+    return this.#check?.(null, permission, address, {} as Electron.PermissionCheckHandlerHandlerDetails) ?? true;
+  }
+  device(): boolean {
+    return this.#device?.({} as Electron.DevicePermissionHandlerHandlerDetails) ?? true;
+  }
+  /** Whether a page gets a picture of the screen. */
+  display(): boolean {
+    let granted = false;
+    this.#display?.({} as Electron.DisplayMediaRequestHandlerHandlerRequest, (streams) => {
+      granted = streams !== null;
+    });
+    return granted;
   }
 
   cancels(url: string): boolean {
