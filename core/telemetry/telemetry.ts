@@ -1,0 +1,113 @@
+import type { TelemetryHistory, TelemetrySample } from '../contract/telemetry.ts';
+import { findCards, readCard } from './cards.ts';
+import { cpuReader, type WorkerUsage } from './cpu.ts';
+import type { NvidiaSource } from './nvidia.ts';
+import { type AttemptKey, type Device, ShardEnergies } from './shard-energy.ts';
+
+const SAMPLE_MS = 1000;
+/** The next shard mostly follows at once; without one, nothing is measured any more after so long. */
+const LINGER_MS = 3000;
+const KEPT_SAMPLES = 300;
+const KEPT_MS = KEPT_SAMPLES * SAMPLE_MS;
+const MAX_GPUS = 64;
+
+/** A live eye on the machine while it works, and none while it doesn't. */
+export interface Telemetry {
+  /** A shard begins to run: sampling starts, where it hasn't. @param device what computes it */
+  started(key: AttemptKey, device: Device): void;
+  /** The attempt runs no more, however it ended. */
+  ended(key: AttemptKey): void;
+  /** Nothing runs: sampling stops within seconds, unless something starts. */
+  idle(): void;
+  /** Samples while something else computes than a shard, until the returned function is called. */
+  watch(): () => void;
+  /** The newest sample while it samples; null otherwise. */
+  latest(): TelemetrySample | null;
+  history(): TelemetryHistory;
+  /** Processes that measure for it. */
+  pids(): number[];
+  close(): void;
+}
+
+export interface TelemetryOptions {
+  /** ms since 1970. */
+  clock: () => number;
+  /** What our workers use, and their processes; null while there are none, or where it isn't told. */
+  workers: () => (WorkerUsage & { pids: readonly number[] }) | null;
+  /** Null on a machine without NVIDIA's driver. */
+  nvidia: NvidiaSource | null;
+  /** What the processor takes under load (W), as its owner gave it; null: not known. */
+  loadWatts: () => number | null;
+  onSample: (sample: TelemetrySample) => void;
+  /** Where /sys and /proc are; elsewhere in tests. */
+  root?: string;
+}
+
+export function createTelemetry(options: TelemetryOptions): Telemetry {
+  const { clock, workers, nvidia, loadWatts, onSample, root = '/' } = options;
+  const energies = new ShardEnergies();
+  let samples: TelemetrySample[] = [];
+  let readers: { cards: ReturnType<typeof findCards>; cpu: ReturnType<typeof cpuReader> } | undefined;
+  let sampling: NodeJS.Timeout | undefined;
+  let stopping: NodeJS.Timeout | undefined;
+  /** What is computed beside shards. */
+  let watchers = 0;
+
+  function sample(): void {
+    readers ??= { cards: findCards(root), cpu: cpuReader(root) };
+    const nowMs = performance.now();
+    const usage = workers();
+    const cards = readers.cards.map((card) => readCard(card, nowMs)).filter((each) => each !== null);
+    const told = nvidia?.read(usage === null ? null : new Set(usage.pids)) ?? [];
+    const taken: TelemetrySample = { at: clock(), cpu: readers.cpu(nowMs, usage), gpus: [...told, ...cards].slice(0, MAX_GPUS) };
+    samples = [...samples, taken].slice(-KEPT_SAMPLES);
+    energies.sampled(taken, nowMs, loadWatts());
+    onSample(taken);
+  }
+
+  function start(): void {
+    clearTimeout(stopping);
+    stopping = undefined;
+    if (sampling !== undefined) return;
+    nvidia?.start();
+    sampling = setInterval(sample, SAMPLE_MS);
+    sample();
+  }
+
+  function stop(): void {
+    clearTimeout(stopping);
+    stopping = undefined;
+    clearInterval(sampling);
+    sampling = undefined;
+    nvidia?.stop();
+    energies.forget();
+    // Counters go on while nobody looks: the next stretch begins with none.
+    readers = undefined;
+  }
+
+  function stopSoon(): void {
+    if (sampling === undefined || watchers > 0) return;
+    stopping ??= setTimeout(stop, LINGER_MS);
+  }
+
+  return {
+    started(key, device) {
+      start();
+      energies.started(key, device, performance.now());
+    },
+    ended: (key) => energies.ended(key, performance.now(), clock()),
+    idle: stopSoon,
+    watch() {
+      watchers += 1;
+      start();
+      return () => {
+        watchers -= 1;
+        stopSoon();
+      };
+    },
+    latest: () => (sampling === undefined ? null : (samples.at(-1) ?? null)),
+    history: () => ({ samples: samples.filter(({ at }) => at > clock() - KEPT_MS), energies: energies.known }),
+    pids: () => nvidia?.pids() ?? [],
+    close: stop,
+  };
+}
