@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { HearthlendError } from '../contract/errors.ts';
 import type { DescribedModel } from '../contract/jobs.ts';
 import { type ModelManifest, ModelPath } from '../contract/model.ts';
+import { dataName } from './data-name.ts';
 import { hashFile } from './digest.ts';
 import { type ModelGraph, readGraph } from './onnx/graph.ts';
 import { carriedValues } from './onnx/values.ts';
@@ -82,14 +83,6 @@ async function refuseWhatOnlyStandsForAModel(handle: Awaited<ReturnType<typeof o
   const { bytesRead, buffer } = await handle.read(Buffer.alloc(pointer.length), 0, pointer.length, 0);
   if (buffer.toString('latin1', 0, bytesRead) === pointer)
     throw invalidModel('it is only a Git LFS pointer; fetch the file with git lfs pull');
-}
-
-/** An external-data location as a plain path. @throws MODEL_PATH_UNSAFE where it leads out of the model's folder by its name */
-function dataName(location: string): string {
-  const name = location.replace(/^(\.\/)+/, '');
-  // ONNX Runtime takes this name for an address in its own memory.
-  if (ModelPath.safeParse(name).success && !name.includes('_ORT_MEM_ADDR_')) return name;
-  throw new HearthlendError('MODEL_PATH_UNSAFE', { path: location });
 }
 
 /** The real file behind an external-data location, which must lie in the model's folder or below it. */

@@ -1,5 +1,7 @@
+import type { GraphObserver } from './observer.ts';
+import { readTensor, type TensorFacts } from './tensor.ts';
 import { type DeclaredValue, readValue } from './values.ts';
-import { BYTES, type Field, invalidModel, type WireReader } from './wire.ts';
+import { BYTES, type Field, invalidModel, MAX_DIMENSIONS, MAX_NAME_BYTES, type WireReader } from './wire.ts';
 
 /** What a model's file says of itself, without its weights. */
 export interface ModelGraph {
@@ -13,27 +15,29 @@ export interface ModelGraph {
 const MAX_NODES = 10_000_000;
 const MAX_GRAPH_DEPTH = 32;
 const MAX_VALUES = 4096;
-const MAX_NAME_BYTES = 4096;
 const MAX_LOCATIONS = 4095;
 /** Names kept in memory at once, over all. */
 const MAX_KEPT_BYTES = 256 * 2 ** 20;
 
 /**
  * Reads a ModelProto. Field numbers are those of onnx.proto (github.com/onnx/onnx).
- * @throws MODEL_INVALID
+ * @param observer is told of every node, tensor and value on the way, where somebody wants to know
+ * @throws MODEL_INVALID, and what the observer throws
  */
-export async function readGraph(reader: WireReader, size: number): Promise<ModelGraph> {
-  return new GraphWalk(reader).model(size);
+export async function readGraph(reader: WireReader, size: number, observer?: GraphObserver): Promise<ModelGraph> {
+  return new GraphWalk(reader, observer).model(size);
 }
 
 class GraphWalk {
   readonly #reader: WireReader;
+  readonly #observer: GraphObserver | undefined;
   readonly #external = new Map<string, number>();
   #nodes = 0;
   #keptBytes = 0;
 
-  constructor(reader: WireReader) {
+  constructor(reader: WireReader, observer: GraphObserver | undefined) {
     this.#reader = reader;
+    this.#observer = observer;
   }
 
   async model(size: number): Promise<ModelGraph> {
@@ -56,18 +60,27 @@ class GraphWalk {
   }
 
   async #trainingInfo(field: Field): Promise<void> {
+    this.#observer?.enterTraining();
     await this.#reader.eachField(field.start, field.end, (part) =>
       part.wire === BYTES && (part.number === 1 || part.number === 2) ? this.#graph(part, undefined, 1) : undefined,
     );
+    this.#observer?.leave();
   }
 
   async #function(field: Field): Promise<void> {
+    const observer = this.#observer;
+    observer?.enterFunction();
     await this.#reader.eachField(field.start, field.end, (part) => {
       if (part.wire !== BYTES) return undefined;
       if (part.number === 7) return this.#node(part, 1);
       if (part.number === 11) return this.#attribute(part, 1);
+      if (observer === undefined) return undefined;
+      if (part.number === 1) return this.#text(part, (name) => observer.functionName(name));
+      if (part.number === 10) return this.#text(part, (domain) => observer.functionDomain(domain));
+      if (part.number === 13) return this.#text(part, (overload) => observer.functionOverload(overload));
       return undefined;
     });
+    observer?.leave();
   }
 
   /** `edges` is given for the main graph, whose inputs and outputs are the model's. */
@@ -84,6 +97,8 @@ class GraphWalk {
           return edges && this.#value(part, edges.inputs);
         case 12:
           return edges && this.#value(part, edges.outputs);
+        case 13:
+          return edges && this.#observer && this.#inner(part);
         case 15:
           return this.#sparseTensor(part, edges?.initializers);
         default:
@@ -94,15 +109,34 @@ class GraphWalk {
 
   async #value(field: Field, values: DeclaredValue[]): Promise<void> {
     if (values.length === MAX_VALUES) throw invalidModel(`it has more than ${MAX_VALUES} inputs or outputs`);
-    values.push(await readValue(this.#reader, field));
+    const value = await readValue(this.#reader, field);
+    this.#observer?.value(value);
+    values.push(value);
+  }
+
+  /** A value between two nodes of the main graph. */
+  async #inner(field: Field): Promise<void> {
+    this.#observer?.value(await readValue(this.#reader, field));
   }
 
   async #node(field: Field, depth: number): Promise<void> {
     this.#nodes += 1;
     if (this.#nodes > MAX_NODES) throw invalidModel(`it has more than ${MAX_NODES} nodes`);
-    await this.#reader.eachField(field.start, field.end, (part) =>
-      part.number === 5 && part.wire === BYTES ? this.#attribute(part, depth) : undefined,
-    );
+    const observer = this.#observer;
+    observer?.enterNode(depth);
+    await this.#reader.eachField(field.start, field.end, (part) => {
+      if (part.number === 5 && part.wire === BYTES) return this.#attribute(part, depth);
+      if (observer === undefined) return undefined;
+      // Serializers write in the order of numbers, so name and type are known before the attributes.
+      if (part.number === 1) return this.#text(part, (name) => observer.nodeInput(name));
+      if (part.number === 2) return this.#text(part, (name) => observer.nodeOutput(name));
+      if (part.number === 3) return this.#text(part, (name) => observer.nodeName(name));
+      if (part.number === 4) return this.#text(part, (type) => observer.nodeType(type));
+      if (part.number === 7) return this.#text(part, (domain) => observer.nodeDomain(domain));
+      if (part.number === 8) return this.#text(part, (overload) => observer.nodeOverload(overload));
+      return undefined;
+    });
+    observer?.leave();
   }
 
   async #attribute(field: Field, depth: number): Promise<void> {
@@ -121,56 +155,46 @@ class GraphWalk {
   }
 
   async #sparseTensor(field: Field, initializers: Set<string> | undefined): Promise<void> {
+    let values: TensorFacts | undefined;
+    const shape: number[] = [];
     await this.#reader.eachField(field.start, field.end, (part) => {
-      if (part.wire !== BYTES) return undefined;
       // The values' name is the sparse tensor's.
-      if (part.number === 1) return this.#tensor(part, initializers);
-      if (part.number === 2) return this.#tensor(part, undefined);
+      if (part.number === 1 && part.wire === BYTES)
+        return this.#tensor(part, initializers).then((tensor) => {
+          values = tensor;
+        });
+      if (part.number === 2 && part.wire === BYTES) return this.#tensor(part, undefined).then(() => undefined);
+      if (part.number === 3)
+        return this.#reader.numbers(part, MAX_DIMENSIONS).then((sizes) => {
+          shape.push(...sizes);
+        });
       return undefined;
     });
+    if (values !== undefined) this.#observer?.sparse(values, shape);
   }
 
   /** Steps over the weights; keeps the name where `initializers` wants it, and the place of external data. */
-  async #tensor(field: Field, initializers: Set<string> | undefined): Promise<void> {
-    const data = new Map<string, string>();
-    await this.#reader.eachField(field.start, field.end, (part) => {
-      if (part.number === 8 && initializers !== undefined) {
-        return this.#reader.text(part, MAX_NAME_BYTES).then((name) => {
-          if (!initializers.has(name)) this.#keep(name);
-          initializers.add(name);
-        });
-      }
-      if (part.number === 13 && part.wire === BYTES) return this.#dataEntry(part, data);
-      // data_location is not asked for: a location that ONNX Runtime would ignore is held to the same rules.
-      return undefined;
-    });
-    const location = data.get('location');
-    if (location === undefined) return;
-    const known = this.#external.get(location);
-    if (known === undefined) {
-      if (this.#external.size === MAX_LOCATIONS) throw invalidModel(`it refers to more than ${MAX_LOCATIONS} files`);
-      this.#keep(location);
+  async #tensor(field: Field, initializers: Set<string> | undefined): Promise<TensorFacts> {
+    const tensor = await readTensor(this.#reader, field, this.#observer ? 'all' : initializers ? 'name' : 'place');
+    if (initializers !== undefined) {
+      if (!initializers.has(tensor.name)) this.#keep(tensor.name);
+      initializers.add(tensor.name);
     }
-    this.#external.set(location, Math.max(known ?? 0, dataEnd(data)));
+    if (tensor.external !== null) {
+      const { location, end } = tensor.external;
+      const known = this.#external.get(location);
+      if (known === undefined) {
+        if (this.#external.size === MAX_LOCATIONS) throw invalidModel(`it refers to more than ${MAX_LOCATIONS} files`);
+        this.#keep(location);
+      }
+      this.#external.set(location, Math.max(known ?? 0, end));
+    }
+    this.#observer?.tensor(tensor);
+    return tensor;
   }
 
-  async #dataEntry(field: Field, data: Map<string, string>): Promise<void> {
-    let key = '';
-    let value = '';
-    await this.#reader.eachField(field.start, field.end, (part) => {
-      if (part.number === 1)
-        return this.#reader.text(part, MAX_NAME_BYTES).then((text) => {
-          key = text;
-        });
-      if (part.number === 2)
-        return this.#reader.text(part, MAX_NAME_BYTES).then((text) => {
-          value = text;
-        });
-      return undefined;
-    });
-    if (data.has(key)) throw invalidModel(`a tensor's external data gives its ${key} twice`);
-    if (data.size === 16) throw invalidModel("a tensor's external data has too many entries");
-    data.set(key, value);
+  #text(field: Field, take: (text: string) => void): Promise<void> {
+    return this.#reader.text(field, MAX_NAME_BYTES).then(take);
   }
 
   #keep(name: string): void {
@@ -183,12 +207,4 @@ class GraphEdges {
   readonly inputs: DeclaredValue[] = [];
   readonly outputs: DeclaredValue[] = [];
   readonly initializers = new Set<string>();
-}
-
-/** How many bytes the file must have for this tensor; without a length, the tensor takes the file's rest. */
-function dataEnd(data: ReadonlyMap<string, string>): number {
-  const [offset, length] = [data.get('offset') ?? '0', data.get('length') ?? '0'];
-  if (!/^\d{1,15}$/.test(offset) || !/^\d{1,15}$/.test(length))
-    throw invalidModel("a tensor's external data has a malformed offset or length");
-  return Number(offset) + Number(length);
 }

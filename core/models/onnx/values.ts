@@ -1,7 +1,7 @@
 import { HearthlendError } from '../../contract/errors.ts';
 import type { ModelValue } from '../../contract/jobs.ts';
 import { TENSOR_TYPES, type TensorType } from '../../contract/tensor.ts';
-import { BYTES, type Field, invalidModel, VARINT, type WireReader } from './wire.ts';
+import { BYTES, type Field, invalidModel, MAX_DIMENSIONS, MAX_NAME_BYTES, VARINT, type WireReader } from './wire.ts';
 
 /** ONNX's element types by number, under our names. Source: onnx.proto, TensorProto.DataType. */
 const ELEMENT_TYPES = [
@@ -34,8 +34,6 @@ const ELEMENT_TYPES = [
   'int2',
 ] as const;
 
-const MAX_NAME_BYTES = 4096;
-const MAX_DIMENSIONS = 64;
 const MAX_TYPE_DEPTH = 8;
 
 /** A graph's input or output as written, whatever its type: `type` is our name for it, null where the file gives none. */

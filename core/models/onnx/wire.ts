@@ -15,7 +15,12 @@ export interface Field {
   end: number;
 }
 
+export const MAX_NAME_BYTES = 4096;
+export const MAX_DIMENSIONS = 64;
+
 const WINDOW_BYTES = 256 * 1024;
+/** Read after a leap over weights: there may be the next leap right behind. */
+const LEAP_BYTES = 16 * 1024;
 /** A tag and the varint behind it, each at most 10 bytes. */
 const FIELD_HEAD_BYTES = 20;
 /** A model of 5 million tree nodes has some 50 million fields; more than this is not a model. */
@@ -35,6 +40,7 @@ export class WireReader {
   readonly #window: Buffer;
   #windowStart = 0;
   #windowEnd = 0;
+  #fillBytes = LEAP_BYTES;
   #position = 0;
   #fields = 0;
 
@@ -48,7 +54,7 @@ export class WireReader {
    * Calls `visit` for every field between `start` and `end`. What the visitor doesn't read is stepped over.
    * @throws MODEL_INVALID where the bytes are no message
    */
-  async eachField(start: number, end: number, visit: (field: Field) => undefined | Promise<void>): Promise<void> {
+  async eachField(start: number, end: number, visit: (field: Field) => undefined | Promise<unknown>): Promise<void> {
     this.#position = start;
     while (this.#position < end) {
       if (!this.#holds(this.#position, Math.min(this.#position + FIELD_HEAD_BYTES, this.#size))) await this.#fill(this.#position);
@@ -63,7 +69,7 @@ export class WireReader {
   async text(field: Field, maxBytes: number): Promise<string> {
     if (field.wire !== BYTES) throw invalidModel('a name in it is not text');
     const bytes = field.end - field.start;
-    if (bytes > Math.min(maxBytes, WINDOW_BYTES)) throw invalidModel(`a name in it has ${bytes} bytes, more than ${maxBytes}`);
+    if (bytes > Math.min(maxBytes, LEAP_BYTES)) throw invalidModel(`a name in it has ${bytes} bytes, more than ${maxBytes}`);
     if (!this.#holds(field.start, field.end)) await this.#fill(field.start);
     if (!this.#holds(field.start, field.end)) throw invalidModel('it ends in the middle of a name');
     try {
@@ -73,14 +79,34 @@ export class WireReader {
     }
   }
 
+  /**
+   * The whole numbers of a repeated field, packed or one by one, each as a signed 64-bit integer, exact up to 2^53.
+   * @throws MODEL_INVALID where there are more than `maxCount`
+   */
+  async numbers(field: Field, maxCount: number): Promise<number[]> {
+    if (field.wire === VARINT) return [field.value];
+    if (field.wire !== BYTES) throw invalidModel('a list in it is not one of whole numbers');
+    if (field.end - field.start > Math.min(10 * maxCount, LEAP_BYTES)) throw invalidModel(`a list in it has more than ${maxCount} numbers`);
+    if (!this.#holds(field.start, field.end)) await this.#fill(field.start);
+    const numbers: number[] = [];
+    this.#position = field.start;
+    while (this.#position < field.end) {
+      if (numbers.length === maxCount) throw invalidModel(`a list in it has more than ${maxCount} numbers`);
+      numbers.push(this.#varint(field.end));
+    }
+    return numbers;
+  }
+
   #holds(start: number, end: number): boolean {
     return start >= this.#windowStart && end <= this.#windowEnd;
   }
 
   async #fill(position: number): Promise<void> {
+    const onward = position >= this.#windowStart && position <= this.#windowEnd;
+    this.#fillBytes = onward ? Math.min(4 * this.#fillBytes, this.#window.byteLength) : LEAP_BYTES;
     this.#windowStart = position;
     this.#windowEnd = position;
-    const wanted = Math.min(this.#window.byteLength, this.#size - position);
+    const wanted = Math.min(this.#fillBytes, this.#window.byteLength, this.#size - position);
     while (this.#windowEnd - position < wanted) {
       const filled = this.#windowEnd - position;
       const { bytesRead } = await this.#file.read(this.#window, filled, wanted - filled, this.#windowEnd);
@@ -119,7 +145,7 @@ export class WireReader {
       if (bytes === 9) {
         // The tenth byte holds the sign alone. Every negative number has it; what they are exactly, nobody asks.
         if (byte > 1) throw invalidModel('it is not an ONNX file');
-        return byte === 1 ? low - 2 ** 63 : low;
+        return byte === 1 ? Math.min(-1, low - 2 ** 63) : low;
       }
       low += (byte & 0x7f) * scale;
       if (byte < 0x80) return low;

@@ -1,0 +1,42 @@
+/** ONNX's own domains, whose operators ONNX Runtime knows by itself. The default one has two spellings. */
+const STANDARD_DOMAINS = new Set(['', 'ai.onnx', 'ai.onnx.ml']);
+const CONTRIB_DOMAIN = 'com.microsoft';
+
+/**
+ * ONNX Runtime's contrib operators. Source: github.com/microsoft/onnxruntime, docs/ContribOperators.md, as far as version 1.30.0 has them; a
+ * test asks it. Left out on purpose: EPContext and Snpe, which carry a program for another runtime.
+ */
+export const CONTRIB_OPERATORS: ReadonlySet<string> = new Set(
+  `Attention AttnLSTM BeamSearch BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu BifurcationDetector BitmaskBiasDropout BitmaskDropout
+  CDist CausalConvWithState ComplexMul ComplexMulConj ConvTransposeWithDynamicPads CropAndResize DecoderAttention
+  DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention DequantizeBFP DequantizeLinear DequantizeWithOrder DynamicQuantizeLSTM
+  DynamicQuantizeMatMul DynamicTimeWarping EmbedLayerNormalization EngramGate ExpandDims FastGelu FusedConv FusedGemm FusedMatMul
+  FusedMatMulActivation GatedAdd GatedDeltaNet GatedRMSNorm GatedRelativePositionBias GatherBlockQuantized GatherND Gelu GemmFastGelu GemmFloat8
+  GemmaRotaryEmbedding GreedySearch GridSample GroupNorm GroupQueryAttention Inverse Irfft IsAllFinite LinearAttention LinearAttentionGate
+  LongformerAttention MRotaryEmbedding MatMulBlockQuantizedFp4Weight MatMulBlockQuantizedFp8Weight MatMulBnb4 MatMulFpQ4 MatMulInteger16
+  MatMulIntegerToFloat MatMulNBits MatMulNBitsMlp MatMulNBitsQkv MaxpoolWithMask MoE MulInteger MultiHeadAttention MurmurHash3 NGramHashMapping
+  NGramRepeatBlock NhwcConv NhwcFusedConv NhwcMaxPool PackedAttention PackedMultiHeadAttention Pad PagedAttention QAttention
+  QEmbedLayerNormalization QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
+  QLinearReduceMean QLinearSigmoid QLinearSoftmax QLinearWhere QMoE QOrderedAttention QOrderedGelu QOrderedLayerNormalization
+  QOrderedLongformerAttention QOrderedMatMul QuantizeBFP QuantizeLinear QuantizeWithOrder QuickGelu Range ReduceSumInteger
+  RelativePositionBias RemovePadding RestorePadding Rfft RotaryEmbedding SampleOp Sampling SkipGroupNorm SkipLayerNormalization
+  SkipSimplifiedLayerNormalization SparseAttention SparseToDenseMatMul Tokenizer TorchEmbedding TransposeMatMul Trilu UnfoldTensor Unique
+  VarlenCausalConvWithState WhisperBeamSearch WordConvEmbedding`.split(/\s+/),
+);
+
+/** One operator, or one of the model's own functions: what a node's `domain`, `op_type` and `overload` name. */
+export interface Operator {
+  domain: string;
+  type: string;
+  overload: string;
+}
+
+/** Two nodes of the same key do the same. The default domain is one, however it is spelt. */
+export function operatorKey({ domain, type, overload }: Operator): string {
+  return JSON.stringify([domain === 'ai.onnx' ? '' : domain, type, overload]);
+}
+
+/** Whether ONNX Runtime has this operator itself. What ONNX's own domains hold it says when it loads the model. */
+export function isKnownOperator({ domain, type }: Operator): boolean {
+  return STANDARD_DOMAINS.has(domain) || (domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.has(type));
+}

@@ -1,0 +1,78 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Sha256 } from '../../contract/digest.ts';
+import { HearthlendError } from '../../contract/errors.ts';
+import type { ModelManifest } from '../../contract/model.ts';
+import type { Shard } from '../../contract/shard.ts';
+import { dataName } from '../data-name.ts';
+import { readGraph } from '../onnx/graph.ts';
+import { invalidModel, WireReader } from '../onnx/wire.ts';
+import { Inspection, type ModelFacts } from './inspect.ts';
+import { judge, type Room } from './judge.ts';
+
+/** A model's verified files, by the manifest's paths. */
+interface ModelFiles {
+  digest: Sha256;
+  manifest: ModelManifest;
+  files: ReadonlyMap<string, string>;
+}
+
+/**
+ * Whether a model may be loaded for a shard of this origin. Its graph is read once a digest, its weights never.
+ * @throws MODEL_INVALID, MODEL_PATH_UNSAFE, MODEL_DATA_MISSING, MODEL_SIZE_WRONG, MODEL_TOO_COMPLEX, MODEL_OPERATOR_REFUSED,
+ *   MODEL_OVER_MEMORY, MODEL_OVER_FREE_MEMORY, FILE_UNREADABLE
+ */
+export type Vet = (model: ModelFiles, origin: Shard['origin'], room: Room) => Promise<void>;
+
+const MAX_REMEMBERED = 256;
+
+export function createVet(): Vet {
+  /** The most recently used last. What is wrong with a digest's bytes stays wrong. */
+  const known = new Map<Sha256, ModelFacts | HearthlendError>();
+  return async (model, origin, room) => {
+    const found = known.get(model.digest) ?? (await inspectModel(model).catch(refusalOf));
+    known.delete(model.digest);
+    known.set(model.digest, found);
+    for (const oldest of known.keys()) {
+      if (known.size <= MAX_REMEMBERED) break;
+      known.delete(oldest);
+    }
+    const refusal = found instanceof HearthlendError ? found : judge(found, origin, room);
+    if (refusal !== null) throw new HearthlendError(refusal.code, refusal.params, { cause: refusal });
+  };
+}
+
+/** A file that could not be read says nothing of the model, and is tried again. */
+function refusalOf(thrown: unknown): HearthlendError {
+  if (thrown instanceof HearthlendError && thrown.code !== 'FILE_UNREADABLE') return thrown;
+  throw thrown;
+}
+
+async function inspectModel({ manifest, files }: ModelFiles): Promise<ModelFacts> {
+  const { entry } = manifest;
+  // ONNX Runtime would take it for its own binary format, which nobody here reads.
+  if (entry.toLowerCase().endsWith('.ort')) throw invalidModel(`${entry} is not an .onnx file`);
+  const path = files.get(entry);
+  const bytes = manifest.files.find((file) => file.path === entry)?.bytes;
+  if (path === undefined || bytes === undefined) throw invalidModel(`its file ${entry} is not there`);
+  const inspection = new Inspection((location) => declaredBytes(manifest, location));
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    await readGraph(new WireReader(file, bytes), bytes, inspection);
+  } catch (cause) {
+    if (cause instanceof HearthlendError) throw cause;
+    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
+  } finally {
+    await file?.close();
+  }
+  return inspection.facts();
+}
+
+/** The size of the file in which external data lies: one of the model's own, named as ONNX Runtime will look for it. */
+function declaredBytes({ entry, files }: ModelManifest, location: string): number {
+  const path = posix.join(posix.dirname(entry), dataName(location));
+  const file = files.find((each) => each.path === path);
+  if (file === undefined) throw new HearthlendError('MODEL_DATA_MISSING', { path: location });
+  return file.bytes;
+}
