@@ -151,6 +151,8 @@ export const Decision = z.strictObject({
   overridden: z.array(RuleName).max(RULE_NAMES.length),
   /** When it changes by itself if nothing else happens, in ms since 1970; null where that isn't known. */
   until: z.int().nullable(),
+  /** A shard that would end within this time may end before the pause; 0: none may; null: however long it takes. */
+  graceMs: z.int().min(0).nullable(),
 });
 export type Decision = z.infer<typeof Decision>;
 
