@@ -50,10 +50,10 @@ export function openBlobs(dir: string): Blobs {
   }
 
   async function isThere(digest: Sha256): Promise<boolean> {
-    if (!existsSync(at(digest))) return false;
     try {
       return (await digestOf(at(digest))).digest === digest;
     } catch (thrown) {
+      if (codeOf(thrown) === 'ENOENT') return false;
       throw fileError(thrown, at(digest));
     }
   }

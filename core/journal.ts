@@ -8,10 +8,33 @@ import type { AttemptEnd, AttemptKey, OpenAttempt, WorkJournal } from './work/po
 /** An entry keeps this much of an error's detail. */
 const DETAIL_CHARACTERS = 300;
 
-/** The ledger as the work loop sees it: each step of an attempt as the event that records it. */
+/**
+ * The ledger as the work loop sees it: each step of an attempt as the event that records it. The steps before its result are written together
+ * in the next turn of the event loop, so that the worker isn't kept waiting for them; whatever is recorded after them takes them along.
+ */
 export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
-  const record = (event: LedgerEvent) => ledger.record([event]);
-  const soon = (events: readonly LedgerEvent[]) => ledger.recordSoon(events);
+  let waiting: LedgerEvent[] = [];
+  let turn: NodeJS.Immediate | undefined;
+
+  /** Writes what waits, and then `events`: all of it, or nothing, and what waits still does. */
+  function write(how: 'record' | 'recordSoon', events: readonly LedgerEvent[]): void {
+    const all = [...waiting, ...events];
+    if (all.length > 0) ledger[how](all);
+    waiting = [];
+  }
+  const record = (event: LedgerEvent) => write('record', [event]);
+  const soon = (events: readonly LedgerEvent[]) => write('recordSoon', events);
+  function later(event: LedgerEvent): void {
+    waiting.push(event);
+    turn ??= setImmediate(() => {
+      turn = undefined;
+      try {
+        soon([]);
+      } catch {
+        // It still waits, and whoever records next is told why.
+      }
+    });
+  }
   const step = (kind: 'shard.fetched' | 'shard.running' | 'shard.submitted', { network, shardId, attempt }: AttemptKey): LedgerEvent => ({
     kind,
     at: facts.clock(),
@@ -37,10 +60,10 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
         unitPrice: shard.price.perUnit,
         payee: facts.payee,
       };
-      soon([event]);
+      later(event);
     },
-    fetched: (key) => soon([step('shard.fetched', key)]),
-    running: (key) => soon([step('shard.running', key)]),
+    fetched: (key) => later(step('shard.fetched', key)),
+    running: (key) => later(step('shard.running', key)),
     submitted: (key) => record(step('shard.submitted', key)),
     handingIn(results) {
       soon(
@@ -60,15 +83,24 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
         }),
       );
     },
-    durable: () => ledger.synced(),
+    async durable() {
+      soon([]);
+      await ledger.synced();
+    },
     ended: (key, end) => record(endEvent(key, end, facts.clock())),
     checkBatch: (batch, coordinator) => ledger.checkBatch(batch, coordinator),
     batchSigned({ batch, coordinatorSignature, workerSignature }, coordinator) {
       if (workerSignature === null) return;
       record({ kind: 'batch', at: facts.clock(), batch, coordinator, coordinatorSignature, workerSignature });
     },
-    unfinished: () => ledger.unfinished().map(openAttempt),
-    attemptState: ({ network, shardId, attempt }) => ledger.attempt(network, shardId, attempt)?.state,
+    unfinished() {
+      soon([]);
+      return ledger.unfinished().map(openAttempt);
+    },
+    attemptState({ network, shardId, attempt }) {
+      soon([]);
+      return ledger.attempt(network, shardId, attempt)?.state;
+    },
     receiptHead: (network) => ledger.receiptHead(network).sequence,
     lastBatched: (network) => ledger.lastBatched(network),
     receipts: (network, first, last) => ledger.receiptsOf(network, first, last),

@@ -1,7 +1,7 @@
 import type { BlobHolds } from '../store.ts';
 import type { OpenDatabase } from './open.ts';
 
-export function sqliteHolds({ db, step, stepSoon }: OpenDatabase): BlobHolds {
+export function sqliteHolds({ db, read, stepSoon }: OpenDatabase): BlobHolds {
   const insert = db.prepare('INSERT OR IGNORE INTO blob_holds VALUES (?, ?)');
   const remove = db.prepare<[string], { digest: string }>('DELETE FROM blob_holds WHERE holder = ? RETURNING digest');
   const held = db.prepare('SELECT 1 FROM blob_holds WHERE digest = ? LIMIT 1');
@@ -28,10 +28,10 @@ export function sqliteHolds({ db, step, stepSoon }: OpenDatabase): BlobHolds {
       );
     },
     async holders() {
-      return step(() => selectHolders.all()).map((row) => row.holder);
+      return read(() => selectHolders.all()).map((row) => row.holder);
     },
     async heldBlobs() {
-      return new Set(step(() => selectDigests.all()).map((row) => row.digest));
+      return new Set(read(() => selectDigests.all()).map((row) => row.digest));
     },
   };
 }

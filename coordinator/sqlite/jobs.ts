@@ -4,7 +4,7 @@ import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shar
 
 const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
 
-export function sqliteJobs({ db, step, stepSoon }: OpenDatabase, network: string): JobStore {
+export function sqliteJobs({ db, read, step, stepSoon }: OpenDatabase, network: string): JobStore {
   const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const insertShard = db.prepare(
     'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -51,14 +51,14 @@ export function sqliteJobs({ db, step, stepSoon }: OpenDatabase, network: string
       stepSoon(() => addShard(shard));
     },
     async job(id) {
-      const row = step(() => selectJob.get(id));
+      const row = read(() => selectJob.get(id));
       return row === undefined ? null : jobFrom(network, row);
     },
     async jobs(limit) {
-      return step(() => selectJobs.all(limit)).map((row) => jobFrom(network, row));
+      return read(() => selectJobs.all(limit)).map((row) => jobFrom(network, row));
     },
     async shardsOf(jobId) {
-      return step(() => selectShards.all(jobId)).map(shardFrom);
+      return read(() => selectShards.all(jobId)).map(shardFrom);
     },
     async cancelJob(id, at) {
       return step(() =>
@@ -72,7 +72,7 @@ export function sqliteJobs({ db, step, stepSoon }: OpenDatabase, network: string
       );
     },
     async jobsOverBefore(at) {
-      return step(() => selectOver.all(at)).map((row) => row.id);
+      return read(() => selectOver.all(at)).map((row) => row.id);
     },
     async forgetBefore(at) {
       step(() =>

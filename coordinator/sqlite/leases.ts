@@ -6,7 +6,7 @@ import { type AttemptRow, attemptFrom, type ShardRow, shardFrom, toNullableJson 
 const endAttempt = 'UPDATE attempts SET state = ?, reason = ?, failure = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?';
 
 export function sqliteLeases(database: OpenDatabase): LeaseStore {
-  const { db, step, stepSoon, synced } = database;
+  const { db, read, step, stepSoon, synced } = database;
   const selectQueued = db.prepare<[number], ShardRow>(
     "SELECT * FROM shards WHERE state = 'queued' ORDER BY origin = 'practice', created_at, rowid LIMIT ?",
   );
@@ -59,21 +59,21 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
   return {
     ...sqliteAcceptance(database),
     async queued(limit) {
-      return step(() => selectQueued.all(limit)).map(shardFrom);
+      return read(() => selectQueued.all(limit)).map(shardFrom);
     },
     async shard(id) {
-      const row = step(() => selectShard.get(id));
+      const row = read(() => selectShard.get(id));
       return row === undefined ? null : shardFrom(row);
     },
     async attempt({ shardId, attempt }) {
-      const row = step(() => selectAttempt.get(shardId, attempt));
+      const row = read(() => selectAttempt.get(shardId, attempt));
       return row === undefined ? null : attemptFrom(row);
     },
     async attemptsOf(shardId) {
-      return step(() => selectAttempts.all(shardId)).map(attemptFrom);
+      return read(() => selectAttempts.all(shardId)).map(attemptFrom);
     },
     async openAttempts() {
-      return step(() => selectOpen.all()).map(attemptFrom);
+      return read(() => selectOpen.all()).map(attemptFrom);
     },
     async lend({ shardId, attempt, worker, payee, leasedAt, deadline }) {
       const lent = stepSoon(() =>

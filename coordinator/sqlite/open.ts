@@ -11,11 +11,13 @@ const MIGRATIONS: readonly string[] = [initial];
 /** Where a step waits for another program that reads the file (a back-up). */
 const BUSY_MS = 5000;
 
-/** An open database. Every access goes through `step`, which turns SQLite's errors into ours. */
+/** An open database. Every access goes through one of these three, which turn SQLite's errors into ours. */
 export interface OpenDatabase {
   db: Database.Database;
+  read<T>(access: () => T): T;
+  /** Changes something, and is on the disk when it returns. */
   step<T>(access: () => T): T;
-  /** A step that a kill leaves whole, and a power cut may take until `synced`, or the next step. */
+  /** Changes something that a kill leaves whole, and that a power cut may take until `synced`, or the next step. */
   stepSoon<T>(access: () => T): T;
   /** Resolves when every step so far is on the disk. */
   synced(): Promise<void>;
@@ -35,7 +37,7 @@ export function openDatabase(path: string): OpenDatabase {
     const opened = db;
     migrate(opened, path, MIGRATIONS);
     const log = new LogSync(path);
-    const step = <T>(access: () => T): T => {
+    const read = <T>(access: () => T): T => {
       try {
         return access();
       } catch (thrown) {
@@ -44,16 +46,17 @@ export function openDatabase(path: string): OpenDatabase {
     };
     return {
       db: opened,
-      step,
-      stepSoon: (access) =>
-        step(() => {
-          opened.pragma('synchronous = NORMAL');
+      read,
+      step: (access) =>
+        read(() => {
+          opened.pragma('synchronous = FULL');
           try {
             return access();
           } finally {
-            opened.pragma('synchronous = FULL');
+            opened.pragma('synchronous = NORMAL');
           }
         }),
+      stepSoon: read,
       async synced() {
         try {
           await log.sync();
@@ -79,7 +82,6 @@ export function migrate(db: Database.Database, path: string, migrations: readonl
   const check = db.pragma('quick_check(1)', { simple: true }) as string;
   if (check !== 'ok') throw new HearthlendError('DATABASE_CORRUPT', { path, detail: check });
   db.pragma('journal_mode = WAL');
-  // A reply is given once its step is on the disk, and not before.
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');
   for (const [index, sql] of migrations.entries()) {
@@ -89,6 +91,8 @@ export function migrate(db: Database.Database, path: string, migrations: readonl
       db.pragma(`user_version = ${index + 1}`);
     }).immediate();
   }
+  // From here on each step says whether it waits for the disk.
+  db.pragma('synchronous = NORMAL');
 }
 
 /** Any error of an access to the file at `path`, by our codes. Source: sqlite.org/rescode.html. */

@@ -1,7 +1,7 @@
 import type { PracticeBook, PracticeLimits } from '../store.ts';
 import type { OpenDatabase } from './open.ts';
 
-export function sqlitePractice({ db, step }: OpenDatabase): PracticeBook {
+export function sqlitePractice({ db, read, step }: OpenDatabase): PracticeBook {
   // Derived from what was settled, so that no counter can drift from it.
   const selectSpent = db.prepare<[number, number], { accepted: number; runMs: number }>(
     `SELECT COALESCE(SUM(a.state = 'accepted'), 0) AS accepted, COALESCE(SUM(a.run_ms), 0.0) AS runMs
@@ -18,13 +18,13 @@ export function sqlitePractice({ db, step }: OpenDatabase): PracticeBook {
 
   return {
     spent(from, to) {
-      return step(() => selectSpent.get(from, to)) ?? { accepted: 0, runMs: 0 };
+      return read(() => selectSpent.get(from, to)) ?? { accepted: 0, runMs: 0 };
     },
     outstanding() {
-      return step(() => selectOutstanding.get())?.count ?? 0;
+      return read(() => selectOutstanding.get())?.count ?? 0;
     },
     limits(day) {
-      return step(() => selectLimits.get(day));
+      return read(() => selectLimits.get(day));
     },
     setLimits(day, { shards, ms }) {
       step(() => upsert.run(day, shards, ms));

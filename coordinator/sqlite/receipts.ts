@@ -7,7 +7,7 @@ interface ReceiptRow {
   receipt: string;
 }
 
-export function sqliteReceipts({ db, step }: OpenDatabase): ReceiptStore {
+export function sqliteReceipts({ db, read, step }: OpenDatabase): ReceiptStore {
   const batched = 'COALESCE((SELECT MAX(last) FROM batches b WHERE b.worker = r.worker), 0)';
   const selectAfter = db.prepare<[string, number, number], ReceiptRow>(
     'SELECT receipt FROM receipts WHERE worker = ? AND sequence > ? ORDER BY sequence LIMIT ?',
@@ -32,13 +32,13 @@ export function sqliteReceipts({ db, step }: OpenDatabase): ReceiptStore {
 
   return {
     async receiptsAfter(worker, sequence, limit) {
-      return step(() => selectAfter.all(worker, sequence, limit)).map(receiptFrom);
+      return read(() => selectAfter.all(worker, sequence, limit)).map(receiptFrom);
     },
     async workersWithUnbatched() {
-      return step(() => selectWorkers.all()).map((row) => row.worker);
+      return read(() => selectWorkers.all()).map((row) => row.worker);
     },
     async unbatched(worker, limit) {
-      return step(() => selectUnbatched.all(worker, limit)).map(receiptFrom);
+      return read(() => selectUnbatched.all(worker, limit)).map(receiptFrom);
     },
     async addBatch({ batch, coordinatorSignature, workerSignature }) {
       const { worker, first, last } = batch;
@@ -46,11 +46,11 @@ export function sqliteReceipts({ db, step }: OpenDatabase): ReceiptStore {
       return step(() => insertBatch.run(row).changes === 1);
     },
     async batch(worker, last) {
-      const row = step(() => selectBatch.get(worker, last));
+      const row = read(() => selectBatch.get(worker, last));
       return row === undefined ? null : batchFrom(row);
     },
     async pendingBatches(worker, limit) {
-      return step(() => selectPending.all(worker, limit)).map(batchFrom);
+      return read(() => selectPending.all(worker, limit)).map(batchFrom);
     },
     async countersign(worker, last, signature) {
       step(() => sign.run(signature, worker, last));

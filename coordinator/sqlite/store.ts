@@ -13,7 +13,7 @@ import { sqliteReceipts } from './receipts.ts';
 export function openSqliteStore(path: string, network: string): { store: Store; book: PracticeBook } {
   const database = openDatabase(path);
   try {
-    return database.step(() => ({
+    return database.read(() => ({
       store: {
         ...sqliteJobs(database, network),
         ...sqliteLeases(database),

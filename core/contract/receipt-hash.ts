@@ -50,14 +50,27 @@ export function receiptDomain(network: string): TypedDataDomain {
   return { name: 'Hearthlend', version: '1', salt: id(network) };
 }
 
+/** Hashes of the latest receipts, by their content: each is needed when it is made, recorded, and put into a batch, and costs 0.2 ms. */
+const latest = new Map<string, Bytes32>();
+const LATEST = 2 * BATCH_RECEIPTS;
+
 /** The hash by which a receipt is chained and put into a batch: its EIP-712 struct hash. */
 export function hashReceipt(receipt: WorkReceipt): Bytes32 {
-  return receiptEncoder.hashStruct('WorkReceipt', {
+  const content = JSON.stringify(receipt);
+  const known = latest.get(content);
+  if (known !== undefined) return known;
+  const hash = receiptEncoder.hashStruct('WorkReceipt', {
     ...receipt,
     modelHash: `0x${receipt.modelHash}`,
     inputHash: `0x${receipt.inputHash}`,
     outputCommitment: `0x${receipt.outputCommitment}`,
   });
+  latest.set(content, hash);
+  for (const oldest of latest.keys()) {
+    if (latest.size <= LATEST) break;
+    latest.delete(oldest);
+  }
+  return hash;
 }
 
 /** The digest that both sides sign for a batch: EIP-712 over the network's domain. */

@@ -25,6 +25,8 @@ export function connectWriter(path: string): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('journal_mode = WAL');
     migrate(db, path);
+    // From here on each record says whether it waits for the disk (ledger.ts).
+    db.pragma('synchronous = NORMAL');
     return db;
   } catch (thrown) {
     db?.close();

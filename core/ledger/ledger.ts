@@ -80,7 +80,12 @@ export class Ledger {
    * DATA_DIR_UNWRITABLE, DATABASE_CORRUPT, DATABASE_UNAVAILABLE; after any of them the ledger is as it was.
    */
   record(events: readonly LedgerEvent[]): void {
-    this.#append(events);
+    this.#db.pragma('synchronous = FULL');
+    try {
+      this.#append(events);
+    } finally {
+      this.#db.pragma('synchronous = NORMAL');
+    }
     this.#durableEnd = this.#chain.end;
     this.#headDue = events.some(({ kind }) => kind === 'batch');
     if (!this.#headDue) return;
@@ -96,12 +101,7 @@ export class Ledger {
    * Throws as `record` does.
    */
   recordSoon(events: readonly LedgerEvent[]): void {
-    this.#db.pragma('synchronous = NORMAL');
-    try {
-      this.#append(events);
-    } finally {
-      this.#db.pragma('synchronous = FULL');
-    }
+    this.#append(events);
   }
 
   /** Resolves when everything recorded so far is on the disk. @throws DISK_FULL, DATA_DIR_UNWRITABLE, DATABASE_UNAVAILABLE */

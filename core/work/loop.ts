@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
 import type { Shard } from '../contract/shard.ts';
@@ -148,7 +149,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     delivering += 1;
     deliveringBytes += result.bytes.byteLength;
     fresh.push(result);
-    deliveries = deliveries.then(deliverFresh);
+    deliveries = deliveries.then(() => turn()).then(deliverFresh);
   }
 
   /** What has come meanwhile goes in together. */
@@ -238,7 +239,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       next = Promise.resolve(ready);
       return;
     }
-    if (!full()) next = acquire();
+    // The worker first: what comes before and after it has the time that it computes.
+    if (!full()) next = turn().then(acquire);
     await compute(ready);
   }
 

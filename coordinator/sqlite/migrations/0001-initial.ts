@@ -24,6 +24,7 @@ CREATE TABLE shards (
   shard TEXT NOT NULL
 ) STRICT;
 CREATE INDEX shards_open ON shards (origin, created_at) WHERE state IN ('queued', 'leased', 'settling');
+CREATE INDEX shards_queued ON shards (origin = 'practice', created_at) WHERE state = 'queued';
 CREATE INDEX shards_by_job ON shards (job_id);
 
 CREATE TABLE attempts (
