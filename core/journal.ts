@@ -14,7 +14,7 @@ const DETAIL_CHARACTERS = 300;
  */
 export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
   let waiting: LedgerEvent[] = [];
-  let turn: NodeJS.Immediate | undefined;
+  let due = false;
 
   /** Writes what waits, and then `events`: all of it, or nothing, and what waits still does. */
   function write(how: 'record' | 'recordSoon', events: readonly LedgerEvent[]): void {
@@ -26,8 +26,10 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
   const soon = (events: readonly LedgerEvent[]) => write('recordSoon', events);
   function later(event: LedgerEvent): void {
     waiting.push(event);
-    turn ??= setImmediate(() => {
-      turn = undefined;
+    if (due) return;
+    due = true;
+    setImmediate(() => {
+      due = false;
       try {
         soon([]);
       } catch {
