@@ -108,6 +108,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       const [hardware, report] = await Promise.all([engine.hardware(), isolation ? workers.probe() : workers.isolation()]);
       return { hardware, isolation: report };
     },
+    'telemetry.history': async () => engine.telemetry.history(),
     'settings.get': async () => settings.current,
     async 'settings.set'({ rules, ...change }) {
       const next = { ...settings.current, ...definedFields(change) };

@@ -21,6 +21,8 @@ import type { ModelStore } from './models/store.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
+import { openTelemetry } from './telemetry-ports.ts';
 import { createView } from './view.ts';
 import { createWorkLoop } from './work/loop.ts';
 import type { ConnectedNetwork } from './work/ports.ts';
@@ -47,6 +49,7 @@ export interface Engine {
   coordinator: EmbeddedCoordinator;
   workers: Workers;
   prompts: Prompts;
+  telemetry: Telemetry;
   hardware(): Promise<HardwareReport>;
   counts(): Omit<Summary, 'ms'>;
   /** Resolves once it works; `running` ends when the loop does. */
@@ -95,6 +98,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const connected: ConnectedNetwork[] = [];
   const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected });
   const { screen, facts } = view;
+  const telemetry = openTelemetry({ ports, workers, settings, emit: (event) => screen.emit(event) });
   let wanted = Number.POSITIVE_INFINITY;
   let resumeTimer: NodeJS.Timeout | undefined;
   let trusted = true;
@@ -107,13 +111,18 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     spool,
     holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),
-    compute: workers.compute,
+    compute: (task, hooks) => workers.compute(task, hooks).finally(() => telemetry.ended(task.shard.network, task.shard.id)),
     warmModels: () => workers.warmModels(),
     isolation: () => workers.isolation().level,
     memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
     signBatch: (batch) => identity.signBatch(batch),
     onChange(change) {
       view.onChange(change);
+      if (change.type === 'started') {
+        const { network, id: shardId } = change.shard;
+        telemetry.started({ network, shardId, attempt: change.attempt }, 'cpu');
+      }
+      if (change.type === 'idle') telemetry.idle();
       const missing = wanted - view.counts.accepted;
       // So many shards were asked for, whatever today's practice would be otherwise.
       if (change.type === 'no-work' && change.reason?.key === 'no-work.practice-over' && missing > 0 && Number.isFinite(missing)) {
@@ -149,6 +158,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     coordinator,
     workers,
     prompts: view.prompts,
+    telemetry,
     hardware: view.hardware,
     counts: () => view.counts,
     async start({ shards, networks, practice = true }) {
@@ -208,6 +218,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     },
     async close() {
       clearTimeout(resumeTimer);
+      telemetry.close();
       view.close();
       recent.release();
       await coordinator.close();

@@ -6,7 +6,9 @@ import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
+import type { Usage } from './contract/worker-host.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
+import { processTree } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
@@ -23,6 +25,8 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
+  /** What the workers use together, and their processes as this system counts them; null while there are none. */
+  usage(): (Usage & { pids: number[] }) | null;
   isolation(): IsolationReport;
   /** The wall itself, for other processes that are to stand behind one. */
   wall: Wall;
@@ -85,6 +89,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     },
     warmModels: () => worker.warmModels(),
     load: () => worker.load(),
+    usage: () => sumOf([worker, reference].map((each) => each.usage())),
     isolation: () => report,
     wall,
     probe: () =>
@@ -107,6 +112,16 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       await probing?.catch(() => undefined);
       await Promise.all([worker.dispose(), reference.dispose()]);
     },
+  };
+}
+
+function sumOf(all: readonly ReturnType<Supervisor['usage']>[]): ReturnType<Workers['usage']> {
+  const running = all.filter((each) => each !== null);
+  if (running.length === 0) return null;
+  return {
+    cpuMs: running.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+    residentBytes: running.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+    pids: running.flatMap(({ pid }) => (pid === undefined ? [] : (processTree(pid) ?? []))),
   };
 }
 

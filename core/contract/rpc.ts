@@ -7,6 +7,7 @@ import { Sampling } from './sampler.ts';
 import { Sealed, SealKey } from './seal.ts';
 import { Settings, SettingsChange } from './settings.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
+import { TelemetryHistory, TelemetrySample } from './telemetry.ts';
 import { WalletStatus } from './wallet.ts';
 
 /**
@@ -116,6 +117,8 @@ export const CALLS = {
     input: z.strictObject({ isolation: z.boolean() }),
     output: z.strictObject({ hardware: HardwareReport, isolation: IsolationReport }),
   },
+  /** The last five minutes of what the machine told while it worked; what comes after is in `telemetry.sample`. */
+  'telemetry.history': { scope: 'screen', input: nothing, output: TelemetryHistory },
   'settings.get': { scope: 'screen', input: nothing, output: Settings },
   'settings.set': { scope: 'screen', input: SettingsChange, output: Settings },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
@@ -157,6 +160,8 @@ export const EVENTS = {
   'job.changed': JobStatus,
   'wallet.changed': WalletStatus,
   'model.progress': ModelProgress,
+  /** What the machine tells just now: once a second while it works, never while it doesn't. */
+  'telemetry.sample': TelemetrySample,
 } as const satisfies Record<string, z.ZodType>;
 
 export type CallName = keyof typeof CALLS;

@@ -39,6 +39,8 @@ export const Settings = z.strictObject({
     })
     .default({ autoLockMinutes: 15 }),
   rules: Rules.prefault({}),
+  /** What the machine draws under load (W), as its owner measured it at the plug; null: not known. Used where no sensor tells. */
+  loadWatts: z.number().min(1).max(5000).nullable().default(null),
   theme: z.enum(['system', 'dark', 'light']).default('system'),
   /** The least grave lines that the log takes. Changes at once. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -57,6 +59,7 @@ export const SettingsChange = z.strictObject({
   models: fields.models.unwrap().optional(),
   wallet: fields.wallet.unwrap().optional(),
   rules: RulesChange.optional(),
+  loadWatts: fields.loadWatts.unwrap().optional(),
   theme: fields.theme.unwrap().optional(),
   logLevel: fields.logLevel.unwrap().optional(),
   startAtLogin: fields.startAtLogin.unwrap().optional(),

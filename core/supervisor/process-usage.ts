@@ -24,7 +24,7 @@ export function treeUsage(pid: number): Usage | null {
 }
 
 /** `pid` and the processes below it. Null where the kernel doesn't list children, or `pid` is gone. */
-function processTree(pid: number): number[] | null {
+export function processTree(pid: number): number[] | null {
   const found = [pid];
   for (let next = 0; next < found.length && found.length < MAX_PROCESSES; next += 1) {
     const children = childrenOf(found[next] as number);

@@ -6,7 +6,7 @@ import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
-import type { StartWorker } from '../contract/worker-host.ts';
+import type { StartWorker, Usage } from '../contract/worker-host.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { LoadedWorker } from './loaded-worker.ts';
 import { Staging } from './staging.ts';
@@ -66,6 +66,8 @@ export interface Supervisor {
   warmModels(): Sha256[];
   /** Load since the last call, 0 to 1 of the threads that the shard may use; null when nothing runs or it can't be known. */
   load(): number | null;
+  /** What the worker uses just now, and its process; null where there is none, or this system doesn't tell. */
+  usage(): (Usage & { pid: number | undefined }) | null;
   /** Kills the worker and waits until it is gone and its memory is returned. What runs rejects with WORKER_STOPPED; the next `run` starts anew. */
   stop(): Promise<{ msToGone: number }>;
   /** Called with each new state; must not throw. Returns the way to leave. */
@@ -153,6 +155,12 @@ class OneWorker implements Supervisor {
     if (this.#threads === null || this.#measured === null || last === null || last.pid !== pid) return null;
     const elapsedMs = this.#measured.at - last.at;
     return elapsedMs <= 0 ? null : Math.min(1, Math.max(0, (this.#measured.cpuMs - last.cpuMs) / elapsedMs / this.#threads));
+  }
+
+  usage(): (Usage & { pid: number | undefined }) | null {
+    const process = this.#worker?.process;
+    const usage = process?.usage() ?? null;
+    return usage === null ? null : { ...usage, pid: process?.pid };
   }
 
   async stop(): Promise<{ msToGone: number }> {

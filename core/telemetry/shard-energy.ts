@@ -39,8 +39,9 @@ export class ShardEnergies {
     if (this.#runs.length < MAX_RUNS) this.#runs.push({ key, device, fromMs: nowMs, toMs: null, at: 0 });
   }
 
-  ended(key: AttemptKey, nowMs: number, at: number): void {
-    const run = this.#runs.find((each) => each.toMs === null && same(each.key, key));
+  /** A network's shard is tried once at a time. */
+  ended(network: string, shardId: string, nowMs: number, at: number): void {
+    const run = this.#runs.find(({ key, toMs }) => toMs === null && key.network === network && key.shardId === shardId);
     if (run === undefined) return;
     run.toMs = nowMs;
     run.at = at;
@@ -78,8 +79,4 @@ export class ShardEnergies {
     const span = { fromMs: this.#lastMs as number, toMs: nowMs, watts: measured ?? otherwise, estimated: measured === null };
     this.#spans.set(device, [...(this.#spans.get(device) ?? []), span].slice(-MAX_SPANS));
   }
-}
-
-function same(a: AttemptKey, b: AttemptKey): boolean {
-  return a.network === b.network && a.shardId === b.shardId && a.attempt === b.attempt;
 }

@@ -15,8 +15,8 @@ const MAX_GPUS = 64;
 export interface Telemetry {
   /** A shard begins to run: sampling starts, where it hasn't. @param device what computes it */
   started(key: AttemptKey, device: Device): void;
-  /** The attempt runs no more, however it ended. */
-  ended(key: AttemptKey): void;
+  /** A network's shard runs no more, however it ended. */
+  ended(network: string, shardId: string): void;
   /** Nothing runs: sampling stops within seconds, unless something starts. */
   idle(): void;
   /** Samples while something else computes than a shard, until the returned function is called. */
@@ -95,7 +95,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       start();
       energies.started(key, device, performance.now());
     },
-    ended: (key) => energies.ended(key, performance.now(), clock()),
+    ended: (network, shardId) => energies.ended(network, shardId, performance.now(), clock()),
     idle: stopSoon,
     watch() {
       watchers += 1;

@@ -167,6 +167,7 @@ export class FakeAgent {
       'ledger.verify': notHere,
       'ledger.export': notHere,
       'doctor.report': notHere,
+      'telemetry.history': notHere,
       'settings.get': async () => this.settings,
       'settings.set': async (change) => {
         const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));

@@ -97,6 +97,7 @@ export class FakeApp implements App {
         if (hardware === null) throw new HearthlendError('INTERNAL', { detail: 'no hardware' });
         return { hardware, isolation };
       },
+      'telemetry.history': async () => ({ samples: [], energies: [] }),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async (change) => {

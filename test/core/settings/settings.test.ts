@@ -26,6 +26,8 @@ test('settings that are saved are read again', () => {
     }),
     models: fc.record({ diskBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }) }),
     wallet: fc.record({ autoLockMinutes: fc.integer({ min: 1, max: 1440 }) }),
+    rules: fc.constant(Settings.parse({}).rules),
+    loadWatts: fc.option(fc.integer({ min: 1, max: 5000 })),
     theme: fc.constantFrom('system', 'dark', 'light'),
     logLevel: fc.constantFrom('debug', 'info', 'warn', 'error'),
     startAtLogin: fc.boolean(),

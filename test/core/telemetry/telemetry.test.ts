@@ -143,7 +143,7 @@ test('samples come once a second while a shard runs, and end within seconds of i
   await wait(10_000);
   expect(samples.map(({ at }) => at - 1_005_000)).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000]);
   expect(latest()).toBe(samples.at(-1));
-  ended(KEY);
+  ended(KEY.network, KEY.shardId);
   idle();
   await wait(60_000);
   expect(samples.length).toBeLessThanOrEqual(14);
@@ -156,7 +156,7 @@ test('a pause between two shards ends nothing', async () => {
   for (let shard = 1; shard <= 5; shard += 1) {
     started({ ...KEY, attempt: shard }, 'cpu');
     await wait(1000);
-    ended({ ...KEY, attempt: shard });
+    ended(KEY.network, KEY.shardId);
     idle();
     await wait(2000);
   }
@@ -177,7 +177,7 @@ test("a shard's energy is power over its run; without a sensor it is an estimate
   const measured = telemetry({ loadWatts: () => 80 });
   measured.started(KEY, 'cpu');
   await measured.wait(2500);
-  measured.ended(KEY);
+  measured.ended(KEY.network, KEY.shardId);
   expect(measured.history().energies).toEqual([]);
   await measured.wait(1000);
   expect(measured.history().energies).toEqual([{ ...KEY, at: 1_002_500, joules: expect.closeTo(200, 0), estimated: true }]);
@@ -185,7 +185,7 @@ test("a shard's energy is power over its run; without a sensor it is an estimate
   const unknown = telemetry();
   unknown.started(KEY, 'cpu');
   await unknown.wait(1500);
-  unknown.ended(KEY);
+  unknown.ended(KEY.network, KEY.shardId);
   await unknown.wait(1000);
   expect(unknown.history().energies).toEqual([]);
 });
