@@ -3,6 +3,7 @@ import type { AnyEvent, Handlers } from '../contract/rpc.ts';
 import { type Calls, openCalls } from '../contract/rpc-calls.ts';
 import { type AuthenticateReply, AuthenticateRequest } from '../contract/session.ts';
 import type { Access } from './access.ts';
+import { createCallRate } from './call-rate.ts';
 import type { LoopbackLimits } from './limits.ts';
 
 /** What a connection is served from. */
@@ -23,6 +24,7 @@ const CLOSE_TOO_MANY_CALLS = 4429;
  */
 export function serveConnection(socket: WebSocket, caller: 'program' | 'page', served: Served, limits: LoopbackLimits): void {
   let calls: Calls | undefined;
+  const withinRate = createCallRate(limits);
 
   const refuse = () => {
     const reply: AuthenticateReply = { authenticated: false, error: { code: 'SESSION_REFUSED', params: {} } };
@@ -64,6 +66,7 @@ export function serveConnection(socket: WebSocket, caller: 'program' | 'page', s
       return;
     }
     if (calls === undefined) authenticate(raw);
+    else if (!withinRate(performance.now())) socket.close(CLOSE_TOO_MANY_CALLS);
     else
       void calls.receive(raw).then((outcome) => {
         if (outcome !== 'answered') socket.close(outcome === 'malformed' ? CLOSE_MALFORMED : CLOSE_TOO_MANY_CALLS);

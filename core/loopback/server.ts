@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type ServerOptions, WebSocketServer } from 'ws';
 import { HearthlendError } from '../contract/errors.ts';
 import type { Bundle } from './bundle.ts';
 import { type Served, serveConnection } from './connection.ts';
@@ -32,7 +32,9 @@ export async function openLoopback(port: number | null, bundle: Bundle, served: 
   server.maxConnections = limits.connections;
   // Also for who asks for a file and doesn't read it. A WebSocket has its own bounds.
   server.setTimeout(limits.requestMs);
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.messageBytes, perMessageDeflate: false });
+  // ws takes a `closeTimeout`; its types don't know it yet.
+  const bounds: ServerOptions & { closeTimeout: number } = { maxPayload: limits.messageBytes, closeTimeout: limits.goodbyeMs };
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, ...bounds });
   const boundPort = await bind(server, port);
 
   server.on('request', (request, response) => servePage(request, response, bundle, boundPort));

@@ -3,11 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { type Access, createAccess } from '../../../core/loopback/access.ts';
 import { readBundle } from '../../../core/loopback/bundle.ts';
+import { createCallRate } from '../../../core/loopback/call-rate.ts';
 import { LOOPBACK_LIMITS } from '../../../core/loopback/limits.ts';
 import { type Loopback, openLoopback } from '../../../core/loopback/server.ts';
 import { temporaryFolder } from '../../cli/console.ts';
@@ -19,6 +21,7 @@ const limits = {
   requestMs: 300,
   checkMs: 50,
   authenticateMs: 300,
+  goodbyeMs: 100,
   bufferedBytes: 1 << 20,
   codeMs: 150,
   connections: 8,
@@ -170,6 +173,8 @@ test.each([
   '/__proto__',
   '/index.html/',
   '/%00',
+  'http://evil.example/',
+  'file:///etc/passwd',
 ])('the path %s leads nowhere', async (path) => {
   expect(await sendRaw(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nConnection: close\r\n\r\n`)).toMatch(
     /^HTTP\/1\.1 404 [\s\S]*\r\n\r\n$/,
@@ -311,6 +316,44 @@ test('who makes more calls at once than anyone needs is closed', async () => {
   expect(await closeCode(socket)).toBe(4429);
 });
 
+test('who calls faster than anyone needs, for longer than a moment, is closed, even where each call is answered at once', async () => {
+  const socket = openSocket();
+  await authenticate(socket, { token: access.ownerToken });
+  const closed = closeCode(socket);
+  let over = false;
+  void closed.then(() => {
+    over = true;
+  });
+  let made = 0;
+  while (!over && made < limits.callsAtOnce * 2) {
+    const answered = once(socket, 'message', { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+    socket.send(JSON.stringify({ id: made + 1, call: 'settings.get', input: {} }));
+    made += 1;
+    await Promise.race([answered, closed]);
+  }
+  expect(await closed).toBe(4429);
+  expect(made).toBeGreaterThan(limits.callsAtOnce);
+});
+
+test('the rate lets through what it says, whatever the clock does', () => {
+  const calls = fc.array(fc.integer({ min: -10_000, max: 10_000 }), { maxLength: 200 });
+  fc.assert(
+    fc.property(calls, (steps) => {
+      const within = createCallRate({ callsAtOnce: 10, callsPerSecond: 5 });
+      let now = 0;
+      let gone = 0;
+      let passed = 0;
+      for (const step of steps) {
+        now += step;
+        gone += Math.max(0, step);
+        if (within(now)) passed += 1;
+      }
+      expect(passed).toBeLessThanOrEqual(10 + (gone / 1000) * 5);
+      expect(passed).toBeGreaterThanOrEqual(Math.min(10, steps.length));
+    }),
+  );
+});
+
 test('a reader that does not read is dropped instead of being remembered without end', async () => {
   const socket = openSocket();
   await authenticate(socket, { token: access.ownerToken });
@@ -337,6 +380,27 @@ test.each([
   ['half a body', 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nabc'],
 ])('a client that sends %s and then nothing more is closed', async (_what, text) => {
   await sendRaw(text);
+});
+
+test('a client that sends its header byte by byte is closed', async () => {
+  const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+  const dripping = setInterval(() => socket.write('x'), 20);
+  socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ');
+  await once(socket.resume(), 'close');
+  clearInterval(dripping);
+});
+
+test('a WebSocket that begins to say who it is and never ends is closed, and gone though it says no goodbye', async () => {
+  const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+  const key = Buffer.alloc(16).toString('base64');
+  socket.write(
+    `GET /rpc HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+  // A text frame of 100 bytes, of which two come.
+  socket.write(Buffer.from([0x81, 0x80 | 100, 0, 0, 0, 0, 0x7b, 0x22]));
+  await once(socket.resume(), 'close');
 });
 
 test('more connections than the limit are not taken', async () => {
