@@ -34,8 +34,8 @@ const MACHINE_SIGNALS = {
   /** Time since the last input of the user, as it was at `at`. */
   idleMs: reading(z.number().min(0)),
   sessionLocked: reading(z.boolean()),
-  /** The program that fills the screen in front; `value` null: none does. */
-  fullScreen: reading(z.strictObject({ name: ProgramName }).nullable()),
+  /** The program that fills the screen in front; `name` null: none does. */
+  fullScreen: reading(z.strictObject({ name: ProgramName.nullable() })),
   /** Programs on the user's list that run now, under the name that the list gives them. */
   programs: reading(z.array(z.strictObject({ name: ProgramName, pid: z.int().min(0) })).max(1000)),
   /** Share of all cores that programs that aren't ours use. */
@@ -108,7 +108,7 @@ export type Signals = z.infer<typeof Signals>;
 /** A reading that wasn't repeated for so long tells nothing any more: its source may hang. Sources repeat theirs at least twice as often. */
 export const STALE_MS = 60_000;
 
-type ValueOf<T> = T extends { value: infer V } | null ? V : never;
+type ValueOf<T> = T extends { value: infer V } ? V : never;
 type Values<T> = { [F in keyof T]?: ValueOf<T[F]> | null };
 
 /** What a source tells: new values of some readings; null: it is unknown from now on. Fields that are left out stay as they are. */
