@@ -1,8 +1,10 @@
 import { IntlMessageFormat } from 'intl-messageformat';
 import { z } from 'zod';
+import backends from '../../resources/locales/en/backends.json' with { type: 'json' };
 import cli from '../../resources/locales/en/cli.json' with { type: 'json' };
 import desktop from '../../resources/locales/en/desktop.json' with { type: 'json' };
 import errors from '../../resources/locales/en/errors.json' with { type: 'json' };
+import hardware from '../../resources/locales/en/hardware.json' with { type: 'json' };
 import policy from '../../resources/locales/en/policy.json' with { type: 'json' };
 import screen from '../../resources/locales/en/screen.json' with { type: 'json' };
 import status from '../../resources/locales/en/status.json' with { type: 'json' };
@@ -10,9 +12,9 @@ import { asHearthlendError, type HearthlendError } from './errors.ts';
 
 /**
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
- * `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `policy` (why it works as it does), `cli`, `screen`, `desktop` (tray, dialogs and notifications of the desktop app).
+ * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `cli`, `screen`, `desktop` (tray, dialogs and notifications of the desktop app).
  */
-const en = { ...errors, ...status, ...cli, ...screen, ...desktop, ...policy };
+const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy };
 export type MessageKey = keyof typeof en;
 export type MessageParams = Record<string, string | number>;
 

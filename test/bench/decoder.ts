@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-node';
+import { CPU } from '../../core/contract/backends.ts';
 import { canonicalJson } from '../../core/contract/digest.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import { argmax } from '../../core/contract/sampler.ts';
@@ -13,6 +14,7 @@ import { GenerateShard } from '../../core/contract/shard.ts';
 import { readDecoder } from '../../core/models/decoder.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { modelDigest } from '../../core/models/digest.ts';
+import { createVet } from '../../core/models/vetting/vet.ts';
 import { nativeWorkers } from '../../core/supervisor/native-process.ts';
 import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
@@ -123,6 +125,7 @@ async function measureTokens(plain: InferenceSession, decoder: GenerateShard['de
     workDir,
     start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
     modelMemoryBytes: 4 * 2 ** 30,
+    vet: createVet(),
     clock: Date.now,
   });
   try {
@@ -181,7 +184,7 @@ function taskOf(model: ShardTask['model'], prompt: number[], decoder: GenerateSh
     stopTokens: [],
     sampling: { method: 'greedy' },
   });
-  return { shard, model, inputs, threads };
+  return { shard, model, inputs, threads, provider: CPU };
 }
 
 async function timed<T>(times: number[], action: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { CPU } from '../../core/contract/backends.ts';
 import type { ReferenceWorker } from '../../core/contract/jobs.ts';
 import { generate } from '../../worker/native/generate.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
@@ -21,8 +22,9 @@ export function inProcessReference(modelsDir: string): ReferenceWorker {
         }
       }
       const { ort, sessions: loaded } = await sessions;
-      const session = await loaded.load(model.digest, model.local.manifest.entry, shard.session);
-      const request = { id: 1, model: model.digest, session: shard.session, outputBytes: shard.limits.outputBytes };
+      const name = { model: model.digest, session: shard.session, provider: CPU };
+      const session = await loaded.load(name, model.local.manifest.entry, false);
+      const request = { id: 1, ...name, outputBytes: shard.limits.outputBytes };
       if (shard.kind === 'onnx.run') return (await run(ort, session, { ...request, type: 'run', outputs: shard.outputs }, inputs)).outputs;
       const { decoder, maxNewTokens, stopTokens, sampling } = shard;
       const task = { ...request, type: 'generate' as const, decoder, maxNewTokens, stopTokens, sampling };

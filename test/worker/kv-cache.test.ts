@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { InferenceSession, OnnxValue } from 'onnxruntime-node';
 import { expect, onTestFinished, test } from 'vitest';
+import { CPU } from '../../core/contract/backends.ts';
 import type { DecoderConfig } from '../../core/contract/model.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { GraphValue } from '../../core/contract/worker-messages.ts';
@@ -52,6 +53,7 @@ function ask(session: Session, decoder: DecoderConfig, maxNewTokens: number, ids
     stopTokens: [],
     sampling: { method: 'greedy' as const },
     outputBytes: 1 << 20,
+    provider: CPU,
   };
   return generate(ort, session, request, body, () => undefined);
 }

@@ -30,19 +30,27 @@ export async function resolveLibraries(program: string, addons: string[], folder
 
 /** The paths in what a dynamic loader prints for `--list`. @throws WORKER_START_FAILED for a library that it did not find. */
 export function parseLibraryList(text: string): string[] {
+  const { paths, missing } = splitLibraryList(text);
+  if (missing.length > 0) throw new HearthlendError('WORKER_START_FAILED', { detail: `the library ${missing[0]} is missing` });
+  return paths;
+}
+
+/** What a dynamic loader prints for `--list`: the paths that it found, and the names of what it did not find. */
+export function splitLibraryList(text: string): { paths: string[]; missing: string[] } {
   const paths: string[] = [];
+  const missing: string[] = [];
   for (const line of text.split('\n')) {
-    const missing = /^\s*(\S+) => not found/.exec(line) ?? /^Error loading shared library (\S+):/.exec(line);
-    if (missing) throw new HearthlendError('WORKER_START_FAILED', { detail: `the library ${missing[1]} is missing` });
+    const absent = /^\s*(\S+) => not found/.exec(line) ?? /^Error loading shared library (\S+):/.exec(line);
+    if (absent?.[1] !== undefined) missing.push(absent[1]);
     // "name => /path (0x…)", and "/path (0x…)" for what is asked for by its path
     const path = /^\s*(?:\S+ => )?(\/.*) \(0x[0-9a-f]+\)$/.exec(line)?.[1];
     if (path !== undefined) paths.push(path);
   }
-  return paths;
+  return { paths, missing };
 }
 
 /** PT_INTERP of a 64-bit little-endian ELF file (System V ABI, chapter 5). */
-async function readInterpreter(program: string): Promise<string> {
+export async function readInterpreter(program: string): Promise<string> {
   const bad = (detail: string): HearthlendError => new HearthlendError('WORKER_START_FAILED', { detail: `${program} ${detail}` });
   const file = await open(program).catch((cause: Error) => {
     throw new HearthlendError('WORKER_START_FAILED', { detail: cause.message }, { cause });

@@ -36,6 +36,7 @@ export async function resolveNeeds(request: NeedsRequest): Promise<SandboxNeeds>
       platform === 'linux' ? await resolveLibraries(paths.nodePath, [join(binaries, 'onnxruntime_binding.node')], [onnxruntimeNode]) : [],
     procEntries: platform === 'linux' ? listProc() : [],
     permission: true,
+    device: null,
   };
 }
 

@@ -1,5 +1,6 @@
 import { dirname, join, posix } from 'node:path';
 import type { IsolationReport } from '../../contract/isolation.ts';
+import { type DeviceAccess, NO_DEVICE } from './device-access.ts';
 import { seatbeltProfile } from './seatbelt.ts';
 import { seccompFilter } from './seccomp.ts';
 
@@ -26,6 +27,8 @@ export interface SandboxNeeds {
   heapMiB: number;
   /** Node's own permission model as a second wall. The probe runs without it. */
   permission: boolean;
+  /** The GPU that it computes on; null for the CPU. */
+  device: DeviceAccess | null;
 }
 
 /** A command to start a worker with. `spawnLaunch` runs it. */
@@ -67,6 +70,8 @@ const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
 const MODELS = '/models';
 const SCRATCH = '/scratch';
 const APP = '/app';
+/** ONNX Runtime's own files on Linux. They are named one by one where others are put beside them. */
+const BINARIES = ['onnxruntime_binding.node', 'libonnxruntime.so.1'];
 export const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom'];
 /** ONNX Runtime and V8 size themselves by these; `sys` has the allocator's settings, `mounts` and `net` are links into `self`. */
 const PROC_KEPT = new Set([
@@ -99,31 +104,36 @@ export function planLaunch(wall: Wall, needs: SandboxNeeds): Launch {
  * Numbers of user and group say nothing of who runs it; outside it is still the agent's user, so everything shared is mounted read-only.
  */
 export function planBubblewrap(program: string, needs: SandboxNeeds, features: BubblewrapFeatures): Launch {
-  const filter = seccompFilter(needs.arch);
+  const device = needs.device ?? NO_DEVICE;
+  const filter = seccompFilter(needs.arch, device.ioctls);
+  const libraries = [...new Set([...needs.libraries, ...device.libraries])];
+  const binaries = `bin/napi-v6/${needs.platform}/${needs.arch}`;
   const readOnly = (from: string, to = from): string[] => ['--ro-bind', from, to];
   const packageFiles = (folder: string, name: string, entries: string[]): string[] =>
     entries.flatMap((entry) => readOnly(posix.join(folder, entry), `${APP}/node_modules/${name}/${entry}`));
   const scratchDir = features.boundedScratch ? SCRATCH : null;
   const home = scratchDir ?? '/';
-  const env = { ...NO_TELEMETRY, HOME: home, TMPDIR: home, ...libraryPath(needs.libraries) };
+  const env = { ...NO_TELEMETRY, HOME: home, TMPDIR: home, ...libraryPath(libraries), ...device.environment };
   const args = [
     ...['--unshare-all', '--unshare-user', '--uid', '65534', '--gid', '65534', '--hostname', 'worker'],
     ...(features.disableUserNamespaces ? ['--disable-userns'] : []),
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
     ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
-    ...needs.libraries.flatMap((path) => readOnly(path)),
+    ...[...libraries, ...device.files].flatMap((path) => readOnly(path)),
+    ...device.links.flatMap(({ path, target }) => ['--symlink', target, path]),
     ...readOnly(needs.nodePath, `${APP}/node`),
     ...readOnly(needs.scriptPath, `${APP}/worker.mjs`),
     ...packageFiles(needs.runtimeDirs.onnxruntimeNode, 'onnxruntime-node', [
       'package.json',
       'dist',
-      `bin/napi-v6/${needs.platform}/${needs.arch}`,
+      ...(device.providers.length === 0 ? [binaries] : BINARIES.map((name) => `${binaries}/${name}`)),
     ]),
+    ...device.providers.flatMap((path) => readOnly(path, `${APP}/node_modules/onnxruntime-node/${binaries}/${posix.basename(path)}`)),
     ...packageFiles(needs.runtimeDirs.onnxruntimeCommon, 'onnxruntime-common', ['package.json', 'dist']),
     ...readOnly(needs.modelsDir, MODELS),
-    ...DEVICES.flatMap((device) => ['--dev-bind', device, device]),
+    ...[...DEVICES, ...device.nodes].flatMap((node) => ['--dev-bind', node, node]),
     ...['--proc', '/proc'],
-    ...coverProc(needs.procEntries),
+    ...coverProc(needs.procEntries, device.proc),
     // Root of the sandbox is root of the machine when the agent runs as root, and then /proc/sys obeys it: it must not be writable.
     ...['--remount-ro', '/proc'],
     ...(scratchDir === null ? [] : ['--size', String(needs.scratchBytes), '--tmpfs', scratchDir]),
@@ -146,9 +156,10 @@ export function planBubblewrap(program: string, needs: SandboxNeeds, features: B
       scratchDir,
       rootEntries: [
         ...new Set(
-          [APP, MODELS, '/dev', '/proc', ...(scratchDir === null ? [] : [scratchDir]), ...needs.libraries].map(
-            (path) => path.split('/')[1] ?? '',
-          ),
+          [
+            ...[APP, MODELS, '/dev', '/proc', ...(scratchDir === null ? [] : [scratchDir])],
+            ...[...libraries, ...device.files, ...device.links.map(({ path }) => path)],
+          ].map((path) => path.split('/')[1] ?? ''),
         ),
       ],
       // bubblewrap adds PWD for --chdir.
@@ -164,7 +175,7 @@ export function planSandboxExec(program: string, needs: SandboxNeeds): Launch {
     command: program,
     args: [
       '-p',
-      seatbeltProfile({ executable: needs.nodePath, reads: [...reads, needs.modelsDir] }),
+      seatbeltProfile({ executable: needs.nodePath, reads: [...reads, needs.modelsDir], metal: needs.device?.metal ?? false }),
       needs.nodePath,
       ...nodeArgs(needs, [...reads, `${needs.modelsDir}/`], []),
       needs.scriptPath,
@@ -180,12 +191,13 @@ export function planSandboxExec(program: string, needs: SandboxNeeds): Launch {
  * programs. It stops neither native code (ONNX Runtime is an addon) nor the network, so this is never a sandbox.
  */
 export function planBare(needs: SandboxNeeds): Launch {
+  const env = { ...NO_TELEMETRY, ...needs.device?.environment };
   return {
     command: needs.nodePath,
     args: [...nodeArgs(needs, [...runtimeFiles(needs), ...linkedPackages(needs.scriptPath), `${needs.modelsDir}/`], []), needs.scriptPath],
-    env: { ...NO_TELEMETRY },
+    env,
     inputs: [],
-    inside: { modelsDir: needs.modelsDir, scratchDir: null, rootEntries: null, environment: Object.keys(NO_TELEMETRY) },
+    inside: { modelsDir: needs.modelsDir, scratchDir: null, rootEntries: null, environment: Object.keys(env) },
   };
 }
 
@@ -221,13 +233,15 @@ function runtimeFiles(needs: SandboxNeeds): string[] {
   return [needs.scriptPath, needs.runtimeDirs.onnxruntimeNode, needs.runtimeDirs.onnxruntimeCommon];
 }
 
-/** What of the host's /proc is no process is covered up, but for what Node and ONNX Runtime size themselves by. */
-export function coverProc(entries: SandboxNeeds['procEntries']): string[] {
+/** What of the host's /proc is no process is covered up, but for what Node and ONNX Runtime size themselves by, and what is to be `kept`. */
+export function coverProc(entries: SandboxNeeds['procEntries'], kept: readonly string[] = []): string[] {
   return entries
-    .filter(({ name }) => !PROC_KEPT.has(name))
+    .filter(({ name }) => !PROC_KEPT.has(name) && !kept.includes(`/proc/${name}`))
     .flatMap(({ name, folder }) => {
       const path = `/proc/${name}`;
-      return folder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+      if (!folder) return ['--ro-bind', '/dev/null', path];
+      const within = kept.filter((each) => each.startsWith(`${path}/`)).flatMap((each) => ['--ro-bind', each, each]);
+      return ['--tmpfs', path, ...within, '--remount-ro', path];
     });
 }
 

@@ -1,8 +1,20 @@
+/** What a process needs to compute on the GPU: Chromium's own GPU process (sandbox/policy/mac/gpu.sb), without its windows, video and sound. */
+const METAL = [
+  '; the GPU through Metal: its drivers, and the service that compiles for it',
+  '(allow iokit-open (iokit-connection "IOAccelerator") (iokit-user-client-class "AGXDeviceUserClient")',
+  '  (iokit-user-client-class "AGXSharedUserClient") (iokit-user-client-class "AGPMClient") (iokit-user-client-class "IOAccelerationUserClient")',
+  '  (iokit-user-client-class "IOSurfaceRootUserClient") (iokit-user-client-class "IOSurfaceSendRight"))',
+  '(allow iokit-get-properties)',
+  '(allow mach-lookup (xpc-service-name "com.apple.MTLCompilerService") (global-name "com.apple.gpumemd.source") (global-name "com.apple.cvmsServ"))',
+  '(allow sysctl-read (sysctl-name "kern.osvariant_status"))',
+  '(allow file-read* (subpath "/Library/GPUBundles"))',
+];
+
 /**
  * The profile for macOS' sandbox-exec, in its Scheme dialect: everything is denied that isn't listed. What a bare Node needs of the system
  * follows the rules that Chromium (sandbox/policy/mac/common.sb) and Nix (sandbox-defaults.sb) give their own processes.
  */
-export function seatbeltProfile(allow: { executable: string; reads: string[] }): string {
+export function seatbeltProfile(allow: { executable: string; reads: string[]; metal?: boolean }): string {
   const folders = new Set(allow.reads.concat(allow.executable).flatMap(ancestors));
   return [
     '(version 1)',
@@ -23,6 +35,7 @@ export function seatbeltProfile(allow: { executable: string; reads: string[] }):
     `(allow file-read* file-map-executable ${[allow.executable, ...allow.reads].map((path) => `(subpath ${quote(path)})`).join(' ')})`,
     "; that the folders above them exist, not what is in them: Node resolves its script's path step by step",
     `(allow file-read-metadata ${[...folders].map((path) => `(literal ${quote(path)})`).join(' ')})`,
+    ...(allow.metal === true ? METAL : []),
     '',
   ].join('\n');
 }

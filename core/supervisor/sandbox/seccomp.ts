@@ -1,3 +1,5 @@
+import type { Ioctls } from './device-access.ts';
+
 /**
  * A system call filter for the worker, as the classic BPF program that seccomp takes (Linux: Documentation/userspace-api/seccomp_filter).
  * Namespaces hide files, processes and the network; the filter takes away the kernel's interfaces that namespaces don't cover (vsock,
@@ -148,6 +150,7 @@ const LOAD = 0x20;
 const JUMP_EQUAL = 0x15;
 const JUMP_AT_LEAST = 0x35;
 const JUMP_ANY_BIT = 0x45;
+const AND = 0x54;
 const RETURN = 0x06;
 const ALLOW = 0x7fff0000;
 const KILL_PROCESS = 0x80000000;
@@ -167,12 +170,41 @@ const X32_BIT = 0x40000000;
 /** ioctls that type into a terminal as if its user did. */
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
+/** Terminals and what Node asks of any descriptor: numbers of the form 0x54…, and one that newer libcs take instead of the first of those. */
+const PLAIN = { mask: 0xffffff00, value: 0x5400 };
+const TCGETS2 = 0x802c542a;
+/** The second byte is a request's family (Documentation/userspace-api/ioctl/ioctl-number.rst); Mesa's drivers use DRM, dma-buf, sync files. */
+const FAMILY = 0xff00;
+const GRAPHICS = ['d', 'b', '>'].map((letter) => letter.charCodeAt(0) << 8);
 
-/** The program for `arch` (Node's name), 8 bytes an instruction; null where this architecture has none. */
-export function seccompFilter(arch: string): Uint8Array | null {
+type Instruction = [code: number, ifTrue: number, ifFalse: number, value: number];
+
+/** What is done with an ioctl, to its end. The kernel looks at the low half of a request alone. */
+function ioctlRules(ioctls: Ioctls): Instruction[] {
+  const rules: Instruction[] = [
+    [LOAD, 0, 0, ARGUMENT_1],
+    [JUMP_EQUAL, 1, 0, TIOCSTI],
+    [JUMP_EQUAL, 0, 1, TIOCLINUX],
+    [RETURN, 0, 0, EPERM],
+  ];
+  if (ioctls === 'any') return [...rules, [RETURN, 0, 0, ALLOW]];
+  const passes = (value: number): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, value],
+    [RETURN, 0, 0, ALLOW],
+  ];
+  rules.push(...passes(TCGETS2), [AND, 0, 0, PLAIN.mask], ...passes(PLAIN.value));
+  if (ioctls === 'graphics') rules.push([LOAD, 0, 0, ARGUMENT_1], [AND, 0, 0, FAMILY], ...GRAPHICS.flatMap(passes));
+  return [...rules, [RETURN, 0, 0, EPERM]];
+}
+
+/**
+ * The program for `arch` (Node's name), 8 bytes an instruction; null where this architecture has none.
+ * @param ioctls NVIDIA's driver numbers its requests without a family, so that its workers are let through with any
+ */
+export function seccompFilter(arch: string, ioctls: Ioctls = 'files'): Uint8Array | null {
   const own = ARCHITECTURES[arch];
   if (own === undefined) return null;
-  const program: [code: number, ifTrue: number, ifFalse: number, value: number][] = [
+  const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
     [JUMP_EQUAL, 1, 0, own.audit],
     [RETURN, 0, 0, KILL_PROCESS],
@@ -188,13 +220,9 @@ export function seccompFilter(arch: string): Uint8Array | null {
     [JUMP_ANY_BIT, 0, 1, CLONE_THREAD],
     [RETURN, 0, 0, ALLOW],
     [RETURN, 0, 0, EPERM],
-    [JUMP_EQUAL, 0, 5, own.ioctl],
-    [LOAD, 0, 0, ARGUMENT_1],
-    [JUMP_EQUAL, 1, 0, TIOCSTI],
-    [JUMP_EQUAL, 0, 1, TIOCLINUX],
-    [RETURN, 0, 0, EPERM],
-    [RETURN, 0, 0, ALLOW],
   ];
+  const requests = ioctlRules(ioctls);
+  program.push([JUMP_EQUAL, 0, requests.length, own.ioctl], ...requests);
   for (const number of Object.values(own.denied)) program.push([JUMP_EQUAL, 0, 1, number], [RETURN, 0, 0, EPERM]);
   program.push([RETURN, 0, 0, ALLOW]);
 

@@ -10,6 +10,7 @@ import type { ModelManifest } from '../../../core/contract/model.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { GenerateShard, RunShard } from '../../../core/contract/shard.ts';
 import type { Tensor, Tensors, TensorType } from '../../../core/contract/tensor.ts';
+import { createVet } from '../../../core/models/vetting/vet.ts';
 import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
 import { detectWall } from '../../../core/supervisor/sandbox/detect.ts';
 import { resolveNeeds } from '../../../core/supervisor/sandbox/needs.ts';
@@ -27,14 +28,14 @@ export function temporaryFolder(): string {
 }
 
 type Launcher = Parameters<typeof nativeWorkers>[0];
-const needs = await resolveNeeds({
+export const needs = await resolveNeeds({
   nodePath: process.execPath,
   scriptPath: join(root, 'dist/worker/native.mjs'),
   modelsDir: tmpdir(),
   scratchBytes: 1 << 20,
   heapMiB: 512,
 });
-const wall = await detectWall(needs);
+export const wall = await detectWall(needs);
 
 /** As the agent starts it here: behind the best wall that this machine has. */
 export const sandboxed: Launcher = ({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir });
@@ -50,7 +51,14 @@ export type Bench = Supervisor & { workDir: string };
 /** A supervisor that is disposed of when the test ends. */
 export function supervise({ launch = sandboxed, ...options }: Partial<SupervisorOptions> & { launch?: Launcher } = {}): Bench {
   const workDir = temporaryFolder();
-  const supervisor = createSupervisor({ workDir, start: nativeWorkers(launch), modelMemoryBytes: 2 ** 30, clock: Date.now, ...options });
+  const supervisor = createSupervisor({
+    workDir,
+    start: nativeWorkers(launch),
+    modelMemoryBytes: 2 ** 30,
+    vet: createVet(),
+    clock: Date.now,
+    ...options,
+  });
   onTestFinished(() => supervisor.dispose());
   return Object.assign(supervisor, { workDir });
 }

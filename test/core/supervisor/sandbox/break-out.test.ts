@@ -5,6 +5,7 @@ import type { BreakOutAttempt } from '../../../../core/contract/isolation.ts';
 import { detectWall } from '../../../../core/supervisor/sandbox/detect.ts';
 import { type Launch, planBare, planBubblewrap, planLaunch, type Wall } from '../../../../core/supervisor/sandbox/plan.ts';
 import { probeIsolation, runProbe, taskFor } from '../../../../core/supervisor/sandbox/probe.ts';
+import { findSwiftShader } from './gpu/software.ts';
 import { type Outside, openOutside } from './outside.ts';
 
 const onLinux = process.platform === 'linux';
@@ -68,6 +69,15 @@ describe.runIf(onLinux)('from inside bubblewrap', () => {
     // Nothing that the probe was given to try stays behind.
     expect(readdirSync(outside.needs.modelsDir)).toEqual(['model.onnx']);
     expect(Object.keys(process.env).filter((name) => name.startsWith('HEARTHLEND_CANARY'))).toEqual([]);
+  });
+
+  test("every way out is closed as well with a GPU's driver inside", async (ctx) => {
+    const plan = await findSwiftShader();
+    if (!plan.ok) ctx.skip('there is no Vulkan driver here');
+    else {
+      const device = { ...plan.access, ioctls: 'any' as const };
+      expect(broken(await outside.probe(planLaunch(wall, { ...outside.needs, permission: false, device })))).toEqual([]);
+    }
   });
 
   test('namespaces hold without the system call filter: only what it alone forbids is found', async () => {

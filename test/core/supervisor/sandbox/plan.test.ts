@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { type DetectHost, detectWall } from '../../../../core/supervisor/sandbox/detect.ts';
-import { parseLibraryList } from '../../../../core/supervisor/sandbox/libraries.ts';
+import type { DeviceAccess } from '../../../../core/supervisor/sandbox/device-access.ts';
+import { parseLibraryList, splitLibraryList } from '../../../../core/supervisor/sandbox/libraries.ts';
 import { planBare, planBubblewrap, planSandboxExec, type SandboxNeeds } from '../../../../core/supervisor/sandbox/plan.ts';
 import { seatbeltProfile } from '../../../../core/supervisor/sandbox/seatbelt.ts';
+import { seccompFilter } from '../../../../core/supervisor/sandbox/seccomp.ts';
 
 const needs: SandboxNeeds = {
   nodePath: '/opt/node/bin/node',
@@ -21,6 +23,7 @@ const needs: SandboxNeeds = {
   scratchBytes: 1 << 20,
   heapMiB: 512,
   permission: true,
+  device: null,
 };
 const best = { disableUserNamespaces: true, boundedScratch: true };
 const plan = (changes: Partial<SandboxNeeds> = {}, features = best) => planBubblewrap('/usr/bin/bwrap', { ...needs, ...changes }, features);
@@ -73,11 +76,54 @@ describe('the plan for bubblewrap', () => {
     expect(args.join(' ')).not.toMatch(/\/proc\/(cpuinfo|sys)/);
   });
 
+  test('tells what a dynamic loader found from what it did not find', () => {
+    const text =
+      '\tlibcublasLt.so.12 => not found\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\tlibcudnn.so.9 => not found\n';
+    expect(splitLibraryList(text)).toEqual({ paths: ['/lib/x86_64-linux-gnu/libc.so.6'], missing: ['libcublasLt.so.12', 'libcudnn.so.9'] });
+  });
+
   test('names the folders of libraries that a loader would not look through without its cache', () => {
     expect(args).not.toContain('LD_LIBRARY_PATH');
     const gentoo = plan({ libraries: ['/usr/lib/gcc/x86_64-pc-linux-gnu/14/libstdc++.so.6', '/lib64/libc.so.6'] });
     expect(gentoo.args.join(' ')).toContain('--setenv LD_LIBRARY_PATH /usr/lib/gcc/x86_64-pc-linux-gnu/14 ');
     expect(gentoo.inside.environment).toContain('LD_LIBRARY_PATH');
+  });
+
+  test("adds a GPU's driver, nodes and links, puts ONNX Runtime's provider beside it, and keeps the rest closed", () => {
+    const device: DeviceAccess = {
+      libraries: ['/lib/x86_64-linux-gnu/libc.so.6', '/usr/lib/chromium/libvulkan.so.1'],
+      files: ['/usr/share/vulkan/icd.d/nvidia_icd.json'],
+      links: [{ path: '/sys/dev/char/226:128/device/subsystem', target: '../../../../bus/pci' }],
+      nodes: ['/dev/nvidia0', '/dev/nvidiactl'],
+      proc: ['/proc/driver/nvidia', '/proc/keys'],
+      providers: ['/data/libonnxruntime_providers_cuda.so'],
+      environment: { VK_DRIVER_FILES: '/usr/share/vulkan/icd.d/nvidia_icd.json' },
+      ioctls: 'any',
+      metal: false,
+    };
+    const procEntries = [...needs.procEntries, { name: 'driver', folder: true }];
+    const gpu = plan({ device, procEntries });
+    const text = gpu.args.join(' ');
+    const binaries = 'bin/napi-v6/linux/x64';
+    expect(text.split('/lib/x86_64-linux-gnu/libc.so.6 ')).toHaveLength(3);
+    expect(text).toContain('--setenv LD_LIBRARY_PATH /usr/lib/chromium --setenv VK_DRIVER_FILES /usr/share/vulkan/icd.d/nvidia_icd.json');
+    expect(text).toContain('--ro-bind /usr/share/vulkan/icd.d/nvidia_icd.json /usr/share/vulkan/icd.d/nvidia_icd.json');
+    expect(text).toContain('--symlink ../../../../bus/pci /sys/dev/char/226:128/device/subsystem');
+    expect(text).toContain('--dev-bind /dev/nvidia0 /dev/nvidia0 --dev-bind /dev/nvidiactl /dev/nvidiactl');
+    expect(text).toContain('--tmpfs /proc/driver --ro-bind /proc/driver/nvidia /proc/driver/nvidia --remount-ro /proc/driver');
+    expect(text).not.toContain('/dev/null /proc/keys');
+    expect(text).toContain(
+      `/data/libonnxruntime_providers_cuda.so /app/node_modules/onnxruntime-node/${binaries}/libonnxruntime_providers_cuda.so`,
+    );
+    expect(text).toContain(`/opt/modules/onnxruntime-node/${binaries}/libonnxruntime.so.1`);
+    expect(text).not.toContain(`/opt/modules/onnxruntime-node/${binaries} `);
+    expect(gpu.inside.rootEntries).toEqual(expect.arrayContaining(['usr', 'sys']));
+    expect(gpu.inside.environment).toContain('VK_DRIVER_FILES');
+    expect(gpu.inputs[0]).toEqual(seccompFilter('x64', 'any'));
+    expect(args.filter((each) => !gpu.args.includes(each) && each !== '/proc/keys')).toEqual([
+      `/opt/modules/onnxruntime-node/${binaries}`,
+      `/app/node_modules/onnxruntime-node/${binaries}`,
+    ]);
   });
 
   test("leaves Node's permissions out for the probe, and changes nothing else", () => {
@@ -105,6 +151,16 @@ test('the plan for macOS denies by default, opens no network and makes nothing w
   expect(profile).toContain('(literal "/home/ada")');
   expect(profile).not.toContain('(subpath "/home/ada")');
   expect(inside.scratchDir).toBeNull();
+});
+
+test("macOS' profile opens the GPU's drivers and compiler where Metal is used, and no network, window or file to write even then", () => {
+  const profile = (metal: boolean) => seatbeltProfile({ executable: '/opt/node', reads: ['/opt/hearthlend'], metal });
+  expect(profile(false)).not.toMatch(/iokit|mach-lookup/);
+  expect(profile(true)).toContain('(allow mach-lookup (xpc-service-name "com.apple.MTLCompilerService")');
+  expect(profile(true)).toContain('(iokit-connection "IOAccelerator")');
+  expect(profile(true)).not.toMatch(/windowserver|allow network|file-write-create|coreaudiod|pasteboard/);
+  const opened = profile(true).split('(').length - profile(true).split(')').length;
+  expect(opened).toBe(0);
 });
 
 test('a path can not add a rule to the profile', () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Ioctls } from '../../../../core/supervisor/sandbox/device-access.ts';
 import { seccompFilter } from '../../../../core/supervisor/sandbox/seccomp.ts';
 
 const ALLOW = 0x7fff0000;
@@ -26,6 +27,7 @@ function verdict(program: Uint8Array, audit: number, number: number, ...args: bi
     const [ifTrue, ifFalse] = [view.getUint8(at * 8 + 2), view.getUint8(at * 8 + 3)];
     if (code === 0x06) return value;
     if (code === 0x20) accumulator = data.getUint32(value, true);
+    else if (code === 0x54) accumulator = (accumulator & value) >>> 0;
     else if (code === 0x15) at += accumulator === value ? ifTrue : ifFalse;
     else if (code === 0x35) at += accumulator >= value ? ifTrue : ifFalse;
     else if (code === 0x45) at += (accumulator & value) !== 0 ? ifTrue : ifFalse;
@@ -37,6 +39,8 @@ function verdict(program: Uint8Array, audit: number, number: number, ...args: bi
 describe.each(Object.entries(machines))('the system call filter for %s', (arch, machine) => {
   const program = seccompFilter(arch) as Uint8Array;
   const ask = (number: number, ...args: bigint[]) => verdict(program, machine.audit, number, ...args);
+  const ioctl = (allowed: Ioctls, request: bigint) =>
+    verdict(seccompFilter(arch, allowed) as Uint8Array, machine.audit, machine.ioctl, 0n, request);
 
   test('lets threads start, but no process and no namespace', () => {
     // glibc's pthread_create, fork, and clone with CLONE_NEWUSER
@@ -57,6 +61,22 @@ describe.each(Object.entries(machines))('the system call filter for %s', (arch, 
     expect(ask(machine.ioctl, 0n, 0x5401n)).toBe(ALLOW);
   });
 
+  test('leaves the CPU worker no request to a device, Mesa those of DRM, and NVIDIA any but the two that type', () => {
+    // TCGETS, FIONBIO, FIOCLEX and TCGETS2; DRM_IOCTL_VERSION, DMA_BUF_IOCTL_SYNC, SYNC_IOC_MERGE; NV_ESC_RM_CONTROL, UVM_INITIALIZE, UVM_MAP
+    const files = [0x5401n, 0x5421n, 0x5451n, 0x802c542an];
+    const graphics = [0xc0406400n, 0x40086200n, 0xc0303e03n];
+    const nvidia = [0xc020462an, 0x30000001n, 0x21n];
+    const allowed = (ioctls: Ioctls) => [...files, ...graphics, ...nvidia].filter((request) => ioctl(ioctls, request) === ALLOW);
+    expect(allowed('files')).toEqual(files);
+    expect(allowed('graphics')).toEqual([...files, ...graphics]);
+    expect(allowed('any')).toEqual([...files, ...graphics, ...nvidia]);
+    for (const ioctls of ['files', 'graphics', 'any'] as const) {
+      for (const typing of [0x5412n, 0x541cn, 0xdead_0000_5412n]) expect(ioctl(ioctls, typing)).toBe(EPERM);
+    }
+    // SIOCSIFADDR, KVM_CREATE_VM, FICLONE, TUNSETIFF
+    for (const other of [0x8916n, 0xae01n, 0x40049409n, 0x400454can]) expect(ioctl('graphics', other)).toBe(EPERM);
+  });
+
   test('lets through what bubblewrap and Node need, and kills whoever calls by another table', () => {
     expect(ask(machine.execve)).toBe(ALLOW);
     expect(ask(machine.read)).toBe(ALLOW);
@@ -65,10 +85,18 @@ describe.each(Object.entries(machines))('the system call filter for %s', (arch, 
   });
 
   test('answers every call there may be', () => {
+    const requests = fc.bigInt(0n, 2n ** 64n - 1n);
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 0xffffffff }), fc.bigInt(0n, 2n ** 64n - 1n), (number, argument) =>
+      fc.property(fc.integer({ min: 0, max: 0xffffffff }), requests, (number, argument) =>
         [ALLOW, EPERM, ENOSYS].includes(ask(number >>> 0, argument, argument)),
       ),
+    );
+    // What more is let through for a device is let through for NVIDIA's as well.
+    fc.assert(
+      fc.property(requests, (request) => {
+        const passes = (['files', 'graphics', 'any'] as const).map((each) => ioctl(each, request) === ALLOW);
+        return (!passes[0] || passes[1] === true) && (!passes[1] || passes[2] === true);
+      }),
     );
   });
 });
