@@ -67,9 +67,13 @@ export async function setup() {
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   // npm runs `prepare` once everything is installed. Without the build tools it must not fail the install: dist/ may come from elsewhere.
   const preparing = process.env.npm_lifecycle_event === 'prepare';
-  if (preparing) markDependenciesFresh();
-  await build().catch((error) => {
-    if (!preparing || buildToolsInstalled()) fail(error);
-    console.warn(error.message);
-  });
+  // `npx hearthlend` prepares a checkout too. A failure there would leave npx's cache broken for good, and say nothing; the command itself builds.
+  const byNpx = preparing && process.env.npm_command === 'exec';
+  if (preparing && !byNpx) markDependenciesFresh();
+  if (!byNpx) {
+    await build().catch((error) => {
+      if (!preparing || buildToolsInstalled()) fail(error);
+      console.warn(error.message);
+    });
+  }
 }

@@ -132,3 +132,10 @@ test('the command builds a checkout that was never built, then runs it', async (
   const { stdout } = await node('cli/hearthlend.mjs', 'doctor', '--json');
   expect(stdout).toContain('first later checked doctor --json');
 });
+
+test('npx prepares a checkout that can not be built: the command itself says why', async () => {
+  write('worker/native/probe.ts', "import 'no-such-package';\n");
+  const env = { ...process.env, npm_lifecycle_event: 'prepare', npm_command: 'exec' };
+  await promisify(execFile)(process.execPath, ['scripts/build.mjs'], { cwd: checkout, env });
+  await expect(node('cli/hearthlend.mjs', 'doctor')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('no-such-package') });
+});
