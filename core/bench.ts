@@ -20,6 +20,7 @@ import { openIdentity } from './identity/identity.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
+import { createVet } from './models/vetting/vet.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
 import { treeUsage } from './supervisor/process-usage.ts';
@@ -100,7 +101,7 @@ async function* withWorkers({ ports: portsOf }: BenchOptions, dir: string, quick
   // Nothing to compare where there is no wall.
   if (wall.program === null) return;
   const worker = (name: string, launch: typeof planBare) => {
-    const options = { workDir: join(dir, name), modelMemoryBytes: 2 ** 30, clock };
+    const options = { workDir: join(dir, name), modelMemoryBytes: 2 ** 30, vet: createVet(), clock };
     const supervisor = createSupervisor({ ...options, start: nativeWorkers(({ modelsDir }) => launch({ ...needs, modelsDir })) });
     return {
       compute: (shard: Shard, { manifest, files }: DescribedModel, inputs: Uint8Array) =>

@@ -7,6 +7,7 @@ import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
 import type { Usage } from './contract/worker-host.ts';
+import { createVet } from './models/vetting/vet.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
 import { processTree } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
@@ -66,11 +67,13 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   let report: IsolationReport = { level: wall.level, wall: wall.wall, reason: wall.reason, remedy: wall.remedy, probe: null };
   let probing: Promise<IsolationReport> | undefined;
 
+  const vet = createVet();
   const supervise = (name: string, modelMemoryBytes: number) =>
     createSupervisor({
       workDir: join(dataDir, 'workers', name),
       start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
       modelMemoryBytes,
+      vet,
       clock,
       log,
     });

@@ -37,6 +37,8 @@ const ShardBase = {
   inputs: BlobRef,
   limits: Limits,
   session: SessionOptions,
+  /** Whether infinite outputs and such that are no number may be handed in; they may where it says nothing. */
+  nonFinite: z.enum(['allow', 'reject']).optional(),
   price: Price,
   /** Whose work: `practice`, the user's `own`, or a `network`'s stranger. Text is shown for the first two only. */
   origin: z.enum(['practice', 'own', 'network']),

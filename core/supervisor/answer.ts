@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { HearthlendError } from '../contract/errors.ts';
+import { findNonFinite } from '../contract/non-finite.ts';
 import { decodeSafetensors } from '../contract/safetensors.ts';
 import type { Tensors } from '../contract/tensor.ts';
 
@@ -7,6 +9,19 @@ export function checkOutputs(blob: Uint8Array, names: readonly string[]): void {
   // By name alone: JSON.parse puts names that are numbers first, and exported models do call their outputs so.
   const found = tensorsOf(blob);
   if (found.size !== names.length || !names.every((name) => found.has(name))) throw protocol('its result has other outputs than asked for');
+}
+
+const LOOK_BYTES = 8 * 2 ** 20;
+
+/** Checks that an answer holds finite numbers alone; in pieces, so that the agent stays awake over gigabytes. @throws OUTPUT_NOT_FINITE */
+export async function checkFinite(blob: Uint8Array): Promise<void> {
+  for (const [name, { type, data }] of tensorsOf(blob)) {
+    for (let at = 0; at < data.byteLength; at += LOOK_BYTES) {
+      if (at > 0) await setImmediate();
+      const found = findNonFinite(type, data.subarray(at, at + LOOK_BYTES));
+      if (found !== null) throw new HearthlendError('OUTPUT_NOT_FINITE', { name, found });
+    }
+  }
 }
 
 /** Checks that a generation's answer holds the tokens that it sent as it made them. @throws WORKER_PROTOCOL */

@@ -1,8 +1,9 @@
 import { HearthlendError } from '../contract/errors.ts';
 import type { SessionOptions, Shard } from '../contract/shard.ts';
-import { checkOutputs, checkTokens } from './answer.ts';
+import { checkFinite, checkOutputs, checkTokens } from './answer.ts';
+import { freeMemoryBytes } from './free-memory.ts';
 import type { Staging } from './staging.ts';
-import type { Computed, RunHooks, ShardTask } from './supervisor.ts';
+import type { Computed, RunHooks, ShardTask, SupervisorOptions } from './supervisor.ts';
 import { sessionKey, sessionsToUnload, type WarmSession } from './warm-models.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -21,19 +22,23 @@ export class LoadedWorker {
   warm: LoadedModel[] = [];
   readonly #staging: Staging;
   readonly #modelMemoryBytes: number;
+  readonly #vet: SupervisorOptions['vet'];
   #requests = 0;
   /** Resident memory when it last answered; null while it isn't known. */
   #residentBytes: number | null = null;
 
-  constructor(process: WorkerProcess, staging: Staging, modelMemoryBytes: number) {
+  constructor(process: WorkerProcess, staging: Staging, { modelMemoryBytes, vet }: Pick<SupervisorOptions, 'modelMemoryBytes' | 'vet'>) {
     this.process = process;
     this.#staging = staging;
     this.#modelMemoryBytes = modelMemoryBytes;
+    this.#vet = vet;
   }
 
   /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */
   async compute(task: ShardTask, onToken: RunHooks['onToken']): Promise<Omit<Computed, 'commitment'>> {
     const { shard } = task;
+    // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
+    await this.#vet(task.model, shard.origin, this.#room(shard));
     const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
     const { model, loadMs } = await this.#loaded(task, session);
     const sent: number[] = [];
@@ -66,9 +71,18 @@ export class LoadedWorker {
       await this.process.kill(error as HearthlendError);
       throw error;
     }
+    if (shard.nonFinite === 'reject') await checkFinite(body);
     const { tokensMade, nearTies } = reply;
     // Its own clock is finer than ours; but it can't have computed for longer than we waited.
     return { outputs: ownBytes(body), runMs: Math.min(reply.runMs, elapsedMs), loadMs, tokensMade, nearTies, residentBytes };
+  }
+
+  #room({ limits }: Shard): { limitBytes: number; freeBytes: number | null } {
+    const free = freeMemoryBytes();
+    return {
+      limitBytes: Math.min(this.#modelMemoryBytes, limits.memoryBytes),
+      freeBytes: free === null ? null : free + (this.#measure() ?? 0),
+    };
   }
 
   async #loaded(task: ShardTask, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
@@ -146,6 +160,12 @@ export class LoadedWorker {
         throw error;
       }
       return answer;
+    } catch (thrown) {
+      if (!isRefusedMemory(thrown)) throw thrown;
+      // The session would go on asking for as much: measured, 945 MB for the next run's 16.
+      const error = outOfMemory();
+      await this.process.kill(error);
+      throw error;
     } finally {
       clearTimeout(timer);
       clearInterval(sampler);
@@ -165,6 +185,12 @@ export class LoadedWorker {
     this.#requests += 1;
     return this.#requests;
   }
+}
+
+/** Whether the system had less memory than the model asked for. Sources: ONNX Runtime's BFCArena, C++'s own exception. */
+function isRefusedMemory(thrown: unknown): boolean {
+  if (!(thrown instanceof HearthlendError) || (thrown.code !== 'RUN_FAILED' && thrown.code !== 'MODEL_INVALID')) return false;
+  return /Failed to allocate memory|bad_alloc/.test(String(thrown.params.detail));
 }
 
 /** The same bytes as a plain Uint8Array that keeps no larger buffer alive: small ones come as a view into what the pipe was read into. */

@@ -83,6 +83,8 @@ export interface SupervisorOptions {
   start: StartWorker;
   /** What loaded models may take together. */
   modelMemoryBytes: number;
+  /** Whether a model may be loaded for a shard, asked before each. @throws MODEL_* */
+  vet: (model: ShardTask['model'], origin: Shard['origin'], room: { limitBytes: number; freeBytes: number | null }) => Promise<void>;
   /** ms since 1970. */
   clock: () => number;
   log?: (level: 'debug' | 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
@@ -203,7 +205,7 @@ class OneWorker implements Supervisor {
     await this.#staging.prepare();
     if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
     const process = new WorkerProcess(this.#options.start, this.#staging.modelsDir);
-    const worker = new LoadedWorker(process, this.#staging, this.#options.modelMemoryBytes);
+    const worker = new LoadedWorker(process, this.#staging, this.#options);
     this.#worker = worker;
     this.#enter({ name: 'starting' });
     void process.gone.then((error) => this.#ended(worker, error));

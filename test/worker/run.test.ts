@@ -209,8 +209,8 @@ test('inputs and outputs that cannot be carried are refused by name at loading',
   }
 });
 
-test('a model that is cut off, is none, or lacks its external data is refused, and the worker goes on', async () => {
-  const supervisor = supervise();
+test('a model that is cut off, is none, or lacks its external data is refused by the worker, too, which goes on', async () => {
+  const supervisor = supervise({ vet: async () => undefined });
   const whole = model({
     nodes: [node('Add', ['x', 'w'], ['y'])],
     inputs: [value('x', 'float32', [2])],

@@ -27,25 +27,19 @@ export type Vet = (model: ModelFiles, origin: Shard['origin'], room: Room) => Pr
 const MAX_REMEMBERED = 256;
 
 export function createVet(): Vet {
-  /** The most recently used last. What is wrong with a digest's bytes stays wrong. */
-  const known = new Map<Sha256, ModelFacts | HearthlendError>();
+  /** What holds together, the most recently used last. What doesn't is read again, since it may be the disk's fault. */
+  const known = new Map<Sha256, ModelFacts>();
   return async (model, origin, room) => {
-    const found = known.get(model.digest) ?? (await inspectModel(model).catch(refusalOf));
+    const facts = known.get(model.digest) ?? (await inspectModel(model));
     known.delete(model.digest);
-    known.set(model.digest, found);
+    known.set(model.digest, facts);
     for (const oldest of known.keys()) {
       if (known.size <= MAX_REMEMBERED) break;
       known.delete(oldest);
     }
-    const refusal = found instanceof HearthlendError ? found : judge(found, origin, room);
-    if (refusal !== null) throw new HearthlendError(refusal.code, refusal.params, { cause: refusal });
+    const refusal = judge(facts, origin, room);
+    if (refusal !== null) throw refusal;
   };
-}
-
-/** A file that could not be read says nothing of the model, and is tried again. */
-function refusalOf(thrown: unknown): HearthlendError {
-  if (thrown instanceof HearthlendError && thrown.code !== 'FILE_UNREADABLE') return thrown;
-  throw thrown;
 }
 
 async function inspectModel({ manifest, files }: ModelFiles): Promise<ModelFacts> {

@@ -2,9 +2,10 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { describeError } from '../../../core/contract/messages.ts';
 import { decodeSafetensors } from '../../../core/contract/safetensors.ts';
+import { model as emptyModel } from '../../fixtures/onnx-writer.ts';
 import { failure, float32, generateTask, hostile, runTask, storeModel, supervise, tokensOf } from './workbench.ts';
 
-const model = () => storeModel({ 'model.onnx': Buffer.from('a model that only fakes load') });
+const model = () => storeModel({ 'model.onnx': emptyModel({ nodes: [], inputs: [], outputs: [] }) });
 const inputs = new Map([['x', float32([1], [1])]]);
 
 /** What a run, or a generation, on a worker of this behaviour rejects with; and that the worker is gone then. */
