@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { canonicalJson } from '../contract/digest.ts';
 import { MessageRef } from '../contract/messages.ts';
+import { Freed, type PauseRecord } from '../contract/policy.ts';
 import type { DaySpan } from '../contract/snapshot.ts';
 import type { Entry, KeptMessage } from './entry.ts';
 
@@ -21,7 +22,12 @@ interface Span {
   running: number;
   sealed: number;
   lastEntry: number;
+  /** Of one set aside: see the entry `agent.yielded`. */
+  yieldMs: number | null;
+  freed: string | null;
 }
+
+const NOTHING_YIELDED = { yieldMs: null, freed: null };
 
 type Moment = Pick<Entry, 'sequence' | 'at'>;
 
@@ -32,16 +38,23 @@ export class Activity {
   readonly #open: Statement<[], Span>;
   readonly #put: Statement<[Span]>;
   readonly #between: Statement<[{ start: number; end: number; limit: number }], Span>;
+  readonly #lastAside: Statement<[], Span>;
+  readonly #pauses: Statement<[{ start: number; end: number; limit: number }], Span>;
 
   constructor(db: Database) {
     this.#byId = db.prepare('SELECT * FROM spans WHERE id = ?');
     this.#unsealed = db.prepare('SELECT * FROM spans WHERE sealed = 0 ORDER BY id DESC LIMIT 1');
     this.#open = db.prepare('SELECT * FROM spans WHERE toAt IS NULL ORDER BY id');
-    this.#put = db.prepare('INSERT OR REPLACE INTO spans VALUES (@id, @kind, @fromAt, @toAt, @reason, @running, @sealed, @lastEntry)');
+    this.#put = db.prepare(
+      'INSERT OR REPLACE INTO spans VALUES (@id, @kind, @fromAt, @toAt, @reason, @running, @sealed, @lastEntry, @yieldMs, @freed)',
+    );
     this.#between = db.prepare(`
       SELECT * FROM spans WHERE toAt IS NULL AND fromAt < @end
       UNION ALL SELECT * FROM spans WHERE toAt > @start AND fromAt < @end
       ORDER BY fromAt DESC, id DESC LIMIT @limit`);
+    this.#lastAside = db.prepare("SELECT * FROM spans WHERE kind = 'aside' ORDER BY id DESC LIMIT 1");
+    this.#pauses = db.prepare(`
+      SELECT * FROM spans WHERE kind = 'aside' AND fromAt < @end AND (toAt IS NULL OR toAt > @start) ORDER BY id DESC LIMIT @limit`);
   }
 
   /** An attempt starts to run. @returns the stretch that it belongs to */
@@ -52,7 +65,10 @@ export class Activity {
       return last.id;
     }
     if (last !== undefined) this.#put.run({ ...last, sealed: 1, lastEntry: sequence });
-    this.#put.run({ id: sequence, kind: 'worked', fromAt: at, toAt: null, reason: null, running: 1, sealed: 0, lastEntry: sequence });
+    this.#put.run({
+      ...{ id: sequence, kind: 'worked', fromAt: at, toAt: null, reason: null, running: 1, sealed: 0, lastEntry: sequence },
+      ...NOTHING_YIELDED,
+    });
     return sequence;
   }
 
@@ -77,7 +93,14 @@ export class Activity {
       running: 0,
       sealed: 1,
       lastEntry: sequence,
+      ...NOTHING_YIELDED,
     });
+  }
+
+  /** What the pause that is or was last gave back. */
+  yielded({ sequence, body }: Entry<'agent.yielded'>): void {
+    const last = this.#lastAside.get();
+    if (last !== undefined) this.#put.run({ ...last, yieldMs: body.yieldMs, freed: canonicalJson(body.freed), lastEntry: sequence });
   }
 
   resume({ sequence, at }: Moment): void {
@@ -106,6 +129,20 @@ export class Activity {
         reason: reason === null ? null : knownMessage(JSON.parse(reason)),
       }))
       .filter(({ from, to }) => to > from)
+      .reverse();
+  }
+
+  /** The pauses that touch the time between two others, the last `limit` of them, oldest first. */
+  pauses(startMs: number, endMs: number, limit: number): PauseRecord[] {
+    return this.#pauses
+      .all({ start: startMs, end: endMs, limit })
+      .map(({ fromAt, toAt, reason, yieldMs, freed }) => ({
+        from: fromAt,
+        to: toAt,
+        reason: reason === null ? null : knownMessage(JSON.parse(reason)),
+        yieldMs,
+        freed: freed === null ? null : Freed.parse(JSON.parse(freed)),
+      }))
       .reverse();
   }
 }

@@ -95,6 +95,7 @@ export class Derived {
     else if (entry.kind === 'agent.started') this.#activity.closeAll(previousAt, sequence);
     else if (entry.kind === 'agent.stopped') this.#activity.closeAll(entry.at, sequence);
     else if (entry.kind === 'agent.paused') this.#activity.setAside(entry.body.reason, entry);
+    else if (entry.kind === 'agent.yielded') this.#activity.yielded(entry);
     else this.#activity.resume(entry);
   }
 

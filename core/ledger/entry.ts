@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson, Sha256 } from '../contract/digest.ts';
 import { Amount, AssetId } from '../contract/money.ts';
+import { Freed } from '../contract/policy.ts';
 import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/receipt.ts';
 import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
 
@@ -57,6 +58,8 @@ export const ENTRY_BODIES = {
   'agent.started': z.strictObject({ version: z.string().max(64), worker: Address }),
   'agent.stopped': z.strictObject({}),
   'agent.paused': z.strictObject({ reason: KeptMessage }),
+  /** What the last pause gave back, and how long that took from what led to it. */
+  'agent.yielded': z.strictObject({ yieldMs: z.number().min(0), freed: Freed }),
   'agent.resumed': z.strictObject({}),
 } as const;
 

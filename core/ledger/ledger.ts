@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
+import type { PauseRecord } from '../contract/policy.ts';
 import type { Address, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { LedgerVerification } from '../contract/rpc.ts';
 import type { DaySpan, TaskRow } from '../contract/snapshot.ts';
@@ -143,6 +144,11 @@ export class Ledger {
   /** What the time from `startMs` to `endMs` was spent on. What goes on still lasts until `nowMs`; null: until the last entry. */
   day(startMs: number, endMs: number, nowMs: number | null): DaySpan[] {
     return this.#activity.between(startMs, endMs, nowMs ?? this.#chain.end.at);
+  }
+
+  /** The pauses that touch the time from `startMs` to `endMs`, the last `limit` of them, oldest first. */
+  pauses(startMs: number, endMs: number, limit: number): PauseRecord[] {
+    return this.#activity.pauses(startMs, endMs, limit);
   }
 
   acceptedCount(): number {

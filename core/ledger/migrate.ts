@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { HearthlendError } from '../contract/errors.ts';
 import { entries } from './migrations/0001-entries.ts';
+import { yields } from './migrations/0002-yields.ts';
 
 /** One step of the database's form, in SQL. Steps are numbered from 1 without gaps and never changed once released. */
 export interface Migration {
@@ -8,7 +9,7 @@ export interface Migration {
   up: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [entries];
+export const MIGRATIONS: readonly Migration[] = [entries, yields];
 
 /** Marks the file as a ledger ("HLdg"), so that another program's database is not taken for one. */
 const APPLICATION_ID = 0x484c6467;

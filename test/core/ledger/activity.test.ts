@@ -114,3 +114,20 @@ test('a clock that is set back makes no stretch that ends before it began', () =
   ledger.record([...begun(1, DAY_MS + MINUTE), computed(1, DAY_MS)]);
   for (const { from, to } of ledger.day(DAY_MS, DAY_END, null)) expect(to).toBeGreaterThan(from);
 });
+
+test('a pause keeps how long it took to yield and what that gave back, also when it is over before that is known', async () => {
+  const { ledger } = scene();
+  const freed = { memory: { bytes: 5e8, leftBytes: 0, by: 'process' as const }, vram: [] };
+  const yielded = (at: number, yieldMs: number): LedgerEvent => ({ kind: 'agent.yielded', at, yieldMs, freed });
+  ledger.record([yielded(DAY_MS, 1), paused(DAY_MS + 1000), yielded(DAY_MS + 1009, 8.5), resumed(DAY_MS + 2000)]);
+  ledger.record([paused(DAY_MS + 3000), resumed(DAY_MS + 3001), yielded(DAY_MS + 3010, 9.5), paused(DAY_MS + 4000)]);
+  const reason = { key: 'reason.paused-by-you', params: {} };
+  expect(ledger.pauses(DAY_MS, DAY_END, 10)).toEqual([
+    { from: DAY_MS + 1000, to: DAY_MS + 2000, reason, yieldMs: 8.5, freed },
+    { from: DAY_MS + 3000, to: DAY_MS + 3001, reason, yieldMs: 9.5, freed },
+    { from: DAY_MS + 4000, to: null, reason, yieldMs: null, freed: null },
+  ]);
+  expect(ledger.pauses(DAY_MS + 2000, DAY_MS + 3500, 10)).toHaveLength(1);
+  expect(ledger.pauses(DAY_MS, DAY_END, 1)).toMatchObject([{ from: DAY_MS + 4000 }]);
+  expect((await ledger.verify()).ok).toBe(true);
+});

@@ -44,6 +44,7 @@ test('the queries that run at every change use an index', () => {
   expect(plan('SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT 5')).toMatch(/^SCAN attempts USING INDEX attempts_by_last_entry$/);
   expect(plan('SELECT * FROM spans WHERE sealed = 0 ORDER BY id DESC LIMIT 1')).toContain('spans_unsealed');
   expect(plan('SELECT * FROM spans WHERE toAt IS NULL')).toContain('spans_by_end');
-  expect(MIGRATIONS.map(({ version }) => version)).toEqual([1]);
+  expect(plan("SELECT * FROM spans WHERE kind = 'aside' ORDER BY id DESC LIMIT 1")).toContain('spans_aside');
+  expect(MIGRATIONS.map(({ version }) => version)).toEqual([1, 2]);
   db.close();
 });
