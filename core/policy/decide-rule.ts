@@ -83,9 +83,9 @@ function judgeLocked(signals: Signals, { locked }: Rules): Verdict {
 
 function judgeFullScreen(signals: Signals, { fullScreen }: Rules): Verdict {
   if (!fullScreen.pause) return OFF;
-  const front = known(signals.fullScreen, signals);
-  if (front === null) return YES;
-  return { says: 'no', reason: ref('policy.full-screen', { name: front.name, seconds: seconds(fullScreen.resumeAfterMs) }) };
+  const name = known(signals.fullScreen, signals)?.name ?? null;
+  if (name === null) return YES;
+  return { says: 'no', reason: ref('policy.full-screen', { name, seconds: seconds(fullScreen.resumeAfterMs) }) };
 }
 
 function judgePrograms(signals: Signals, { programs }: Rules): Verdict {

@@ -1,0 +1,155 @@
+import {
+  type Decision,
+  type DeviceId,
+  type ManualOrder,
+  OVERRIDABLE,
+  type PolicyStatus,
+  type RuleName,
+  type SignalContext,
+  type SignalSource,
+  type Signals,
+} from '../contract/policy.ts';
+import type { Rules } from '../contract/rules.ts';
+import { accept, type Readings, UNKNOWN } from './controller-readings.ts';
+import { decide, type Memory } from './decide.ts';
+
+export interface PolicyOptions {
+  sources: readonly SignalSource[];
+  /** What is decided for, first of all the one that works. */
+  devices(): readonly DeviceId[];
+  rules(): Rules;
+  /** Whether a worker computes or may at any moment. */
+  working(): boolean;
+  /** ms since 1970 */
+  clock(): number;
+  /** ms of a clock that nobody sets; it may stand still while the machine sleeps. */
+  steady(): number;
+  /** The local time's distance from UTC at a moment. */
+  utcOffsetMinutes(now: number): number;
+  log: SignalContext['log'];
+  /** Called with the decisions of all devices whenever one of them is another; must not throw. `askedAt`: when what led to them came, on the steady clock. */
+  onDecisions(decisions: readonly Decision[], askedAt: number): void;
+}
+
+/** Decides anew at every signal, order, change of the rules and when something is due, and tells what is new. */
+export interface Policy {
+  /** Starts to watch. */
+  start(): void;
+  /** What the user says, instead of what was said before; null: nothing any more. */
+  order(order: ManualOrder | null): void;
+  /** Pauses: for a time, or until told otherwise. */
+  pause(forMs: number | null): void;
+  /** Works in spite of the rules that say no now, and of no others, for so long. */
+  begin(forMs: number): { overrides: RuleName[]; until: number };
+  suspend(): void;
+  wake(): void;
+  /** The rules, the devices or whether there is work are others. */
+  changed(): void;
+  status(): PolicyStatus;
+  /** Stops watching; resolves when nothing of it is left. */
+  close(): Promise<void>;
+}
+
+/** A timer must not fire a moment before what it waits for. */
+const MARGIN_MS = 1;
+
+export function createPolicy(options: PolicyOptions): Policy {
+  const { clock, rules } = options;
+  let readings: Readings = UNKNOWN;
+  let manual: ManualOrder | null = null;
+  let asleep: { clock: number; steady: number } | null = null;
+  /** Time asleep in which the steady clock stood still. */
+  let sleptMs = 0;
+  let memory: Memory = {};
+  let decisions: Decision[] = [];
+  let told = '';
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const listeners = new Set<() => void>();
+  const stops: Array<() => void | Promise<void>> = [];
+
+  const steady = () => options.steady() + sleptMs;
+
+  function signalsNow(): Signals {
+    const now = clock();
+    return { ...readings, now, utcOffsetMinutes: options.utcOffsetMinutes(now), steadyMs: steady(), manual, suspended: asleep !== null };
+  }
+
+  function look(askedAt = steady()): void {
+    if (closed) return;
+    clearTimeout(timer);
+    const decided = decide(signalsNow(), rules(), memory, options.devices());
+    ({ memory, manual, decisions } = decided);
+    timer = setTimeout(look, decided.wakeAt - steady() + MARGIN_MS);
+    timer.unref();
+    const now = JSON.stringify(
+      decisions.map(({ until, ...decision }) => ({ ...decision, until: until === null ? null : Math.round(until / 1000) })),
+    );
+    if (now === told) return;
+    told = now;
+    options.onDecisions(decisions, askedAt);
+  }
+
+  const contextOf = ({ name }: SignalSource): SignalContext => ({
+    publish(change) {
+      const at = steady();
+      readings = accept(readings, change, at);
+      look(at);
+    },
+    rules,
+    working: options.working,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    clock,
+    log: (level, event, facts) => options.log(level, event, { source: name, ...facts }),
+  });
+
+  return {
+    start() {
+      for (const source of options.sources) stops.push(source.start(contextOf(source)));
+      look();
+    },
+    order(order) {
+      manual = order;
+      look();
+    },
+    pause(forMs) {
+      manual = { order: 'pause', until: forMs === null ? null : steady() + forMs };
+      look();
+    },
+    begin(forMs) {
+      const plain = decide({ ...signalsNow(), manual: null }, rules(), memory, options.devices()).decisions;
+      const overrides = OVERRIDABLE.filter((name) => plain.some(({ rules: held }) => held.includes(name)));
+      // Nothing says no: there is nothing to go against.
+      manual = overrides.length === 0 ? null : { order: 'start', until: steady() + forMs, overrides };
+      look();
+      return { overrides, until: clock() + forMs };
+    },
+    suspend() {
+      asleep ??= { clock: clock(), steady: options.steady() };
+      look();
+    },
+    wake() {
+      if (asleep === null) return;
+      // By the wall clock at most: one that was set back meanwhile slept no less than nothing.
+      sleptMs += Math.max(0, clock() - asleep.clock - (options.steady() - asleep.steady));
+      asleep = null;
+      look();
+    },
+    changed() {
+      look();
+      for (const listener of [...listeners]) listener();
+    },
+    status() {
+      const signals = signalsNow();
+      return { signals, decisions: decide(signals, rules(), memory, options.devices()).decisions };
+    },
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await Promise.all(stops.splice(0).map((stop) => stop()));
+    },
+  };
+}
