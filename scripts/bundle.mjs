@@ -1,7 +1,7 @@
 // Bundles the sources into dist/ (see build.mjs, which calls this on Node 24 when dist/ isn't fresh).
 // Safe against being killed: the stamp dist/.built goes first and comes last. Safe against a second build: SQLite's lock on dist/.lock,
 // which the system lets go when its holder dies.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -25,12 +25,14 @@ const programs = [
   { entry: 'worker/native/main.ts', file: 'worker/native.mjs', external: (name) => name === 'onnxruntime-node' },
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
   { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },
+  { entry: 'worker/webgpu/page.ts', file: 'gpu-window/page.js', external: () => false, platform: 'browser' },
+  { entry: 'worker/webgpu/bridge.ts', file: 'gpu-window/bridge.js', external: () => false, platform: 'browser' },
 ];
 
-async function bundleProgram({ entry, file, external }, into) {
+async function bundleProgram({ entry, file, external, platform = 'node' }, into) {
   const bundle = await rolldown({
     input: join(root, entry),
-    platform: 'node',
+    platform,
     tsconfig: join(root, 'tsconfig.json'),
     external: (id) => isBuiltin(id) || (!id.startsWith('.') && !isAbsolute(id) && external(packageName(id))),
     transform: { target: 'node24' },
@@ -53,6 +55,13 @@ function packageName(id) {
     .split('/')
     .slice(0, id.startsWith('@') ? 2 : 1)
     .join('/');
+}
+
+/** What a page of the GPU window is made of beside its scripts. The WebAssembly is the build with WebGPU that suspends (JSPI): the smallest. */
+function copyGpuWindow(into) {
+  copyFileSync(join(root, 'worker/webgpu/index.html'), join(into, 'gpu-window/index.html'));
+  const wasm = 'onnxruntime-web/dist/ort-wasm-simd-threaded.jspi.wasm';
+  copyFileSync(join(root, 'node_modules', wasm), join(into, 'gpu-window/onnxruntime.wasm'));
 }
 
 async function bundlePages(into) {
@@ -109,6 +118,7 @@ async function buildAll() {
   const staging = mkdtempSync(join(dist, '.staging-'));
   try {
     for (const program of programs) await bundleProgram(program, staging);
+    copyGpuWindow(staging);
     await bundlePages(staging);
     publish(staging, inputs);
   } finally {

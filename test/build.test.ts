@@ -32,6 +32,10 @@ const sources: Record<string, string> = {
     "import { zipSync } from 'fflate';\nimport { InferenceSession } from 'onnxruntime-node';\nconsole.log(typeof zipSync, typeof InferenceSession);\n",
   'worker/native/probe.ts':
     "import { readdirSync } from 'node:fs';\nimport { z } from 'zod';\nconsole.log(readdirSync('/').length, z.string);\n",
+  'worker/webgpu/page.ts':
+    "import { z } from 'zod';\nexport const load = () => import('onnxruntime-web/jspi');\nconsole.log(typeof z.string, load);\n",
+  'worker/webgpu/bridge.ts': "console.log('bridges');\n",
+  'worker/webgpu/index.html': '<!doctype html><script type="module" src="./page.js"></script>\n',
   'renderer/index.html': '<!doctype html><html><body><div id="root"></div><script type="module" src="./main.tsx"></script></body></html>\n',
   'renderer/main.tsx':
     "import '@fontsource-variable/inter';\nimport { createRoot } from 'react-dom/client';\nconst root = document.getElementById('root');\nif (root) createRoot(root).render(<p>hello</p>);\n",
@@ -76,6 +80,8 @@ test('each program becomes one file, the pages static files that need no inline 
     'onnxruntime-node',
   ]);
   expect(existsSync(dist('worker/probe.mjs'))).toBe(true);
+  expect(readFileSync(dist('gpu-window/page.js'), 'utf8')).not.toMatch(/^import |import\((?!import)["']onnx/m);
+  for (const file of ['index.html', 'bridge.js', 'onnxruntime.wasm']) expect(existsSync(dist(`gpu-window/${file}`))).toBe(true);
   const page = readFileSync(dist('ui/index.html'), 'utf8');
   expect(page).toMatch(/<script type="module" crossorigin src="\/assets\/[\w-]+\.js"><\/script>/);
   expect(page.match(/<script/g)).toHaveLength(1);

@@ -53,7 +53,8 @@ export type GraphValue = z.infer<typeof GraphValue>;
 
 /** Worker → agent. Exactly one of `loaded`, `unloaded`, `result`, `failed` answers each request. Bodies: outputs. */
 export const WorkerReply = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('ready'), onnxruntime: z.string().max(64), node: z.string().max(64) }),
+  /** `node` is null where there is none, in a page. */
+  z.strictObject({ type: z.literal('ready'), onnxruntime: z.string().max(64), node: z.string().max(64).nullable() }),
   z.strictObject({
     ...request,
     type: z.literal('loaded'),
