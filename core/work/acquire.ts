@@ -51,7 +51,7 @@ export async function fetchShard(ports: WorkPorts, from: ConnectedNetwork, lease
     model?.release();
     // Says nothing of the shard: it is handed back when there is room to record that.
     if (asHearthlendError(thrown).code === 'DISK_FULL') throw thrown;
-    const end = await giveBack(ports, { from, key }, { thrown });
+    const end = await giveBack(ports, { from, key, lease }, { thrown });
     ports.onChange({ type: 'ended', shard: lease.shard, key, end });
     return null;
   }

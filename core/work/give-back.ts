@@ -1,17 +1,21 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
+import type { Lease, Shard } from '../contract/shard.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
 /** Why an attempt was broken off from this side or the network's. */
 export type AbortReason = 'paused' | 'stopped' | 'revoked' | 'expired';
 
-/** Ends an attempt that brought no result: recorded here, and the network may lend it to another at once. */
+/**
+ * Ends an attempt that brought no result: recorded here, and the network may lend it to another at once. What an error says of a stranger's
+ * inputs goes back to the network and is kept nowhere here.
+ */
 export async function giveBack(
   ports: WorkPorts,
-  { from, key }: { from: ConnectedNetwork; key: AttemptKey },
+  { from, key, lease }: { from: ConnectedNetwork; key: AttemptKey; lease: Lease },
   why: { thrown: unknown; aborted?: AbortReason | undefined },
 ): Promise<AttemptEnd> {
   const error = asHearthlendError(why.thrown);
-  const end = endOf(error, why.aborted);
+  const end = endOf(error, lease.shard.origin, why.aborted);
   ports.journal.ended(key, end);
   if (end.state === 'released') await from.network.release(key.shardId, key.attempt, why.aborted === 'paused' ? 'paused' : 'stopped', null);
   if (end.state === 'failed') {
@@ -21,12 +25,12 @@ export async function giveBack(
 }
 
 /** How an attempt without a result ended: handed back where this machine was the cause, failed where the shard was. Pure. */
-export function endOf(error: HearthlendError, aborted?: AbortReason): AttemptEnd {
+export function endOf(error: HearthlendError, origin: Shard['origin'], aborted?: AbortReason): AttemptEnd {
   if (aborted === 'paused' || aborted === 'stopped') return { state: 'released', code: aborted };
   if (aborted === 'revoked') return { state: 'cancelled' };
   if (aborted === 'expired') return { state: 'expired' };
   if (error.code === 'WORKER_BACKING_OFF') return { state: 'released', code: 'crashed' };
-  return { state: 'failed', code: error.code, detail: JSON.stringify(error.params) };
+  return { state: 'failed', code: error.code, detail: origin === 'network' ? '' : JSON.stringify(error.params) };
 }
 
 /** Which says nothing of the shard yet: the network counts it apart. */

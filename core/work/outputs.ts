@@ -3,7 +3,7 @@ import type { WorkJournal, WorkSpool } from './ports.ts';
 
 /** Results between being computed and being accepted. Two attempts may have the same bytes, which are then kept once, until the last is done. */
 export interface Outputs {
-  /** Makes the bytes durable, then records what refers to them. */
+  /** Makes the bytes durable, then records what refers to them; keeps nothing where that fails. */
   keep(results: readonly { digest: Sha256; bytes: Uint8Array }[], record: () => Promise<void>): Promise<void>;
   get(digest: Sha256, shardId: string): Promise<Uint8Array>;
   /** Deletes the bytes unless another attempt still refers to them. */
@@ -18,18 +18,24 @@ export function createOutputs({ journal, spool }: { journal: WorkJournal; spool:
     last = turn.catch(() => undefined);
     return turn;
   }
+  async function removeUnneeded(digests: Iterable<Sha256>): Promise<void> {
+    const unneeded = [...new Set(digests)].filter((digest) => !journal.isAwaited(digest));
+    await Promise.all(unneeded.map((digest) => spool.remove(digest)));
+  }
   return {
     keep: (results, record) =>
       inTurn(async () => {
         const bytesOf = new Map(results.map(({ digest, bytes }) => [digest, bytes]));
-        await Promise.all(Array.from(bytesOf, ([digest, bytes]) => spool.put(digest, bytes)));
-        await record();
+        try {
+          await Promise.all(Array.from(bytesOf, ([digest, bytes]) => spool.put(digest, bytes)));
+          await record();
+        } catch (thrown) {
+          // What nothing refers to would lie there until the next start. Where that fails as well, it does.
+          await removeUnneeded(bytesOf.keys()).catch(() => undefined);
+          throw thrown;
+        }
       }),
     get: (digest, shardId) => spool.get(digest, shardId),
-    drop: (digests) =>
-      inTurn(async () => {
-        const unneeded = [...new Set(digests)].filter((digest) => !journal.isAwaited(digest));
-        await Promise.all(unneeded.map((digest) => spool.remove(digest)));
-      }),
+    drop: (digests) => inTurn(() => removeUnneeded(digests)),
   };
 }

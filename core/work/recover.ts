@@ -65,6 +65,7 @@ async function resubmit(
     // The recorded result has no bytes any more: from computed the attempt fails; a submitted one can only expire.
     const lost: AttemptEnd = attempt.state === 'computed' ? { state: 'failed', code, detail: '' } : { state: 'expired' };
     ports.journal.ended(attempt, lost);
+    await outputs.drop([result.commitment]);
     await from.network.release(attempt.shardId, attempt.attempt, 'failed', code);
     return lost;
   }

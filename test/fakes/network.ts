@@ -22,6 +22,10 @@ export class FakeNetwork implements Network {
   readonly calls: string[] = [];
   shardsLeft: number;
   held = true;
+  /** Whose work it is: practice, or strangers'. */
+  origin: RunShard['origin'] = 'practice';
+  /** Answers a submission in another way than by accepting it. */
+  refuse: SubmitReply | null = null;
   /** Changes a receipt before it goes out. */
   tamper: (receipt: WorkReceipt) => WorkReceipt = (receipt) => receipt;
   proposals: SignedBatch[] = [];
@@ -55,7 +59,7 @@ export class FakeNetwork implements Network {
       limits: { wallMs: 1000, memoryBytes: 1 << 30, outputBytes: 1 << 20 },
       session: { intraOpThreads: 1, graphOptimization: 'all' },
       price: { asset: practiceCredit(this.id), unit: 'run', perUnit: '3' },
-      origin: 'practice',
+      origin: this.origin,
     };
     const lease = { shard, attempt: 1, deadline: 0, leaseMs: 750 };
     this.leased.push(lease);
@@ -82,6 +86,7 @@ export class FakeNetwork implements Network {
   async submit(submission: Submission): Promise<SubmitReply> {
     this.submitted.push(submission);
     this.calls.push(`submit ${submission.shardId}`);
+    if (this.refuse !== null) return this.refuse;
     const known = this.receipts.find((receipt) => receipt.shardId === submission.shardId);
     return { type: 'accepted', receipt: this.tamper(known ?? this.issue(submission)), audited: false };
   }

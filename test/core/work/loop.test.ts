@@ -1,91 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Wallet } from 'ethers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
-import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
-import { openIdentity } from '../../../core/identity/identity.ts';
-import { createJournal } from '../../../core/journal.ts';
-import { type Ledger, openLedger } from '../../../core/ledger/ledger.ts';
-import { openSpool, type Spool } from '../../../core/ledger/spool.ts';
-import { createWorkLoop, type WorkLoop } from '../../../core/work/loop.ts';
-import type { AttemptKey, ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../../../core/work/ports.ts';
-import { digestOf, FakeNetwork } from '../../fakes/network.ts';
-
-const OUTPUTS = encodeSafetensors(new Map([['y', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
-const COMPUTED = { outputs: OUTPUTS, commitment: digestOf(OUTPUTS), runMs: 1, tokensMade: 0 };
-const opened: Array<() => void> = [];
-
-afterEach(() => {
-  for (const close of opened.splice(0).reverse()) close();
-});
-
-interface Bench {
-  network: FakeNetwork;
-  ledger: Ledger;
-  journal: WorkJournal;
-  spool: Spool;
-  loop: WorkLoop;
-  changes: WorkChange[];
-  ports: WorkPorts;
-  from: ConnectedNetwork;
-}
-
-/** A loop on a real ledger, spool and identity, with a fake network and a fake worker. */
-async function openBench(shards: number, compute?: WorkPorts['compute']): Promise<Bench> {
-  const dir = mkdtempSync(join(tmpdir(), 'hearthlend-loop-'));
-  opened.push(() => rmSync(dir, { recursive: true, force: true }));
-  const identity = openIdentity(join(dir, 'identity.json'));
-  const ledger = openLedger({ path: join(dir, 'ledger.db'), signer: identity });
-  opened.push(() => ledger.close());
-  const spool = await openSpool(join(dir, 'spool'));
-  const network = new FakeNetwork(shards);
-  const info = await network.connect({ address: identity.address, payee: identity.address });
-  const from: ConnectedNetwork = { network, info, admitted: () => true };
-  const changes: WorkChange[] = [];
-  const journal = createJournal(ledger, { clock: Date.now, payee: identity.address });
-  const ports: WorkPorts = {
-    clock: Date.now,
-    networks: [from],
-    journal,
-    spool,
-    holdModel: async (_network, { digest }) => ({
-      digest,
-      manifest: { format: 'onnx', entry: 'm', files: [] },
-      files: new Map(),
-      release: () => undefined,
-    }),
-    fetchInputs: async (each, { digest }) => {
-      await each.fetchBlob(digest, 0);
-      return new Uint8Array(4);
-    },
-    compute: compute ?? (async () => COMPUTED),
-    warmModels: () => [],
-    isolation: () => 'os',
-    memoryBytes: 1 << 30,
-    signBatch: (batch) => identity.signBatch(batch),
-    onChange: (change) => changes.push(change),
-  };
-  return { network, ledger, journal, spool, loop: createWorkLoop(ports), changes, ports, from };
-}
-
-/** Computes only when told to, so that a test can look while a shard runs; an abort rejects as a killed worker does. */
-function manualCompute() {
-  const started: Array<{ shardId: string; finish: () => void }> = [];
-  let announce: () => void = () => undefined;
-  const compute: WorkPorts['compute'] = ({ shard }, { signal }) =>
-    new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(new HearthlendError('WORKER_STOPPED')));
-      started.push({ shardId: shard.id, finish: () => resolve(COMPUTED) });
-      announce();
-    });
-  const next = async (count: number) => {
-    while (started.length < count) await new Promise<void>((resolve) => (announce = resolve));
-    return started[count - 1] as (typeof started)[number];
-  };
-  return { compute, next };
-}
+import { createWorkLoop } from '../../../core/work/loop.ts';
+import type { AttemptKey } from '../../../core/work/ports.ts';
+import type { FakeNetwork } from '../../fakes/network.ts';
+import { type Bench, COMPUTED, manualCompute, OUTPUTS, openBench } from './workbench.ts';
 
 const untilCalled = async (network: FakeNetwork, call: string) => {
   while (!network.calls.includes(call)) await new Promise((resolve) => setImmediate(resolve));

@@ -75,11 +75,16 @@ describe('the one state of the agent', () => {
 describe('an attempt without a result', () => {
   it('is handed back where this machine was the cause, and failed where the shard was', () => {
     const error = new HearthlendError('RUN_FAILED', { detail: 'x' });
-    expect(endOf(error, 'paused')).toEqual({ state: 'released', code: 'paused' });
-    expect(endOf(error, 'stopped')).toEqual({ state: 'released', code: 'stopped' });
-    expect(endOf(error, 'revoked')).toEqual({ state: 'cancelled' });
-    expect(endOf(error, 'expired')).toEqual({ state: 'expired' });
-    expect(endOf(error)).toMatchObject({ state: 'failed', code: 'RUN_FAILED' });
-    expect(endOf(new HearthlendError('WORKER_BACKING_OFF', { count: 2, seconds: 1 }))).toEqual({ state: 'released', code: 'crashed' });
+    expect(endOf(error, 'practice', 'paused')).toEqual({ state: 'released', code: 'paused' });
+    expect(endOf(error, 'practice', 'stopped')).toEqual({ state: 'released', code: 'stopped' });
+    expect(endOf(error, 'practice', 'revoked')).toEqual({ state: 'cancelled' });
+    expect(endOf(error, 'practice', 'expired')).toEqual({ state: 'expired' });
+    const failed = endOf(error, 'own');
+    expect(failed).toMatchObject({ state: 'failed', code: 'RUN_FAILED', detail: expect.stringMatching(/./) });
+    expect(endOf(error, 'network')).toEqual({ ...failed, detail: '' });
+    expect(endOf(new HearthlendError('WORKER_BACKING_OFF', { count: 2, seconds: 1 }), 'own')).toEqual({
+      state: 'released',
+      code: 'crashed',
+    });
   });
 });
