@@ -110,7 +110,7 @@ export type HardwareReport = z.infer<typeof HardwareReport>;
 
 /** Renderers on the CPU, and the adapters of virtual machines, server boards and remote screens, behind which there is no GPU. */
 const SOFTWARE_NAMES =
-  /llvmpipe|softpipe|lavapipe|swiftshader|swrast|software (raster|renderer)|microsoft basic|remote display|hyper-v|virtio|\bqxl\b|red hat|vmware|svga|virtualbox|innotek|bochs|cirrus|qemu|device 1234|parallels|aspeed|matrox.*g200|citrix|xensource|virtual (display|monitor)|\bidd/i;
+  /llvmpipe|softpipe|lavapipe|swiftshader|swrast|software (raster|renderer)|microsoft basic|remote display|hyper-v|virtio|\bqxl\b|red hat|vmware|svga|virtualbox|innotek|bochs|cirrus|qemu|device 1234|parallels|aspeed|matrox.*g200|citrix|xensource|virtual (display|monitor)|spacedesk|\bidd/i;
 
 /** Whether an adapter of this name (maker and model) has no GPU behind it. */
 export function isSoftwareAdapter(name: string): boolean {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { beforeAll, expect, onTestFinished, type TestContext, test } from 'vitest';
 import { FrameDecoder } from '../../core/contract/frame.ts';
 import { WORKER_FRAME_LIMITS, WorkerReply } from '../../core/contract/worker-messages.ts';
-import { besideArchive } from '../../core/hardware/adapters.ts';
+import { besideArchive } from '../../core/hardware/system-information.ts';
 import { NODE, temporaryFolder } from '../end-to-end/program.ts';
 import { packagesImported, root } from './imports.ts';
 
