@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { BackendName } from './backends.ts';
+import { GpuId } from './hardware.ts';
 import { IsolationLevel } from './isolation.ts';
 import { Rules, RulesChange } from './rules.ts';
+
+const gpusDefault = { use: null, memoryShare: 0.8, backend: 'auto' as const };
 
 /** What the user decides, in settings.json. Every field has a default, so an older file always reads. */
 export const Settings = z.strictObject({
@@ -21,8 +25,18 @@ export const Settings = z.strictObject({
         .int()
         .min(1 << 20)
         .default(4 * 2 ** 30),
+      gpus: z
+        .strictObject({
+          /** GPUs that may compute; null: all of them. */
+          use: z.array(GpuId).max(128).nullable().default(null),
+          /** Share of a GPU's memory that loaded models may take. */
+          memoryShare: z.number().min(0.05).max(1).default(0.8),
+          /** `auto`: the best that is proven on each GPU. `cpu`: no GPU computes. */
+          backend: z.enum(['auto', ...BackendName.options]).default('auto'),
+        })
+        .default(gpusDefault),
     })
-    .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30 }),
+    .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30, gpus: gpusDefault }),
   models: z
     .strictObject({
       /** Disk that models may take together; those that nobody uses go first. */
