@@ -20,6 +20,8 @@ export class LoadedWorker {
   readonly process: WorkerProcess;
   /** The most recently used last. */
   warm: LoadedModel[] = [];
+  /** Whether it ever computed for a stranger: what it writes to stderr then may hold their data. */
+  knowsStrangers = false;
   readonly #staging: Staging;
   readonly #modelMemoryBytes: number;
   readonly #vet: SupervisorOptions['vet'];
@@ -37,6 +39,7 @@ export class LoadedWorker {
   /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */
   async compute(task: ShardTask, onToken: RunHooks['onToken']): Promise<Omit<Computed, 'commitment'>> {
     const { shard } = task;
+    this.knowsStrangers ||= shard.origin === 'network';
     // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
     await this.#vet(task.model, shard.origin, this.#room(shard));
     const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };

@@ -66,8 +66,12 @@ export interface Supervisor {
   warmModels(): Sha256[];
   /** Load since the last call, 0 to 1 of the threads that the shard may use; null when nothing runs or it can't be known. */
   load(): number | null;
+  /** Whether a worker is there, from its start until it is gone. */
+  running(): boolean;
   /** What the worker uses just now, and its process; null where there is none, or this system doesn't tell. */
   usage(): (Usage & { pid: number | undefined }) | null;
+  /** Version of the ONNX Runtime in the worker that was started last; null before the first start. */
+  onnxruntime(): string | null;
   /** Kills the worker and waits until it is gone and its memory is returned. What runs rejects with WORKER_STOPPED; the next `run` starts anew. */
   stop(): Promise<{ msToGone: number }>;
   /** Called with each new state; must not throw. Returns the way to leave. */
@@ -109,6 +113,7 @@ class OneWorker implements Supervisor {
   /** Counts calls of stop: work that was asked for before one doesn't start after it. */
   #stops = 0;
   #disposed = false;
+  #onnxruntime: string | null = null;
   /** Threads of what runs. */
   #threads: number | null = null;
   /** The worker's processor time when it was last asked for. */
@@ -159,10 +164,18 @@ class OneWorker implements Supervisor {
     return elapsedMs <= 0 ? null : Math.min(1, Math.max(0, (this.#measured.cpuMs - last.cpuMs) / elapsedMs / this.#threads));
   }
 
+  running(): boolean {
+    return this.#worker !== null;
+  }
+
   usage(): (Usage & { pid: number | undefined }) | null {
     const process = this.#worker?.process;
     const usage = process?.usage() ?? null;
     return usage === null ? null : { ...usage, pid: process?.pid };
+  }
+
+  onnxruntime(): string | null {
+    return this.#onnxruntime;
   }
 
   async stop(): Promise<{ msToGone: number }> {
@@ -213,6 +226,7 @@ class OneWorker implements Supervisor {
       await process.kill(error);
       throw error;
     });
+    this.#onnxruntime = onnxruntime;
     this.#options.log?.('info', 'worker-ready', { pid: process.pid, onnxruntime, node });
     return worker;
   }
@@ -242,7 +256,7 @@ class OneWorker implements Supervisor {
     const fault = FAULTS.has(error.code);
     if (fault) this.#budget = afterFailure(this.#budget, now);
     const { failures, retryAt } = this.#budget;
-    const said = fault ? { stderr: worker.process.stderr } : {};
+    const said = fault && !worker.knowsStrangers ? { stderr: worker.process.stderr } : {};
     this.#options.log?.(fault ? 'warn' : 'info', 'worker-ended', { code: error.code, ...error.params, ...said });
     this.#enter(fault && retryAt > now ? { name: 'backing-off', retryAt, failures } : { name: 'stopped' });
   }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Launch } from './plan.ts';
 
@@ -14,6 +14,11 @@ export interface LaunchedProcess extends ChildProcess {
 const CLOSE_ON_EXEC = 0o2000000;
 /** Descriptors that are looked at; an agent has some dozens. */
 const DESCRIPTORS_MAX = 65_536;
+
+/** util-linux's, by which a command starts with limits; Node can't set any. It is no part of what is started, and leaves its environment alone. */
+const PRLIMIT = '/usr/bin/prlimit';
+/** A worker has some thirty open; drivers of graphics cards some hundred. */
+const OPEN_FILES = 1024;
 
 /** Starts a launch plan. Whether that worked shows as for any child: by the events `spawn`, `error`, `exit`. */
 export function spawnLaunch(launch: Omit<Launch, 'inside'>): LaunchedProcess {
@@ -30,7 +35,8 @@ export function spawnLaunch(launch: Omit<Launch, 'inside'>): LaunchedProcess {
     }
     // In a process group of its own: Ctrl-C in a terminal goes to all of the agent's, and the agent finishes its shard first.
     const detached = process.platform !== 'win32';
-    const child = spawn(launch.command, launch.args, { env: launch.env, cwd: '/', stdio, detached, windowsHide: true });
+    const [command, ...args] = limited([launch.command, ...launch.args]);
+    const child = spawn(command as string, args, { env: launch.env, cwd: '/', stdio, detached, windowsHide: true });
     launch.inputs.forEach((bytes, index) => {
       const pipe = child.stdio[index + 3] as Writable;
       // A command that ends before it has read them says so by its exit.
@@ -41,6 +47,16 @@ export function spawnLaunch(launch: Omit<Launch, 'inside'>): LaunchedProcess {
   } finally {
     if (nowhere !== null) closeSync(nowhere);
   }
+}
+
+/**
+ * The same command with bounded descriptors, and without core dumps: what a worker had in memory would lie on the disk, with whoever collects
+ * them. Where there is no prlimit it stays as it is.
+ */
+function limited(command: string[]): string[] {
+  if (process.platform !== 'linux' || !existsSync(PRLIMIT)) return command;
+  const hardLimit = Number(/^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? OPEN_FILES);
+  return [PRLIMIT, '--core=0', `--nofile=${Math.min(hardLimit, OPEN_FILES)}`, '--', ...command];
 }
 
 /** Descriptors of this process that a child would get, ascending. Linux; elsewhere Node's own handling has to do. */

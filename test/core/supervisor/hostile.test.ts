@@ -105,6 +105,15 @@ test('however much a worker writes to stderr, it is read, and no more than its e
   expect(said.at(-1)?.length).toBeLessThanOrEqual(16 * 1024);
 });
 
+test('what a worker says that computed for a stranger is not logged', async () => {
+  const logged: unknown[] = [];
+  const supervisor = supervise({ launch: hostile('shouts-and-exits'), log: (...line) => logged.push(line) });
+  const task = runTask(model(), inputs);
+  expect(await failure(supervisor.run({ ...task, shard: { ...task.shard, origin: 'network' } }))).toMatchObject({ code: 'WORKER_CRASHED' });
+  expect(JSON.stringify(logged)).toContain('WORKER_CRASHED');
+  expect(JSON.stringify(logged)).not.toContain('the last line');
+});
+
 test('a worker that fails again and again is started ever more rarely, and anew when the pause is over', async () => {
   let now = 1_000_000;
   let behaviour = 'exits';

@@ -118,6 +118,23 @@ describe.runIf(onLinux)('ONNX Runtime in the sandbox', () => {
   });
 });
 
+/** What the system says of its limits, and whether the one on open files is real. */
+const LIMITS = `
+import { openSync, readFileSync } from 'node:fs';
+const limits = readFileSync('/proc/self/limits', 'utf8');
+for (const name of ['Max core file size', 'Max open files']) {
+  const [soft, hard] = limits.split('\\n').find((line) => line.startsWith(name)).slice(name.length).trim().split(/\\s+/);
+  console.log(name, soft, hard);
+}
+let opened = 0;
+try {
+  while (opened < 5000) opened += openSync(process.argv[1], 'r') > 0 ? 1 : 0;
+  console.log('no end');
+} catch (error) {
+  console.log(error.code, opened < 1024 ? 'below 1024' : 'above it');
+}
+`;
+
 describe.runIf(onLinux)('a sandboxed worker', () => {
   const idle = () => withScript('idle.mjs', "process.stdout.write('up'); setInterval(() => {}, 1 << 30);");
 
@@ -150,6 +167,14 @@ describe.runIf(onLinux)('a sandboxed worker', () => {
     await Promise.all(
       family.map((pid) => once(spawn('tail', [`--pid=${pid}`, '-s', '0.05', '-f', '/dev/null'], { stdio: 'ignore' }), 'exit')),
     );
+  });
+
+  test.each([
+    ['behind its wall', (all: SandboxNeeds) => planLaunch(wall, all)],
+    ['without one', planBare],
+  ])('leaves no core dump and opens no more than 1024 files, %s', async (_name, plan) => {
+    const { out } = await run(plan({ ...withScript('limits.mjs', LIMITS), permission: false }));
+    expect(out.trim().split('\n')).toEqual(['Max core file size 0 0', 'Max open files 1024 1024', 'EMFILE below 1024']);
   });
 
   test('gets none of the descriptors that the agent inherited, whatever their number', async () => {
