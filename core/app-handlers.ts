@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
+import type { openBenchmark } from './benchmark-ports.ts';
 import { HearthlendError } from './contract/errors.ts';
 import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
@@ -25,11 +26,12 @@ interface HandlerParts {
   settings: { current: Settings };
   settingsPath: string;
   wallet: Wallet;
+  benchmark: ReturnType<typeof openBenchmark>;
   log: Log;
 }
 
 /** What stands behind each call of the RPC table: the features, asked. */
-export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet, log }: HandlerParts): App['handlers'] {
+export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet, benchmark, log }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
 
   async function knownJob(jobId: string) {
@@ -81,6 +83,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return { tensors: tensors.size, bytes };
     },
     ...models.handlers,
+    ...benchmark.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,
     async 'ledger.verify'() {
       const verification = await ledger.verify();

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { createHandlers } from './app-handlers.ts';
 import type { AppPorts } from './app-ports.ts';
+import { openBenchmark } from './benchmark-ports.ts';
 import { asHearthlendError } from './contract/errors.ts';
 import type { Address } from './contract/receipt.ts';
 import type { AnyEvent, Handlers } from './contract/rpc.ts';
@@ -101,6 +102,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
       onFault: ({ code, params }) => log('error', 'the wallet', { code, params }),
     });
     closers.push(() => wallet.close());
+    const benchmark = openBenchmark({ ports, settings, engine });
+    closers.push(() => benchmark.cancel());
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();
@@ -127,7 +130,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, models, settings, settingsPath, wallet, log }),
+      handlers: createHandlers({ engine, ledger, models, benchmark, settings, settingsPath, wallet, log }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);
@@ -135,7 +138,10 @@ export async function createApp(ports: AppPorts): Promise<App> {
         // It may end by itself: the wanted shards are accepted, or going on is impossible.
         running.then(conclude, conclude);
       },
-      suspend: () => engine.suspend(),
+      async suspend() {
+        await benchmark.cancel();
+        await engine.suspend();
+      },
       wake: () => engine.wake(),
       finished: finished.promise,
       stop({ now }) {

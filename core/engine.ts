@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { StartOptions, Summary } from './app.ts';
 import type { AppPorts } from './app-ports.ts';
+import type { Quote } from './contract/benchmark.ts';
 import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
@@ -60,6 +61,10 @@ export interface Engine {
   suspend(): Promise<void>;
   /** The machine is awake again. */
   wake(): void;
+  /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
+  hold(): Promise<() => void>;
+  /** What connected networks say that they pay. */
+  quotes(): { network: string; quote: Quote }[];
   /** The ledger was found not to be whole: nothing more is computed on top of it, whatever is resumed. */
   distrustLedger(): void;
   stop(now: boolean): void;
@@ -142,13 +147,17 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     }
   }
 
+  function resumeLoop(): void {
+    if (trusted && facts.paused === null && !facts.suspended && !facts.measuring) loop.resume();
+  }
+
   function resume(): void {
     clearTimeout(resumeTimer);
     if (facts.paused === null) return;
     facts.paused = null;
     if (!facts.suspended) {
       ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-      if (trusted) loop.resume();
+      resumeLoop();
     }
     screen.touch('state', 'day');
   }
@@ -201,10 +210,22 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       facts.suspended = false;
       if (facts.paused === null) {
         ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-        if (trusted) loop.resume();
+        resumeLoop();
       }
       screen.touch('state', 'day');
     },
+    async hold() {
+      facts.measuring = true;
+      loop.pause();
+      await workers.stop();
+      screen.touch('state', 'current', 'load');
+      return () => {
+        facts.measuring = false;
+        resumeLoop();
+        screen.touch('state');
+      };
+    },
+    quotes: () => connected.flatMap(({ info }) => (info.quote === undefined ? [] : [{ network: info.id, quote: info.quote }])),
     distrustLedger() {
       trusted = false;
       facts.fault = ref('reason.ledger-broken');

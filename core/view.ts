@@ -52,6 +52,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     fault: null,
     paused: null,
     suspended: false,
+    measuring: false,
     backingOff: null,
     current: null,
     noWork: null,

@@ -28,6 +28,10 @@ export interface Workers {
   load(): number | null;
   /** What the workers use together, and their processes as this system counts them; null while there are none. */
   usage(): (Usage & { pids: number[] }) | null;
+  /** A worker beside those that earn, to be disposed of: behind the same wall, with a folder of its own by this name. */
+  spare(name: string): Supervisor;
+  /** Threads that work of this origin has, where it leaves their number open. */
+  threads(origin: Shard['origin']): number;
   isolation(): IsolationReport;
   /** The wall itself, for other processes that are to stand behind one. */
   wall: Wall;
@@ -79,7 +83,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     });
   const worker = supervise('cpu', settings.current.worker.modelMemoryBytes);
   const reference = supervise('reference', settings.current.worker.modelMemoryBytes);
-  const threads = (shard: Shard) => threadsFor(shard.origin, settings.current.worker.threads, cores);
+  const threads = ({ origin }: Pick<Shard, 'origin'>) => threadsFor(origin, settings.current.worker.threads, cores);
 
   return {
     compute: ({ shard, model, inputs }, hooks) => worker.run({ shard, model, inputs, threads: threads(shard), provider: CPU }, hooks),
@@ -93,6 +97,8 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     warmModels: () => worker.warmModels(),
     load: () => worker.load(),
     usage: () => sumOf([worker, reference].map((each) => each.usage())),
+    spare: (name) => supervise(name, settings.current.worker.modelMemoryBytes),
+    threads: (origin) => threads({ origin }),
     isolation: () => report,
     wall,
     probe: () =>

@@ -1,6 +1,7 @@
 import { IntlMessageFormat } from 'intl-messageformat';
 import { z } from 'zod';
 import backends from '../../resources/locales/en/backends.json' with { type: 'json' };
+import benchmark from '../../resources/locales/en/benchmark.json' with { type: 'json' };
 import cli from '../../resources/locales/en/cli.json' with { type: 'json' };
 import desktop from '../../resources/locales/en/desktop.json' with { type: 'json' };
 import errors from '../../resources/locales/en/errors.json' with { type: 'json' };
@@ -12,9 +13,9 @@ import { asHearthlendError, type HearthlendError } from './errors.ts';
 
 /**
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
- * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `cli`, `screen`, `desktop` (tray, dialogs and notifications of the desktop app).
+ * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `cli`, `screen`, `desktop` (tray, dialogs and notifications of the desktop app).
  */
-const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy };
+const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy, ...benchmark };
 export type MessageKey = keyof typeof en;
 export type MessageParams = Record<string, string | number>;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Quote } from './benchmark.ts';
 import type { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
 import { type MessageParams, MessageRef } from './messages.ts';
@@ -15,6 +16,8 @@ export const NetworkInfo = z.strictObject({
   isolation: z.array(IsolationLevel).min(1),
   /** Worker and coordinator are one trust domain: audits show faults, not honesty. */
   sameTrustDomain: z.boolean(),
+  /** What it pays and how much work it has; left out where it doesn't say. */
+  quote: Quote.optional(),
 });
 export type NetworkInfo = z.infer<typeof NetworkInfo>;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
 import { HardwareReport } from './hardware.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
@@ -119,6 +120,18 @@ export const CALLS = {
   },
   /** The last five minutes of what the machine told while it worked; what comes after is in `telemetry.sample`. */
   'telemetry.history': { scope: 'screen', input: nothing, output: TelemetryHistory },
+  /**
+   * Measures this machine: ordinary work is set aside meanwhile. `quick`: seconds instead of minutes. Where other programs are at work it refuses
+   * (BENCHMARK_BUSY, BENCHMARK_NOISY), or with `evenIfBusy` says so in the result. Progress comes in `benchmark.progress`.
+   */
+  'benchmark.run': {
+    scope: 'screen',
+    input: z.strictObject({ quick: z.boolean(), evenIfBusy: z.boolean() }),
+    output: BenchmarkResult,
+  },
+  /** Ends the one that runs, which answers CANCELLED; resolves when ordinary work is put back. */
+  'benchmark.cancel': { scope: 'screen', input: nothing, output: nothing },
+  'benchmark.history': { scope: 'screen', input: nothing, output: BenchmarkHistory },
   'settings.get': { scope: 'screen', input: nothing, output: Settings },
   'settings.set': { scope: 'screen', input: SettingsChange, output: Settings },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
@@ -160,6 +173,8 @@ export const EVENTS = {
   'job.changed': JobStatus,
   'wallet.changed': WalletStatus,
   'model.progress': ModelProgress,
+  /** What is being measured now; null when it is over, however it ended. */
+  'benchmark.progress': BenchmarkProgress.nullable(),
   /** What the machine tells just now: once a second while it works, never while it doesn't. */
   'telemetry.sample': TelemetrySample,
 } as const satisfies Record<string, z.ZodType>;

@@ -10,6 +10,8 @@ export interface WorkFacts {
   paused: { until: number | null } | null;
   /** The machine sleeps, or is about to. */
   suspended: boolean;
+  /** The machine is being measured, and ordinary work is set aside. */
+  measuring: boolean;
   /** The worker failed too often in a row; next try. */
   backingOff: { until: number; failures: number } | null;
   current: { origin: 'practice' | 'own' | 'network'; network: string } | null;
@@ -26,6 +28,7 @@ export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
   if (facts.fault !== null)
     return { name: facts.fault.key === 'reason.disk-full' ? 'waiting' : 'failed', reason: facts.fault, until: null };
   if (facts.suspended) return { name: 'paused', reason: ref('reason.suspended'), until: null };
+  if (facts.measuring) return { name: 'paused', reason: ref('reason.measuring'), until: null };
   if (facts.paused !== null) {
     const { until } = facts.paused;
     return { name: 'paused', reason: ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until'), until };

@@ -168,6 +168,9 @@ export class FakeAgent {
       'ledger.export': notHere,
       'doctor.report': notHere,
       'telemetry.history': notHere,
+      'benchmark.run': notHere,
+      'benchmark.cancel': notHere,
+      'benchmark.history': notHere,
       'settings.get': async () => this.settings,
       'settings.set': async (change) => {
         const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));

@@ -98,6 +98,13 @@ export class FakeApp implements App {
         return { hardware, isolation };
       },
       'telemetry.history': async () => ({ samples: [], energies: [] }),
+      'benchmark.run': () => Promise.reject(new HearthlendError('BENCHMARK_BUSY', { percent: 90 })),
+      'benchmark.cancel': async () => ({}),
+      'benchmark.history': async () => ({
+        results: [],
+        running: null,
+        earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
+      }),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async (change) => {
