@@ -47,11 +47,12 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return screen.snapshot();
     },
     async 'work.pause'({ forMs }) {
-      await engine.pause(forMs);
+      engine.policy.pause(forMs);
+      await engine.settled();
       return {};
     },
     async 'work.resume'() {
-      engine.resume();
+      engine.policy.order(null);
       return {};
     },
     async 'practice.extend'({ shards }) {
@@ -118,6 +119,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       if (rules !== undefined) next.rules = { ...next.rules, ...definedFields(rules) };
       saveSettings(settingsPath, next);
       settings.current = next;
+      engine.policy.changed();
       log.setLevel?.(next.logLevel);
       return next;
     },

@@ -1,6 +1,7 @@
 import type { Bytes32 } from './contract/digest.ts';
 import type { EmbeddedCoordinator, LocalModel, ReferenceWorker } from './contract/jobs.ts';
 import type { DecoderConfig } from './contract/model.ts';
+import type { SignalSource } from './contract/policy.ts';
 import type { Address, Signature } from './contract/receipt.ts';
 import type { Log } from './log/log.ts';
 
@@ -38,5 +39,7 @@ export interface AppPorts {
     /** Folder of the practice model: config.json, tokenizer.json, onnx/model.onnx. */
     practiceModel: string;
   };
+  /** What watches the machine for the rules, beyond what the agent watches by itself. */
+  signalSources?: readonly SignalSource[];
   createCoordinator(needs: CoordinatorNeeds): EmbeddedCoordinator | Promise<EmbeddedCoordinator>;
 }

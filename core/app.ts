@@ -140,9 +140,10 @@ export async function createApp(ports: AppPorts): Promise<App> {
       },
       async suspend() {
         await benchmark.cancel();
-        await engine.suspend();
+        engine.policy.suspend();
+        await engine.settled();
       },
-      wake: () => engine.wake(),
+      wake: () => engine.policy.wake(),
       finished: finished.promise,
       stop({ now }) {
         engine.stop(now);

@@ -11,14 +11,16 @@ import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
-import { giveHeapBack } from './heap/give-back.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
+import type { LedgerEvent } from './ledger/event.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Spool } from './ledger/spool.ts';
 import { fetchBlob } from './models/fetch.ts';
 import { keepRecent } from './models/recent.ts';
 import type { ModelStore } from './models/store.ts';
+import { createPolicy, type Policy } from './policy/controller.ts';
+import { createYielding } from './policy-work.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
@@ -26,11 +28,10 @@ import type { Telemetry } from './telemetry/telemetry.ts';
 import { openTelemetry } from './telemetry-ports.ts';
 import { createView } from './view.ts';
 import { createWorkLoop } from './work/loop.ts';
-import type { ConnectedNetwork } from './work/ports.ts';
+import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
+import { Remaining } from './work/remaining.ts';
 import { openWorkers, type Workers } from './workers.ts';
 
-/** So long after the worker is gone a paused agent has nothing to do any more. */
-const SETTLED_MS = 500;
 const MAX_INPUT_BYTES = 0x7fff_ffff;
 
 interface EngineParts {
@@ -55,12 +56,10 @@ export interface Engine {
   counts(): Omit<Summary, 'ms'>;
   /** Resolves once it works; `running` ends when the loop does. */
   start(options: StartOptions): Promise<{ running: Promise<void> }>;
-  pause(forMs: number | null): Promise<void>;
-  resume(): void;
-  /** The machine goes to sleep: kills the workers and releases what they had. What the user said of pausing stays as it is. */
-  suspend(): Promise<void>;
-  /** The machine is awake again. */
-  wake(): void;
+  /** What it makes of rules, signals and what the user says. */
+  policy: Policy;
+  /** Resolves when what was decided last is done: the worker gone, say, and its memory returned. */
+  settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
   /** What connected networks say that they pay. */
@@ -105,10 +104,19 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const { screen, facts } = view;
   const telemetry = openTelemetry({ ports, workers, settings, emit: (event) => screen.emit(event) });
   let wanted = Number.POSITIVE_INFINITY;
-  let resumeTimer: NodeJS.Timeout | undefined;
   let trusted = true;
 
   const recent = keepRecent(models);
+  const steady = () => performance.now();
+  const remaining = new Remaining();
+
+  function watchRuns(change: WorkChange): void {
+    if (change.type === 'started') remaining.started(change.shard, steady());
+    else if (change.type === 'token') remaining.token(steady());
+    else if (change.type === 'computed') remaining.computed(steady());
+    else if (change.type === 'idle') yielding.idle();
+  }
+
   const loop = createWorkLoop({
     clock,
     networks: connected,
@@ -123,6 +131,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     signBatch: (batch) => identity.signBatch(batch),
     onChange(change) {
       view.onChange(change);
+      watchRuns(change);
       if (change.type === 'started') {
         const { network, id: shardId } = change.shard;
         telemetry.started({ network, shardId, attempt: change.attempt }, 'cpu');
@@ -147,20 +156,30 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     }
   }
 
-  function resumeLoop(): void {
-    if (trusted && facts.paused === null && !facts.suspended && !facts.measuring) loop.resume();
+  function record(events: LedgerEvent[]): void {
+    try {
+      ledger.record(events);
+    } catch (thrown) {
+      // To yield and to go on matter more than that it is written down: a full disk must not keep the worker.
+      const { code, params } = asHearthlendError(thrown);
+      log('error', 'could not be recorded', { events: events.map(({ kind }) => kind), code, params });
+    }
   }
 
-  function resume(): void {
-    clearTimeout(resumeTimer);
-    if (facts.paused === null) return;
-    facts.paused = null;
-    if (!facts.suspended) {
-      ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-      resumeLoop();
-    }
-    screen.touch('state', 'day');
-  }
+  const yielding = createYielding({ loop, workers, view, remaining, record, clock, steady, trusted: () => trusted, warm: () => undefined });
+  const policy = createPolicy({
+    sources: ports.signalSources ?? [],
+    devices: () => ['cpu'],
+    rules: () => settings.current.rules,
+    working: () => facts.started && !facts.stopping && facts.decision?.act !== 'pause',
+    clock,
+    steady,
+    utcOffsetMinutes: (now) => -new Date(now).getTimezoneOffset(),
+    log,
+    onDecisions([first], askedAt) {
+      if (first !== undefined) yielding.apply(first, askedAt);
+    },
+  });
 
   return {
     screen,
@@ -176,54 +195,18 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       ledger.record([{ kind: 'agent.started', at: clock(), version: ports.version, worker: identity.address }]);
       await spool.sweep(new Set(ledger.unfinished().flatMap(({ outputs }) => outputs ?? [])));
       facts.started = true;
+      policy.start();
       const running = loop.run({ shards, practice });
       // Strangers' work waits for it; practice and the owner's own jobs don't.
       workers.probe().catch((thrown: unknown) => log('error', 'the isolation probe failed', { code: asHearthlendError(thrown).code }));
       return { running };
     },
-    async pause(forMs) {
-      clearTimeout(resumeTimer);
-      const until = forMs === null ? null : clock() + forMs;
-      if (facts.paused === null && !facts.suspended) {
-        const reason = ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until');
-        ledger.record([{ kind: 'agent.paused', at: clock(), reason }]);
-      }
-      facts.paused = { until };
-      if (forMs !== null) resumeTimer = setTimeout(resume, forMs);
-      loop.pause();
-      await workers.stop();
-      // Once what was handed back is recorded.
-      setTimeout(() => facts.paused !== null && giveHeapBack(), SETTLED_MS).unref();
-      screen.touch('state', 'day', 'current', 'load');
-    },
-    resume,
-    async suspend() {
-      if (facts.suspended) return;
-      if (facts.paused === null) ledger.record([{ kind: 'agent.paused', at: clock(), reason: ref('reason.suspended') }]);
-      facts.suspended = true;
-      loop.pause();
-      await workers.stop();
-      screen.touch('state', 'day', 'current', 'load');
-    },
-    wake() {
-      if (!facts.suspended) return;
-      facts.suspended = false;
-      if (facts.paused === null) {
-        ledger.record([{ kind: 'agent.resumed', at: clock() }]);
-        resumeLoop();
-      }
-      screen.touch('state', 'day');
-    },
+    policy,
+    settled: () => yielding.settled(),
     async hold() {
-      facts.measuring = true;
-      loop.pause();
-      await workers.stop();
-      screen.touch('state', 'current', 'load');
-      return () => {
-        facts.measuring = false;
-        resumeLoop();
-        screen.touch('state');
-      };
+      policy.measure(true);
+      await yielding.settled();
+      return () => policy.measure(false);
     },
     quotes: () => connected.flatMap(({ info }) => (info.quote === undefined ? [] : [{ network: info.id, quote: info.quote }])),
     distrustLedger() {
@@ -238,7 +221,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       loop.stop(now);
     },
     async close() {
-      clearTimeout(resumeTimer);
+      await policy.close();
+      yielding.close();
       telemetry.close();
       view.close();
       recent.release();

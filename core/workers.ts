@@ -26,6 +26,7 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
+  running(): boolean;
   /** What the workers use together, and their processes as this system counts them; null while there are none. */
   usage(): (Usage & { pids: number[] }) | null;
   /** A worker beside those that earn, to be disposed of: behind the same wall, with a folder of its own by this name. */
@@ -96,6 +97,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     },
     warmModels: () => worker.warmModels(),
     load: () => worker.load(),
+    running: () => worker.running() || reference.running(),
     usage: () => sumOf([worker, reference].map((each) => each.usage())),
     spare: (name) => supervise(name, settings.current.worker.modelMemoryBytes),
     threads: (origin) => threads({ origin }),

@@ -30,7 +30,7 @@ export const GpuSignals = z.strictObject(GPU_SIGNALS);
 export type GpuSignals = z.infer<typeof GpuSignals>;
 
 /** The readings of the machine. */
-const MACHINE_SIGNALS = {
+export const MACHINE_SIGNALS = {
   /** Time since the last input of the user, as it was at `at`. */
   idleMs: reading(z.number().min(0)),
   sessionLocked: reading(z.boolean()),
@@ -54,6 +54,7 @@ const MACHINE_SIGNALS = {
 /** Every rule that can say no, by the name that the user's settings, the records and the screens share. The first that holds is the one told. */
 export const RULE_NAMES = [
   'suspended',
+  'measuring',
   'manual',
   'temperature',
   'battery',
@@ -74,7 +75,7 @@ export const RuleName = z.enum(RULE_NAMES);
 export type RuleName = z.infer<typeof RuleName>;
 
 /** Rules that a manual start may go against. Sleep and heat are not up to the user, and a manual stop is what the start ends. */
-export const OVERRIDABLE = RULE_NAMES.filter((name) => !['suspended', 'manual', 'temperature'].includes(name));
+export const OVERRIDABLE = RULE_NAMES.filter((name) => !['suspended', 'measuring', 'manual', 'temperature'].includes(name));
 
 /** What the user said last; null once it is over. Times on the steady clock. */
 export const ManualOrder = z.discriminatedUnion('order', [
@@ -102,6 +103,8 @@ export const Signals = z.strictObject({
   gpus: z.record(GpuId, GpuSignals).default({}),
   manual: ManualOrder.nullable().default(null),
   suspended: z.boolean().default(false),
+  /** The machine is being measured, and ordinary work is set aside for that. */
+  measuring: z.boolean().default(false),
 });
 export type Signals = z.infer<typeof Signals>;
 
@@ -156,12 +159,13 @@ export const Decision = z.strictObject({
 });
 export type Decision = z.infer<typeof Decision>;
 
-const Bytes = z.int().min(0);
+/** `leftBytes`: what the worker's processes hold still; null where only the machine's totals are known. */
+const Given = z.strictObject({ bytes: z.int(), leftBytes: z.int().min(0).nullable(), by: z.enum(['process', 'machine']) });
 
 /** What a pause gave back, measured. `process`: of the worker's processes alone; `machine`: what the whole machine had more of afterwards. */
 export const Freed = z.strictObject({
-  memory: z.strictObject({ bytes: z.int(), leftBytes: Bytes, by: z.enum(['process', 'machine']) }).nullable(),
-  vram: z.array(z.strictObject({ gpu: GpuId, bytes: z.int(), leftBytes: Bytes, by: z.enum(['process', 'machine']) })).max(16),
+  memory: Given,
+  vram: z.array(z.strictObject({ gpu: GpuId, ...Given.shape })).max(16),
 });
 export type Freed = z.infer<typeof Freed>;
 

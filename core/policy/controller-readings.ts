@@ -1,29 +1,20 @@
 import { GpuId } from '../contract/hardware.ts';
-import { GpuSignals, type SignalChange, Signals } from '../contract/policy.ts';
+import { GpuSignals, MACHINE_SIGNALS, type SignalChange, type Signals } from '../contract/policy.ts';
 
 /** The readings alone: what sources tell. */
-export type Readings = Omit<Signals, 'now' | 'utcOffsetMinutes' | 'steadyMs' | 'manual' | 'suspended'>;
+export type Readings = Pick<Signals, keyof typeof MACHINE_SIGNALS | 'gpus'>;
 
-const {
-  now: _now,
-  utcOffsetMinutes: _offset,
-  steadyMs: _steady,
-  gpus: _gpus,
-  manual: _manual,
-  suspended: _suspended,
-  ...MACHINE
-} = Signals.shape;
 const MAX_GPUS = 128;
 
 export const UNKNOWN: Readings = {
-  ...(Object.fromEntries(Object.keys(MACHINE).map((name) => [name, null])) as Omit<Readings, 'gpus'>),
+  ...(Object.fromEntries(Object.keys(MACHINE_SIGNALS).map((name) => [name, null])) as Omit<Readings, 'gpus'>),
   gpus: {},
 };
 
 /** The readings after a source told something, as of `at` on the steady clock. What is not as the schema has it is nonsense, and so unknown. */
 export function accept(readings: Readings, change: SignalChange, at: number): Readings {
   const { gpus = {}, ...machine } = change;
-  const next: Readings = { ...readings, ...taken(MACHINE, machine, at) };
+  const next: Readings = { ...readings, ...taken(MACHINE_SIGNALS, machine, at) };
   for (const [id, told] of Object.entries(gpus)) {
     const known = next.gpus[id];
     if (!GpuId.safeParse(id).success || (known === undefined && Object.keys(next.gpus).length >= MAX_GPUS)) continue;

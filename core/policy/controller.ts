@@ -43,6 +43,8 @@ export interface Policy {
   begin(forMs: number): { overrides: RuleName[]; until: number };
   suspend(): void;
   wake(): void;
+  /** The machine is being measured, or no more. */
+  measure(on: boolean): void;
   /** The rules, the devices or whether there is work are others. */
   changed(): void;
   status(): PolicyStatus;
@@ -58,6 +60,7 @@ export function createPolicy(options: PolicyOptions): Policy {
   let readings: Readings = UNKNOWN;
   let manual: ManualOrder | null = null;
   let asleep: { clock: number; steady: number } | null = null;
+  let measuring = false;
   /** Time asleep in which the steady clock stood still. */
   let sleptMs = 0;
   let memory: Memory = {};
@@ -72,7 +75,15 @@ export function createPolicy(options: PolicyOptions): Policy {
 
   function signalsNow(): Signals {
     const now = clock();
-    return { ...readings, now, utcOffsetMinutes: options.utcOffsetMinutes(now), steadyMs: steady(), manual, suspended: asleep !== null };
+    return {
+      ...readings,
+      now,
+      utcOffsetMinutes: options.utcOffsetMinutes(now),
+      steadyMs: steady(),
+      manual,
+      suspended: asleep !== null,
+      measuring,
+    };
   }
 
   function look(askedAt = steady()): void {
@@ -136,6 +147,10 @@ export function createPolicy(options: PolicyOptions): Policy {
       // By the wall clock at most: one that was set back meanwhile slept no less than nothing.
       sleptMs += Math.max(0, clock() - asleep.clock - (options.steady() - asleep.steady));
       asleep = null;
+      look();
+    },
+    measure(on) {
+      measuring = on;
       look();
     },
     changed() {

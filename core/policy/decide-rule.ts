@@ -140,6 +140,7 @@ const SETTLED = () => 5000;
 /** Every rule by its name. Unknown readings let work go on, but for those by which one may only work in the user's absence. */
 export const RULES: Record<RuleName, Rule> = {
   suspended: { judge: ({ suspended }) => (suspended ? { says: 'no', reason: ref('reason.suspended') } : OFF), resumeAfterMs: AT_ONCE },
+  measuring: { judge: ({ measuring }) => (measuring ? { says: 'no', reason: ref('reason.measuring') } : OFF), resumeAfterMs: AT_ONCE },
   manual: { judge: judgeManual, resumeAfterMs: AT_ONCE },
   temperature: {
     judge(signals, { temperature }, gpu) {

@@ -121,7 +121,7 @@ function pauseOf(
 }
 
 function graceOf(blocking: readonly RuleName[], { manual }: Signals, rules: Rules): number | null {
-  if (blocking.includes('suspended') || blocking.includes('temperature')) return 0;
+  if ((['suspended', 'measuring', 'temperature'] as const).some((name) => blocking.includes(name))) return 0;
   if (!blocking.includes('manual')) return rules.yielding.finishWithinMs;
   if (manual?.order !== 'finish') return 0;
   return blocking.length === 1 ? null : rules.yielding.finishWithinMs;

@@ -17,10 +17,15 @@ export function treeUsage(pid: number): Usage | null {
     // The second field is the program's name in parentheses and may hold anything; what follows it is numbers, from field 3 on.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     usage.cpuMs += (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
-    // In kB, while stat counts pages, whose size differs between kernels. A zombie has none.
-    usage.residentBytes += Number(/^VmRSS:\s*(\d+) kB$/m.exec(readProc(`${each}/status`) ?? '')?.[1] ?? 0) * 1024;
+    usage.residentBytes += residentBytes([each]);
   }
   return usage;
+}
+
+/** What these processes hold in memory; those that are gone hold nothing. */
+export function residentBytes(pids: readonly number[]): number {
+  // In kB, while stat counts pages, whose size differs between kernels. A zombie has none.
+  return pids.reduce((sum, pid) => sum + Number(/^VmRSS:\s*(\d+) kB$/m.exec(readProc(`${pid}/status`) ?? '')?.[1] ?? 0) * 1024, 0);
 }
 
 /** `pid` and the processes below it. Null where the kernel doesn't list children, or `pid` is gone. */

@@ -21,8 +21,8 @@ const RETRY_MS = 5000;
 export interface WorkLoop {
   /** Runs until stopped or until `shards` are accepted. Rejects only where going on would lose or falsify records. */
   run(options: { shards: number | null; practice: boolean }): Promise<void>;
-  /** Kills what runs and hands it back; nothing is leased until `resume`. */
-  pause(): void;
+  /** Kills what runs and hands it back, or with `finish` lets it end; nothing is leased until `resume`, and what was fetched ahead goes back now. */
+  pause(options?: { finish: boolean }): void;
   resume(): void;
   /** Ends `run`: after the shard that runs is handed in, or at once. */
   stop(now: boolean): void;
@@ -180,8 +180,9 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   /** The shard that was fetched ahead goes back unused. */
   async function dropNext(aborted: AbortReason): Promise<void> {
-    const ready = await next;
+    const ahead = next;
     next = undefined;
+    const ready = await ahead;
     if (ready == null) return;
     ready.model.release();
     await handBack(ready, { thrown: undefined, aborted });
@@ -279,9 +280,11 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       }
       if (fatal !== undefined) throw fatal;
     },
-    pause() {
+    pause({ finish } = { finish: false }) {
       paused = true;
-      current?.abort.abort('paused' satisfies AbortReason);
+      if (!finish) current?.abort.abort('paused' satisfies AbortReason);
+      // Another may have it meanwhile.
+      else if (current !== undefined) void dropNext('paused');
       rest.wake();
     },
     resume() {

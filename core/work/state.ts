@@ -1,4 +1,5 @@
 import { type MessageRef, ref } from '../contract/messages.ts';
+import type { Decision } from '../contract/policy.ts';
 import type { AgentState } from '../contract/snapshot.ts';
 
 /** What the agent's one state is read from. Times in ms since 1970. */
@@ -7,11 +8,10 @@ export interface WorkFacts {
   stopping: boolean;
   /** Something without which no work may be taken; the words say what. */
   fault: MessageRef | null;
-  paused: { until: number | null } | null;
-  /** The machine sleeps, or is about to. */
-  suspended: boolean;
-  /** The machine is being measured, and ordinary work is set aside. */
-  measuring: boolean;
+  /** What the rules, the user and the machine's sleep make of it; null until that is decided. */
+  decision: Decision | null;
+  /** It is to pause, and what runs may end first. */
+  finishing: boolean;
   /** The worker failed too often in a row; next try. */
   backingOff: { until: number; failures: number } | null;
   current: { origin: 'practice' | 'own' | 'network'; network: string } | null;
@@ -27,12 +27,9 @@ export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
   // A full disk is waited out; everything else that stops work needs somebody.
   if (facts.fault !== null)
     return { name: facts.fault.key === 'reason.disk-full' ? 'waiting' : 'failed', reason: facts.fault, until: null };
-  if (facts.suspended) return { name: 'paused', reason: ref('reason.suspended'), until: null };
-  if (facts.measuring) return { name: 'paused', reason: ref('reason.measuring'), until: null };
-  if (facts.paused !== null) {
-    const { until } = facts.paused;
-    return { name: 'paused', reason: ref(until === null ? 'reason.paused-by-you' : 'reason.paused-until'), until };
-  }
+  const { decision } = facts;
+  if (facts.finishing) return { name: 'working', reason: ref('policy.finishing'), until: null };
+  if (decision?.act === 'pause') return { name: 'paused', reason: decision.reason, until: decision.until };
   if (facts.backingOff !== null) {
     const { failures, until } = facts.backingOff;
     const seconds = Math.max(1, Math.ceil((until - facts.now) / 1000));
@@ -40,6 +37,10 @@ export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
   }
   if (facts.current !== null) {
     const { origin, network } = facts.current;
+    // Less than everything, or against a rule: that is what somebody wants to know.
+    if (decision !== null && (decision.act === 'throttle' || decision.overridden.length > 0)) {
+      return { name: 'working', reason: decision.reason, until: decision.until };
+    }
     if (origin === 'practice') return { name: 'working', reason: ref('reason.practising'), until: null };
     if (origin === 'own') return { name: 'working', reason: ref('reason.own-job'), until: null };
     return { name: 'working', reason: ref('reason.network-work', { network }), until: null };

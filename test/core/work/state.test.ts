@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { messageOf, ref } from '../../../core/contract/messages.ts';
+import type { Decision } from '../../../core/contract/policy.ts';
 import { endOf } from '../../../core/work/give-back.ts';
 import { describeState, type WorkFacts } from '../../../core/work/state.ts';
 
@@ -9,14 +10,19 @@ const IDLE: WorkFacts = {
   started: true,
   stopping: false,
   fault: null,
-  paused: null,
-  suspended: false,
-  measuring: false,
+  decision: null,
+  finishing: false,
   backingOff: null,
   current: null,
   noWork: null,
   now: 1_000_000,
 };
+
+const decided = (change: Partial<Decision>): Decision => ({
+  ...{ device: 'cpu', act: 'run', duty: 1, reason: ref('policy.allowed'), rules: [], overridden: [], until: null, graceMs: 0 },
+  ...change,
+});
+const paused = (until: number | null) => decided({ act: 'pause', duty: 0, reason: ref('reason.paused-until'), until });
 
 describe('the one state of the agent', () => {
   it('says that it works only while something is computed', () => {
@@ -27,15 +33,21 @@ describe('the one state of the agent', () => {
   });
 
   it('lets a pause win over work, and a fault over a pause', () => {
-    const facts = { ...IDLE, current: { origin: 'practice', network: 'local' } as const, paused: { until: null } };
+    const facts = { ...IDLE, current: { origin: 'practice', network: 'local' } as const, decision: paused(null) };
     expect(describeState(facts).name).toBe('paused');
     expect(describeState({ ...facts, fault: ref('reason.ledger-broken') }).name).toBe('failed');
+    expect(describeState({ ...facts, finishing: true })).toMatchObject({ name: 'working', reason: ref('policy.finishing') });
   });
 
-  it('sleeps with the machine, whatever the user said of pausing', () => {
-    const asleep = ref('reason.suspended');
-    expect(describeState({ ...IDLE, suspended: true })).toMatchObject({ name: 'paused', reason: asleep });
-    expect(describeState({ ...IDLE, suspended: true, paused: { until: 5 } })).toMatchObject({ name: 'paused', reason: asleep });
+  it('says while it works what holds it back, and what it works in spite of', () => {
+    const current = { origin: 'practice', network: 'local' } as const;
+    const reason = ref('policy.duty', { percent: 50 });
+    expect(describeState({ ...IDLE, current, decision: decided({}) }).reason.key).toBe('reason.practising');
+    expect(describeState({ ...IDLE, current, decision: decided({ act: 'throttle', duty: 0.5, reason }) }).reason).toEqual(reason);
+    const started = ref('policy.started', { rule: 'idle', more: 0, until: 9 });
+    const overriding = decided({ reason: started, overridden: ['idle'], until: 9 });
+    expect(describeState({ ...IDLE, current, decision: overriding })).toMatchObject({ name: 'working', reason: started, until: 9 });
+    expect(describeState({ ...IDLE, decision: overriding }).name).not.toBe('working');
   });
 
   it('waits where the disk is full, since that passes', () => {
@@ -43,7 +55,7 @@ describe('the one state of the agent', () => {
   });
 
   it('says when a pause or a back-off ends by itself', () => {
-    expect(describeState({ ...IDLE, paused: { until: 5 } })).toMatchObject({ name: 'paused', until: 5 });
+    expect(describeState({ ...IDLE, decision: paused(5) })).toMatchObject({ name: 'paused', until: 5 });
     expect(describeState({ ...IDLE, backingOff: { until: 1_004_200, failures: 3 } })).toMatchObject({
       name: 'waiting',
       until: 1_004_200,
@@ -62,9 +74,8 @@ describe('the one state of the agent', () => {
       started: flag,
       stopping: flag,
       fault: fc.constantFrom(null, ref('reason.disk-full'), ref('reason.receipt-invalid', { network: 'x' })),
-      paused: fc.constantFrom(null, { until: null }, { until: 9 }),
-      suspended: flag,
-      measuring: flag,
+      decision: fc.constantFrom(null, paused(null), paused(9), decided({})),
+      finishing: flag,
       backingOff: fc.constantFrom(null, { until: 2_000_000, failures: 4 }),
       current: fc.constantFrom(null, { origin: 'own', network: 'local' } as const, { origin: 'network', network: 'n' } as const),
       noWork: fc.constantFrom(null, ref('no-work.practice-over'), ref('no-work.lease-held')),
