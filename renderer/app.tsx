@@ -9,27 +9,31 @@ import { useRoute } from './frame/use-route.ts';
 import { useTheme } from './frame/use-theme.ts';
 import { headline } from './home/headline.ts';
 import { Home } from './home/home.tsx';
+import { ThisPcPage } from './this-pc/this-pc-page.tsx';
 import { UseIt } from './use-it/use-it.tsx';
 import { WalletPage } from './wallet/wallet-page.tsx';
 
 export function App({ store }: { store: Store }): React.ReactNode {
   const state = useAppState(store);
-  const route = useRoute();
+  const { route, part } = useRoute();
   const main = useRef<HTMLElement>(null);
-  const firstRoute = useRef(route);
+  const firstAddress = useRef(`${route}/${part}`);
   useTheme(state.theme);
 
   const { title } = headline(state);
   useEffect(() => {
     document.title = message('screen.title', { state: title });
   }, [title]);
-  // After a change of page the keyboard and the reader go on at its beginning.
+  // After a change of page the keyboard and the reader go on at its beginning, or at the part that was asked for.
   useEffect(() => {
-    if (firstRoute.current === route) return;
-    firstRoute.current = route;
-    main.current?.focus();
-    scrollTo(0, 0);
-  }, [route]);
+    const address = `${route}/${part}`;
+    if (firstAddress.current === address) return;
+    firstAddress.current = address;
+    const target = part === null ? null : document.getElementById(part);
+    (target ?? main.current)?.focus({ preventScroll: true });
+    if (target === null) scrollTo(0, 0);
+    else target.scrollIntoView();
+  }, [route, part]);
 
   const { snapshot, link } = state;
   const alone = snapshot === null || link.name === 'refused' || link.name === 'broken';
@@ -44,6 +48,7 @@ export function App({ store }: { store: Store }): React.ReactNode {
           {state.notice !== null && <Notice error={state.notice} />}
           {alone && <Alone link={link} />}
           {!alone && route === 'home' && <Home state={state} snapshot={snapshot} />}
+          {!alone && route === 'this-pc' && <ThisPcPage state={state} snapshot={snapshot} />}
           {!alone && route === 'use-it' && <UseIt state={state} />}
           {!alone && route === 'wallet' && <WalletPage state={state} />}
         </main>

@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { connect, type Open } from './connection.ts';
 import type { Store } from './store.ts';
+import { addSample, joinHistory } from './telemetry-state.ts';
 import { createWalletActs, type WalletActs } from './wallet-acts.ts';
 
 /** What the screen can have done. Failures appear in the state, as a notice or in the answer; nothing here rejects. */
@@ -18,6 +19,8 @@ export interface Agent {
   /** @param vary whether the same prompt may get another answer next time */
   ask(prompt: string, vary: boolean): Promise<void>;
   stopAnswer(id: number): Promise<void>;
+  /** Makes the attempts to break out anew. Unlike the rest it rejects: whoever asked says what went wrong. */
+  tryToBreakOut(): Promise<void>;
   chooseTheme(theme: Settings['theme']): Promise<void>;
   readonly wallet: WalletActs;
   closeNotice(): void;
@@ -41,6 +44,7 @@ export function createAgent(store: Store, open: Open): Agent {
       change((state) => ({ ...applySnapshot(state, snapshot, Date.now()), theme: settings.theme }));
       void catchUp();
       void wallet.refresh();
+      void refreshTelemetry();
     },
   });
 
@@ -48,6 +52,7 @@ export function createAgent(store: Store, open: Open): Agent {
     client.on('changed', (data) => store.changeSoon((state) => applyChanged(state, data, Date.now())));
     client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
     client.on('wallet.changed', (status) => change((state) => ({ ...state, wallet: status, walletTrouble: null })));
+    client.on('telemetry.sample', (sample) => store.changeSoon((state) => ({ ...state, telemetry: addSample(state.telemetry, sample) })));
     client.on('prompt.text', (data) => {
       store.changeSoon((state) => applyPrompt(state, data));
       const failed = store.get().answers.find((answer) => answer.jobId === data.jobId && answer.phase === 'failed');
@@ -70,6 +75,12 @@ export function createAgent(store: Store, open: Open): Agent {
     } catch (thrown) {
       change((state) => ({ ...state, notice: asHearthlendError(thrown) }));
     }
+  }
+
+  /** The last minutes, for the pictures. Where they can't be had, what comes from now on fills them. */
+  async function refreshTelemetry(): Promise<void> {
+    const kept = await call('telemetry.history', {}).catch(() => null);
+    if (kept !== null) change((state) => ({ ...state, telemetry: joinHistory(kept, state.telemetry) }));
   }
 
   /** Answers that were open when the connection went: what became of them. */
@@ -127,6 +138,10 @@ export function createAgent(store: Store, open: Open): Agent {
           })),
         ),
       );
+    },
+    tryToBreakOut: async () => {
+      const { hardware, isolation } = await call('doctor.report', { isolation: true });
+      change((state) => applyChanged(state, { hardware, isolation }, Date.now()));
     },
     chooseTheme: async (theme) => {
       change((state) => ({ ...state, theme }));

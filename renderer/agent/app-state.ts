@@ -2,6 +2,7 @@ import type { HearthlendError } from '../../core/contract/errors.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Settings } from '../../core/contract/settings.ts';
 import type { CurrentShard, Snapshot } from '../../core/contract/snapshot.ts';
+import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import type { Answer } from './answers.ts';
 import { applyPromptText } from './answers.ts';
@@ -28,6 +29,7 @@ export interface AppState {
   /** Null until the first word of it came, and where it can't be read: `walletTrouble` then says why. */
   wallet: WalletStatus | null;
   walletTrouble: HearthlendError | null;
+  telemetry: TelemetryHistory;
   theme: Settings['theme'];
   /** What a press of a button came to, where it failed. */
   notice: HearthlendError | null;
@@ -42,6 +44,7 @@ export const FIRST_STATE: AppState = {
   early: [],
   wallet: null,
   walletTrouble: null,
+  telemetry: { samples: [], energies: [] },
   theme: 'system',
   notice: null,
 };

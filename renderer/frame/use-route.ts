@@ -1,20 +1,25 @@
 import { useSyncExternalStore } from 'react';
 
-export type Route = 'home' | 'use-it' | 'wallet';
+export type Route = 'home' | 'this-pc' | 'use-it' | 'wallet';
 
-export const ADDRESS: Record<Route, string> = { home: '#/', 'use-it': '#/use-it', wallet: '#/wallet' };
+export const ADDRESS: Record<Route, string> = { home: '#/', 'this-pc': '#/this-pc', 'use-it': '#/use-it', wallet: '#/wallet' };
+
+/** Id of the part of "This PC" about safety, and the address that leads to it. */
+export const SAFETY_ID = 'safety';
+export const SAFETY_ADDRESS = `${ADDRESS['this-pc']}/${SAFETY_ID}`;
 
 function subscribe(listener: () => void): () => void {
   addEventListener('hashchange', listener);
   return () => removeEventListener('hashchange', listener);
 }
 
-function current(): Route {
-  const routes = Object.keys(ADDRESS) as Route[];
-  return routes.find((route) => location.hash === ADDRESS[route]) ?? 'home';
-}
+const hash = (): string => location.hash;
 
-/** The page that the address names; Home for everything else. */
-export function useRoute(): Route {
-  return useSyncExternalStore(subscribe, current);
+/** The page that the address names, Home for everything else; and the id of its part, where it names one. */
+export function useRoute(): { route: Route; part: string | null } {
+  const address = useSyncExternalStore(subscribe, hash);
+  const routes = Object.keys(ADDRESS) as Route[];
+  const route = routes.find((each) => address === ADDRESS[each]);
+  if (route !== undefined) return { route, part: null };
+  return address === SAFETY_ADDRESS ? { route: 'this-pc', part: SAFETY_ID } : { route: 'home', part: null };
 }

@@ -2,11 +2,11 @@ import { message } from '../../core/contract/messages.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import type { AppState } from '../agent/app-state.ts';
 import { RetryCountdown } from '../frame/retry.tsx';
+import { SAFETY_ADDRESS } from '../frame/use-route.ts';
 import { timeText } from '../words/times.ts';
 import { headline } from './headline.ts';
 import { HeroButtons } from './hero-buttons.tsx';
 import { Ring } from './ring.tsx';
-import { SAFETY_ID } from './safety.tsx';
 
 /** One state, one reason, one button, one number. */
 export function Hero({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
@@ -33,10 +33,10 @@ function Chips({ snapshot: { state, isolation, networks, practice } }: { snapsho
   return (
     <ul className="chips" aria-label={message('screen.chips')}>
       <li>
-        <button type="button" className="chip" aria-label={message('screen.chip.safety', { level })} onClick={showSafety}>
+        <a className="chip" href={SAFETY_ADDRESS} aria-label={message('screen.chip.safety', { level })}>
           <i className={isolation.level === 'process' ? 'dot warn' : 'dot ok'} />
           {level}
-        </button>
+        </a>
       </li>
       {practiceOnly && (
         <li className="chip">
@@ -51,10 +51,4 @@ function Chips({ snapshot: { state, isolation, networks, practice } }: { snapsho
       {state.until !== null && <li className="chip">{message('screen.chip.until', { time: timeText(state.until) })}</li>}
     </ul>
   );
-}
-
-function showSafety(): void {
-  const card = document.getElementById(SAFETY_ID);
-  card?.scrollIntoView({ block: 'center' });
-  card?.focus({ preventScroll: true });
 }

@@ -5,8 +5,6 @@ import { Day } from './day.tsx';
 import { FourNumbers } from './four-numbers.tsx';
 import { Hero } from './hero.tsx';
 import { LastTasks } from './last-tasks.tsx';
-import { Safety } from './safety.tsx';
-import { ThisPc } from './this-pc.tsx';
 
 /** Is my PC working, and what did it come to? */
 export function Home({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
@@ -18,10 +16,6 @@ export function Home({ state, snapshot }: { state: AppState; snapshot: Snapshot 
       <div className="pair">
         <ComputingNow state={state} snapshot={snapshot} />
         <LastTasks tasks={snapshot.recent} earnings={snapshot.earnings} />
-      </div>
-      <div className="pair">
-        <Safety isolation={snapshot.isolation} />
-        <ThisPc hardware={snapshot.hardware} />
       </div>
     </div>
   );

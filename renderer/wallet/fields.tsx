@@ -1,6 +1,6 @@
 import { useId } from 'react';
 import { message } from '../../core/contract/messages.ts';
-import type { Act } from './use-act.ts';
+import type { Act } from '../words/use-act.ts';
 
 interface FieldProps {
   label: string;

@@ -5,8 +5,8 @@ import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { useAgent } from '../agent/agent.ts';
 import { say } from '../words/say.ts';
 import { timeText } from '../words/times.ts';
+import { useAct } from '../words/use-act.ts';
 import { Field, Submit } from './fields.tsx';
-import { useAct } from './use-act.ts';
 
 /** Locked or not, and the way from one to the other. */
 export function Lock({ wallet: status }: { wallet: WalletStatus }): React.ReactNode {

@@ -8,9 +8,9 @@ import { CopyButton } from '../frame/copy-button.tsx';
 import { RetryCountdown } from '../frame/retry.tsx';
 import { shortAddress } from '../words/plain.ts';
 import { sayError } from '../words/say.ts';
+import { useAct } from '../words/use-act.ts';
 import { BackUp, Lock } from './own.tsx';
 import { Qr } from './qr.tsx';
-import { useAct } from './use-act.ts';
 import { Ways } from './ways.tsx';
 import { Words } from './words.tsx';
 

@@ -2,10 +2,10 @@ import { useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
 import type { RevealedWords } from '../../core/contract/signer.ts';
 import { useAgent } from '../agent/agent.ts';
+import { useAct } from '../words/use-act.ts';
 import { Choice } from './choice.tsx';
 import { Field, Submit } from './fields.tsx';
 import { NewPasswordFields, NO_PASSWORD, passwordTrouble } from './new-password.tsx';
-import { useAct } from './use-act.ts';
 
 const WAYS = [
   { value: 'create', name: 'screen.wallet.way.create' },

@@ -2,8 +2,8 @@ import { useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
 import type { RevealedWords } from '../../core/contract/signer.ts';
 import { useAgent } from '../agent/agent.ts';
+import { useAct } from '../words/use-act.ts';
 import { Field, Submit } from './fields.tsx';
-import { useAct } from './use-act.ts';
 
 /** Recovery words, shown once, then some of them asked for again. They live in this component alone and go with it. */
 export function Words({ words, onDone }: { words: RevealedWords; onDone(): void }): React.ReactNode {

@@ -8,11 +8,13 @@ import { answer } from '../../core/contract/rpc-server.ts';
 import { AuthenticateRequest } from '../../core/contract/session.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
+import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
+import { contentSecurityPolicy } from '../../core/loopback/content-policy.ts';
+import { changedRules } from '../../core/policy/presets.ts';
 import { noWallet } from './wallet.ts';
 
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+const POLICY = contentSecurityPolicy(["'self'"]);
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -32,6 +34,7 @@ export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
   wallet: WalletStatus = noWallet();
+  telemetry: TelemetryHistory = { samples: [], energies: [] };
   /** Calls that the test answers for itself; the others have plain answers. */
   overrides: Partial<Handlers> = {};
   readonly calls: Called[] = [];
@@ -148,6 +151,10 @@ export class FakeAgent {
       'app.watch': async () => this.snapshot,
       'work.pause': nothing,
       'work.resume': nothing,
+      'work.start': async ({ forMs }) => ({ overrides: [], until: this.snapshot.now + forMs }),
+      'policy.status': notHere,
+      'policy.test': notHere,
+      'policy.history': async () => [],
       'practice.extend': nothing,
       'prompt.ask': notHere,
       'prompt.run': notHere,
@@ -167,14 +174,14 @@ export class FakeAgent {
       'ledger.verify': notHere,
       'ledger.export': notHere,
       'doctor.report': notHere,
-      'telemetry.history': notHere,
+      'telemetry.history': async () => this.telemetry,
       'benchmark.run': notHere,
       'benchmark.cancel': notHere,
       'benchmark.history': notHere,
       'settings.get': async () => this.settings,
-      'settings.set': async (change) => {
+      'settings.set': async ({ rules = {}, ...change }) => {
         const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-        this.settings = { ...this.settings, ...given };
+        this.settings = { ...this.settings, ...given, rules: changedRules(this.settings.rules, rules) };
         return this.settings;
       },
       'wallet.status': async () => this.wallet,

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { MessageRef } from '../../core/contract/messages.ts';
 import type { AgentState, Snapshot } from '../../core/contract/snapshot.ts';
-import { currentShard, earning, practising, spans, unsealed } from '../fakes/snapshots.ts';
+import { currentShard, earning, practising, spans } from '../fakes/snapshots.ts';
 import { closePage, launchBrowser, type Opened, openPage } from './open-page.ts';
 
 let browser: Browser;
@@ -128,28 +128,6 @@ test('the day says each stretch and its reason on hover and on focus, and the ar
   await page.keyboard.press('ArrowLeft');
   await day.getByText('09:30 to 11:00: worked for 1 h 30 min').waitFor();
   expect(await stretches.evaluateAll((all) => all.map((each) => (each as HTMLElement).tabIndex))).toEqual([-1, -1, 0, -1]);
-});
-
-test('a machine that is not sealed says so, why, and the exact remedy', async () => {
-  const { page } = await start(unsealed());
-  await page.getByRole('button', { name: /^Not sealed/ }).click();
-  const safety = page.getByRole('region', { name: 'Safety' });
-  expect(await safety.evaluate((card) => card === document.activeElement)).toBe(true);
-  await safety.getByText('bubblewrap is not installed.').waitFor();
-  await safety.getByText('sudo apt-get install bubblewrap').waitFor();
-  await safety.getByText('2 of 3 attempts').waitFor();
-  await safety.getByText('Details').click();
-  await safety.getByText('connect to 1.1.1.1').waitFor();
-  expect(await page.getByText('Sealed: no network').count()).toBe(0);
-});
-
-test('the hardware is told as far as it is known', async () => {
-  const { page, agent } = await start(practising({ hardware: null }));
-  const pc = page.getByRole('region', { name: 'This PC' });
-  await pc.getByText("I'm looking at what this PC has.").waitFor();
-  agent.change({ hardware: practising().hardware });
-  await pc.getByText('No GPU found: the CPU serves.').waitFor();
-  await pc.getByText('AMD Ryzen 9 5950X, 16 cores').waitFor();
 });
 
 test('the list of tasks says what became of each, and shows the rest on demand', async () => {

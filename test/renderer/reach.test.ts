@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { crowded, earning, practising, unsealed } from '../fakes/snapshots.ts';
 import { contrast } from './contrast.ts';
+import { overflowing, textColours } from './look.ts';
 import { closePage, launchBrowser, type Opened, openPage, type View } from './open-page.ts';
 
 let browser: Browser;
@@ -93,18 +94,19 @@ test('everything can be done from the keyboard, with the focus always to be seen
     ...[
       'Skip to the content',
       'Home',
+      'This PC',
       'Use it',
       'Wallet',
       'Sealed: no network, no files, no keys. Show details',
       'Pause',
       'Pause for 1 hour',
     ],
-    ...['stretch', 'What these mean', 'Details', 'Show 2 more', 'Details', 'Auto', 'Copy the worker address'],
+    ...['stretch', 'What these mean', 'Details', 'Show 2 more', 'Auto', 'Copy the worker address'],
   ]);
 
   await page.reload();
   await page.locator('.home').waitFor();
-  await press(page, 'Tab', 6);
+  await press(page, 'Tab', 7);
   const paused = agent.called('work.pause');
   await page.keyboard.press('Enter');
   await paused;
@@ -131,7 +133,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
 
 test('the page has its landmarks, one first heading, names for all that can be pressed, and says its state politely', async () => {
   const { page } = await start(unsealed());
-  for (const [route, content] of Object.entries({ Home: '.home', 'Use it': '.use', Wallet: '.wallet' })) {
+  for (const [route, content] of Object.entries({ Home: '.home', 'This PC': '.this-pc', 'Use it': '.use', Wallet: '.wallet' })) {
     await page.getByRole('link', { name: route, exact: true }).click();
     await page.locator(content).waitFor();
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const)
@@ -172,42 +174,4 @@ test('what moves takes 120 to 200 ms, and nothing moves where less motion is wis
 
 async function press(page: Page, key: string, times: number): Promise<void> {
   for (let count = 0; count < times; count += 1) await page.keyboard.press(key);
-}
-
-/** Elements that reach out of the page, and those whose text reaches out of them. */
-function overflowing(page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const width = document.documentElement.clientWidth;
-    return [...document.querySelectorAll<HTMLElement>('#root *')]
-      .filter((each) => {
-        if (each.closest('.hidden, .skip, svg') !== null || each.getClientRects().length === 0) return false;
-        const { left, right } = each.getBoundingClientRect();
-        const inside = getComputedStyle(each).display === 'inline' || each.matches('input') || each.scrollWidth <= each.clientWidth + 1;
-        return right > width + 1 || left < -1 || !inside;
-      })
-      .map((each) => `${each.tagName} ${each.className}: ${each.textContent?.slice(0, 40)}`);
-  });
-}
-
-/** Each piece of text with its colour and the nearest opaque ground behind it, as #rrggbb. */
-function textColours(page: Page): Promise<{ text: string; colour: string; ground: string }[]> {
-  return page.evaluate(() => {
-    const hex = (rgb: string): string =>
-      `#${(rgb.match(/\d+/g) ?? [])
-        .slice(0, 3)
-        .map((part) => Number(part).toString(16).padStart(2, '0'))
-        .join('')}`;
-    const found = [];
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (walker.nextNode()) {
-      const parent = walker.currentNode.parentElement as HTMLElement;
-      const text = walker.currentNode.textContent?.trim() ?? '';
-      if (text === '' || parent.closest('.hidden, .skip, script') !== null || parent.getClientRects().length === 0) continue;
-      let behind: HTMLElement | null = parent;
-      while (behind !== null && /rgba\(.*, 0\)/.test(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
-      const ground = getComputedStyle(behind ?? document.body).backgroundColor;
-      found.push({ text, colour: hex(getComputedStyle(parent).color), ground: hex(ground) });
-    }
-    return found;
-  });
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { asHearthlendError } from '../../core/contract/errors.ts';
-import { sayError } from '../words/say.ts';
+import { sayError } from './say.ts';
 
 /** What a form says of its last try. */
 export interface Act {

@@ -1,0 +1,165 @@
+import type { Gpu, HardwareProblem, HardwareReport } from '../../core/contract/hardware.ts';
+import { message } from '../../core/contract/messages.ts';
+import { say } from '../words/say.ts';
+import { diskText, memoryText } from './measures.ts';
+
+/** What was found: each GPU with what is known of it, then the rest. */
+export function Machine({ hardware }: { hardware: HardwareReport }): React.ReactNode {
+  const { gpus, softwareAdapters } = hardware;
+  return (
+    <section className="card found" aria-labelledby="found">
+      <div className="head">
+        <h2 id="found">{message('pc.found')}</h2>
+      </div>
+      <ul className="gpus">
+        {gpus.map((gpu) => (
+          <li key={gpu.id}>
+            <GpuFacts gpu={gpu} />
+          </li>
+        ))}
+        {gpus.length === 0 && <li className="soft">{message('screen.pc.graphics.none')}</li>}
+        {softwareAdapters.map(({ name }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two of the same name differ in nothing else, and the list doesn't move
+          <li key={index} className="soft">
+            {message('screen.pc.graphics.software', { model: name })}
+          </li>
+        ))}
+      </ul>
+      <Rest {...hardware} />
+    </section>
+  );
+}
+
+function GpuFacts({ gpu }: { gpu: Gpu }): React.ReactNode {
+  const { name, driver, driverVersion, link, pci } = gpu;
+  const apis = apiWords(gpu);
+  return (
+    <>
+      <h3>{name}</h3>
+      <p className="soft">{gpuWords(gpu)}</p>
+      <details>
+        <summary>{message('screen.safety.details')}</summary>
+        <dl className="facts">
+          <dt>{message('pc.gpu.driver')}</dt>
+          <dd>
+            {driver === null && driverVersion === null
+              ? message('pc.unknown')
+              : [driver, driverVersion].filter((part) => part !== null).join(' ')}
+          </dd>
+          <dt>{message('pc.gpu.apis')}</dt>
+          <dd>{apis === '' ? message('pc.unknown') : apis}</dd>
+          {link !== null && (link.width !== null || link.generation !== null) && (
+            <>
+              <dt>{message('pc.gpu.link')}</dt>
+              <dd>{linkWords(link)}</dd>
+            </>
+          )}
+          {pci !== null && pci.address !== null && (
+            <>
+              <dt>{message('pc.gpu.address')}</dt>
+              <dd className="mono">{pci.address}</dd>
+            </>
+          )}
+        </dl>
+      </details>
+    </>
+  );
+}
+
+function gpuWords({ vramBytes, kind, external, mig }: Gpu): string {
+  const words = [
+    vramBytes !== null
+      ? message('pc.gpu.memory', { size: memoryText(vramBytes) })
+      : kind === 'integrated'
+        ? message('pc.gpu.shared-memory')
+        : null,
+    kind === null ? null : message(`pc.gpu.kind.${kind}`),
+    external === true ? message('pc.gpu.external') : null,
+    mig === null ? null : mig.role === 'slice' ? message('pc.gpu.slice') : message('pc.gpu.divided', { count: mig.slices.length }),
+  ].filter((each) => each !== null);
+  return words.length === 0 ? message('pc.unknown') : words.join(' · ');
+}
+
+function apiWords({ apis }: Gpu): string {
+  const names = { cuda: 'CUDA', vulkan: 'Vulkan', directx: 'DirectX', metal: 'Metal' } as const;
+  return (Object.keys(names) as (keyof typeof names)[])
+    .filter((api) => apis[api] !== null)
+    .map((api) => `${names[api]} ${apis[api]}`)
+    .join(', ');
+}
+
+function linkWords({ width, maxWidth, generation, maxGeneration }: NonNullable<Gpu['link']>): string {
+  const lanes = width === null ? null : message('pc.gpu.lanes', { width, maxWidth: maxWidth ?? width });
+  const speed = generation === null ? null : message('pc.gpu.generation', { generation, maxGeneration: maxGeneration ?? generation });
+  return [lanes, speed].filter((part) => part !== null).join(', ');
+}
+
+function Rest({ os, machine, cpu, memory, power, disk }: HardwareReport): React.ReactNode {
+  return (
+    <dl className="facts">
+      <dt>{message('screen.pc.processor')}</dt>
+      <dd>{message('screen.pc.processor.value', { model: cpu.model, cores: cpu.cores })}</dd>
+      <dt>{message('screen.pc.memory')}</dt>
+      <dd>{memoryText(memory.totalBytes)}</dd>
+      <dt>{message('screen.pc.disk')}</dt>
+      <dd>{disk.freeBytes === null ? message('pc.unknown') : diskText(disk.freeBytes)}</dd>
+      <dt>{message('screen.pc.system')}</dt>
+      <dd title={os.release}>{message('screen.pc.system.value', { name: os.name, arch: os.arch })}</dd>
+      <dt>{message('pc.machine')}</dt>
+      <dd>{machineWords(machine)}</dd>
+      {power.source !== null && (
+        <>
+          <dt>{message('pc.power')}</dt>
+          <dd>{powerWords({ source: power.source, percent: power.percent })}</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function machineWords({ formFactor, name, virtualMachine, hypervisor, container, wsl }: HardwareReport['machine']): string {
+  const words = [
+    name,
+    formFactor === null ? null : message(`pc.machine.${formFactor}`),
+    virtualMachine !== true
+      ? null
+      : hypervisor === null
+        ? message('pc.machine.virtual')
+        : message('pc.machine.virtual-under', { hypervisor }),
+    container === true ? message('pc.machine.container') : null,
+    wsl ? message('pc.machine.wsl') : null,
+  ].filter((each) => each !== null);
+  return words.length === 0 ? message('pc.unknown') : words.join(' · ');
+}
+
+function powerWords({ source, percent }: { source: 'mains' | 'battery'; percent: number | null }): string {
+  const words = message(`pc.power.${source}`);
+  return percent === null ? words : message('pc.power.charge', { source: words, percent: Math.round(percent) });
+}
+
+/** What keeps a GPU or a source from being used, with what would change it. */
+export function Problems({ problems, hardware }: { problems: readonly HardwareProblem[]; hardware: HardwareReport }): React.ReactNode {
+  if (problems.length === 0) return null;
+  return (
+    <section className="card" aria-labelledby="problems">
+      <div className="head">
+        <h2 id="problems">{message('pc.problems')}</h2>
+      </div>
+      <ul className="problems">
+        {problems.map(({ gpu, what, next }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the list is made anew as a whole
+          <li key={index}>
+            <i className="dot warn" />
+            <div>
+              <p>
+                {gpu !== null && <b>{hardware.gpus.find((each) => each.id === gpu)?.name ?? gpu}: </b>}
+                {say(what)}
+              </p>
+              {next !== null && <p className="soft">{say(next)}</p>}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

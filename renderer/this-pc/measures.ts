@@ -1,0 +1,28 @@
+import { message } from '../../core/contract/messages.ts';
+
+/** Memory is counted in powers of two, disks in powers of ten, as their makers and systems do. */
+const MEMORY_GB_BYTES = 2 ** 30;
+const DISK_GB_BYTES = 1e9;
+
+const number = (value: number, digits: number): string => new Intl.NumberFormat('en', { maximumFractionDigits: digits }).format(value);
+
+export function memoryText(bytes: number): string {
+  return message('screen.pc.gigabytes', { size: number(bytes / MEMORY_GB_BYTES, 1) });
+}
+
+export function diskText(bytes: number): string {
+  return message('screen.pc.gigabytes', { size: number(bytes / DISK_GB_BYTES, 1) });
+}
+
+/** A share of 0 to 1 in whole percent; null stays null, as below. */
+export function shareText(share: number | null): string | null {
+  return share === null ? null : message('pc.percent', { percent: Math.round(share * 100) });
+}
+
+export function celsiusText(celsius: number | null): string | null {
+  return celsius === null ? null : message('pc.celsius', { celsius: Math.round(celsius) });
+}
+
+export function wattsText(watts: number | null): string | null {
+  return watts === null ? null : message('pc.watts', { watts: number(watts, watts < 10 ? 1 : 0) });
+}

@@ -1,0 +1,42 @@
+import type { HardwareReport } from '../../core/contract/hardware.ts';
+import type { IsolationReport } from '../../core/contract/isolation.ts';
+import type { TelemetrySample } from '../../core/contract/telemetry.ts';
+
+interface Described {
+  version: string;
+  hardware: HardwareReport;
+  isolation: IsolationReport;
+  /** What was measured last; null where nothing was. */
+  sample: TelemetrySample | null;
+}
+
+/**
+ * What a bug report needs to know of this machine, as text; the field's terms, since it is read by those who write the program. What is unknown
+ * stays null.
+ */
+export function reportText({ version, hardware, isolation, sample }: Described): string {
+  const { probe, ...walls } = isolation;
+  const attempts =
+    probe === null ? null : { at: new Date(probe.at).toISOString(), attempts: probe.attempts.length, through: through(probe) };
+  const parts = { hearthlend: version, ...hardware, isolation: { ...walls, probe: attempts }, sample };
+  return withoutNumbersOfOne(
+    Object.entries(parts)
+      .map(([name, value]) => `${name}: ${JSON.stringify(value, null, 1).replaceAll(/\n\s*/g, ' ')}`)
+      .join('\n'),
+  );
+}
+
+function through(probe: NonNullable<IsolationReport['probe']>): string[] {
+  return probe.attempts.filter((attempt) => attempt.succeeded).map(({ kind, name }) => `${kind} ${name}`);
+}
+
+/**
+ * Takes out what names one machine and no other, wherever a tool may have slipped it in: UUIDs, network cards' addresses, and what stands behind
+ * a word for a serial number.
+ */
+export function withoutNumbersOfOne(text: string): string {
+  return text
+    .replaceAll(/\b(GPU-|MIG-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '(removed)')
+    .replaceAll(/\b([0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b/gi, '(removed)')
+    .replaceAll(/\b(serial(?: ?number| ?no\.?)?|s\/n|sn)\b(["']?\s*[:=#]?\s*["']?)[\w-]{4,}/gi, '$1$2(removed)');
+}
