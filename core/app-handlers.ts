@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
 import type { openBenchmark } from './benchmark-ports.ts';
+import { withBackends } from './contract/backends.ts';
 import { HearthlendError } from './contract/errors.ts';
 import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
@@ -14,10 +15,13 @@ import { prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log/log.ts';
 import type { Models } from './model-handlers.ts';
+import { changedRules } from './policy/presets.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
+
+const MAX_PAUSES = 1000;
 
 interface HandlerParts {
   engine: Engine;
@@ -46,8 +50,10 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       void engine.hardware();
       return screen.snapshot();
     },
-    async 'work.pause'({ forMs }) {
-      engine.policy.pause(forMs);
+    async 'work.pause'({ forMs, untilIdle, finish }) {
+      if (finish === true) engine.policy.order({ order: 'finish' });
+      else if (untilIdle === true) engine.policy.order({ order: 'pause-until-idle' });
+      else engine.policy.pause(forMs);
       await engine.settled();
       return {};
     },
@@ -55,6 +61,12 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       engine.policy.order(null);
       return {};
     },
+    'work.start': async ({ forMs }) => engine.policy.begin(forMs),
+    'policy.status': async () => engine.policy.status(),
+    'policy.test': async ({ signals, rules }) => ({
+      decisions: engine.policy.test(signals, changedRules(settings.current.rules, rules)),
+    }),
+    'policy.history': async ({ from, to }) => ledger.pauses(from, to, MAX_PAUSES),
     async 'practice.extend'({ shards }) {
       coordinator.extendPractice(shards);
       screen.touch('practice', 'state');
@@ -109,17 +121,20 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return { rows: Math.max(0, format === 'csv' ? rows - 1 : rows) };
     },
     async 'doctor.report'({ isolation }) {
-      const [hardware, report] = await Promise.all([engine.hardware(), isolation ? workers.probe() : workers.isolation()]);
-      return { hardware, isolation: report };
+      const proven = engine.hardware().then(async (hardware) => ({ hardware, backends: await workers.prove(hardware, true) }));
+      const [{ hardware, backends }, report] = await Promise.all([proven, isolation ? workers.probe() : workers.isolation()]);
+      const { workers: computing, reason } = backends;
+      return { hardware: withBackends(hardware, backends), computing: { workers: computing, reason }, isolation: report };
     },
     'telemetry.history': async () => engine.telemetry.history(),
     'settings.get': async () => settings.current,
     async 'settings.set'({ rules, ...change }) {
       const next = { ...settings.current, ...definedFields(change) };
-      if (rules !== undefined) next.rules = { ...next.rules, ...definedFields(rules) };
+      if (rules !== undefined) next.rules = changedRules(next.rules, rules);
       saveSettings(settingsPath, next);
       settings.current = next;
       engine.policy.changed();
+      await workers.choose();
       log.setLevel?.(next.logLevel);
       return next;
     },

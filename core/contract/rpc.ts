@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { BackendReport, ProvenHardware } from './backends.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
-import { HardwareReport } from './hardware.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
+import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
+import { RulesChange } from './rules.ts';
 import { Sampling } from './sampler.ts';
 import { Sealed, SealKey } from './seal.ts';
 import { Settings, SettingsChange } from './settings.ts';
@@ -45,8 +47,37 @@ export type LedgerVerification = z.infer<typeof LedgerVerification>;
 export const CALLS = {
   /** The snapshot, and from then on the connection receives events. */
   'app.watch': { scope: 'screen', input: nothing, output: Snapshot },
-  'work.pause': { scope: 'screen', input: z.strictObject({ forMs: z.int().min(1000).max(86_400_000).nullable() }), output: nothing },
+  /** Pauses for a time, or (null) until told otherwise. `untilIdle`: until the user is away. `finish`: the task that runs is handed in first. */
+  'work.pause': {
+    scope: 'screen',
+    input: z.strictObject({
+      forMs: z.int().min(1000).max(86_400_000).nullable(),
+      untilIdle: z.boolean().optional(),
+      finish: z.boolean().optional(),
+    }),
+    output: nothing,
+  },
+  /** Ends what the user said of pausing and starting. The rules count as ever. */
   'work.resume': { scope: 'screen', input: nothing, output: nothing },
+  /** Works for so long in spite of the rules that say no now, which the answer names, and of no others. */
+  'work.start': {
+    scope: 'screen',
+    input: z.strictObject({ forMs: z.int().min(60_000).max(604_800_000) }),
+    output: z.strictObject({ overrides: z.array(RuleName), until: z.int() }),
+  },
+  'policy.status': { scope: 'screen', input: nothing, output: PolicyStatus },
+  /** What would be decided if these were the signals, by the rules as they are, or changed so. */
+  'policy.test': {
+    scope: 'screen',
+    input: z.strictObject({ signals: Signals, rules: RulesChange.default({}) }),
+    output: z.strictObject({ decisions: z.array(Decision).max(129) }),
+  },
+  /** The pauses that touch a time (ms since 1970), the last 1000 of them, oldest first. */
+  'policy.history': {
+    scope: 'screen',
+    input: z.strictObject({ from: z.int().min(0), to: z.int().min(0) }),
+    output: z.array(PauseRecord).max(1000),
+  },
   'practice.extend': { scope: 'screen', input: z.strictObject({ shards: z.int().min(1).max(10_000) }), output: nothing },
   /** Puts a prompt to the practice model; the answer comes in `prompt.text` events under the id. */
   'prompt.ask': {
@@ -116,7 +147,12 @@ export const CALLS = {
   'doctor.report': {
     scope: 'screen',
     input: z.strictObject({ isolation: z.boolean() }),
-    output: z.strictObject({ hardware: HardwareReport, isolation: IsolationReport }),
+    output: z.strictObject({
+      hardware: ProvenHardware,
+      /** Which workers compute now, and why no GPU does, where none does. */
+      computing: BackendReport.pick({ workers: true, reason: true }),
+      isolation: IsolationReport,
+    }),
   },
   /** The last five minutes of what the machine told while it worked; what comes after is in `telemetry.sample`. */
   'telemetry.history': { scope: 'screen', input: nothing, output: TelemetryHistory },

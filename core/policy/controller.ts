@@ -48,6 +48,8 @@ export interface Policy {
   /** The rules, the devices or whether there is work are others. */
   changed(): void;
   status(): PolicyStatus;
+  /** What would be decided from other signals, with nothing remembered. */
+  test(signals: Signals, rules: Rules): Decision[];
   /** Stops watching; resolves when nothing of it is left. */
   close(): Promise<void>;
 }
@@ -161,10 +163,16 @@ export function createPolicy(options: PolicyOptions): Policy {
       const signals = signalsNow();
       return { signals, decisions: decide(signals, rules(), memory, options.devices()).decisions };
     },
+    test: (signals, other) => decide(signals, other, {}, devicesOf(signals, options.devices())).decisions,
     async close() {
       closed = true;
       clearTimeout(timer);
       await Promise.all(stops.splice(0).map((stop) => stop()));
     },
   };
+}
+
+/** Those of this machine, and those that the signals tell of. */
+function devicesOf({ gpus }: Signals, devices: readonly DeviceId[]): DeviceId[] {
+  return [...new Set([...devices, ...Object.keys(gpus)])];
 }

@@ -1,5 +1,5 @@
-import type { PresetName, RulesChange } from '../contract/rules.ts';
-import { Rules } from '../contract/rules.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { PRESET_NAMES, type PresetName, Rules, type RulesChange } from '../contract/rules.ts';
 
 const EVERY_DAY = [0, 1, 2, 3, 4, 5, 6];
 const HOUR = 60;
@@ -52,9 +52,15 @@ export function withPreset(preset: PresetName, { programs, electricity, power }:
   return { ...rules, programs: { ...rules.programs, added, removed }, electricity, power };
 }
 
+/** The rules after a change: first the preset that it names, then its sections. Afterwards they are a preset again, or the user's own. */
+export function changedRules(before: Rules, { preset, ...sections }: RulesChange): Rules {
+  const rules = preset == null ? before : withPreset(preset, before);
+  const given = Object.fromEntries(Object.entries(sections).filter(([, section]) => section !== undefined));
+  const after: Rules = { ...rules, ...given };
+  return { ...after, preset: presetOf(after) };
+}
+
 /** The preset that the rules are just now; null: the user's own. */
-export function presetOf(rules: Rules): PresetName | null {
-  const text = JSON.stringify({ ...rules, preset: null });
-  const names = Object.keys(PRESETS) as PresetName[];
-  return names.find((name) => JSON.stringify({ ...withPreset(name, rules), preset: null }) === text) ?? null;
+function presetOf(rules: Rules): PresetName | null {
+  return PRESET_NAMES.find((name) => isDeepStrictEqual({ ...withPreset(name, rules), preset: null }, { ...rules, preset: null })) ?? null;
 }

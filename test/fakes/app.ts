@@ -2,6 +2,7 @@ import type { App, StartOptions, Summary } from '../../core/app.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
+import { Signals } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
@@ -55,6 +56,10 @@ export class FakeApp implements App {
         return {};
       },
       'work.resume': async () => ({}),
+      'work.start': async ({ forMs }) => ({ overrides: [], until: forMs }),
+      'policy.status': async () => ({ signals: Signals.parse({ now: 0, utcOffsetMinutes: 0, steadyMs: 0 }), decisions: [] }),
+      'policy.test': async () => ({ decisions: [] }),
+      'policy.history': async () => [],
       'practice.extend': async () => ({}),
       'prompt.ask': async () => ({ jobId: 'job-1' }),
       'prompt.run': async () => ({ jobId: 'job-1' }),
