@@ -1,50 +1,83 @@
-import { HearthlendError } from '../../core/contract/errors.ts';
-import { encodeFramePrefix, FrameDecoder } from '../../core/contract/frame.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
-import { WorkerReply } from '../../core/contract/worker-messages.ts';
-import { checks, type Finding } from './finding.ts';
+import { setImmediate } from 'node:timers';
+import { encodeFramePrefix } from '../../core/contract/frame.ts';
+import { encodeSafetensors } from '../../core/contract/safetensors.ts';
+import type { StartedWorker, WorkerListener } from '../../core/contract/worker-host.ts';
+import { WORKER_FRAME_LIMITS, type WorkerReply, type WorkerRequest } from '../../core/contract/worker-messages.ts';
+import type { Finding } from './finding.ts';
+import { fuzzBench, passOver } from './fuzz-bench.ts';
+import { mutated, numbers } from './mutate.ts';
 
-const LIMITS = { headerBytes: 4096, bodyBytes: 4096 };
+const Y = encodeSafetensors(new Map([['y', { type: 'float32', shape: [2], data: new Uint8Array(8) }]]));
+/** Most broken frames are known for that at once; for the rest of one that is cut off nobody has to wait. */
+const WALL_MS = 20;
 
-/** Valid frames with bytes changed, cut out, doubled or cut off: each is refused by its code or read, and nothing is held beyond the limits. */
-export function tortureByFrames(frames: number): Finding {
-  const { wrong, expect } = checks();
-  const body = encodeSafetensors(new Map([['y', { type: 'float32', shape: [2], data: new Uint8Array(8) }]]));
-  const header = { type: 'result', id: 1, runMs: 1, tokensMade: 0, nearTies: 0, residentBytes: 1 };
-  const whole = Buffer.concat([encodeFramePrefix(header, body.byteLength, LIMITS), body]);
-  const counts = { refused: 0, read: 0, waiting: 0 };
-  for (let frame = 0; frame < frames; frame += 1) {
-    const decoder = new FrameDecoder(LIMITS);
-    const bytes = corrupted(whole);
-    try {
-      const read = decoder.push(bytes);
-      expect(decoder.pendingBytes <= LIMITS.headerBytes + LIMITS.bodyBytes + 8, `${decoder.pendingBytes} bytes are held`);
-      if (read.length === 0) counts.waiting += 1;
-      for (const { header: found, body: blob } of read) {
-        if (WorkerReply.safeParse(found).success) decodeSafetensors(blob);
-        counts.read += 1;
-      }
-    } catch (thrown) {
-      const known =
-        thrown instanceof HearthlendError &&
-        ['WORKER_PROTOCOL', 'TENSOR_INVALID', 'TENSOR_TYPE_UNSUPPORTED', 'TENSOR_TOO_LARGE'].includes(thrown.code);
-      expect(known, `${String(thrown)} for ${bytes.toString('hex').slice(0, 200)}`);
-      counts.refused += 1;
-    }
+type Spoil = (frame: Uint8Array, type: WorkerReply['type']) => Uint8Array;
+
+/** A worker that answers as agreed, but for one frame of each run, which is mutated. */
+class BrokenWorker implements StartedWorker {
+  readonly pid = undefined;
+  readonly readyMs = WALL_MS;
+  readonly runtimeBytes = 0;
+  readonly #spoil: Spoil;
+  #listener: WorkerListener | undefined;
+
+  constructor(spoil: Spoil) {
+    this.#spoil = spoil;
   }
-  const { refused, read, waiting } = counts;
-  return { did: `${frames} corrupted frames: ${refused} refused by code, ${waiting} not whole, ${read} still readable`, wrong };
+
+  listen(listener: WorkerListener): void {
+    this.#listener = listener;
+    this.#say({ type: 'ready', onnxruntime: '1.30.0', node: '24.9.0' });
+  }
+
+  send(request: WorkerRequest): void {
+    const { id, type } = request;
+    if (type === 'load') {
+      const value = { name: 'y', type: 'float32' as const, shape: [2] };
+      this.#say({ type: 'loaded', id, loadMs: 1, inputs: [], outputs: [value], residentBytes: 1 });
+    } else if (type === 'unload') this.#say({ type: 'unloaded', id });
+    else this.#say({ type: 'result', id, runMs: 1, tokensMade: 0, nearTies: 0, residentBytes: 1 }, Y);
+  }
+
+  kill(): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    setImmediate(() => listener?.gone('killed'));
+  }
+
+  usage(): null {
+    return null;
+  }
+
+  #say(reply: WorkerReply, body = new Uint8Array(0)): void {
+    const frame = Buffer.concat([encodeFramePrefix(reply, body.byteLength, WORKER_FRAME_LIMITS), body]);
+    const bytes = this.#spoil(frame, reply.type);
+    setImmediate(() => this.#listener?.data(bytes));
+  }
 }
 
-function corrupted(whole: Buffer): Buffer {
-  const bytes = Buffer.from(whole);
-  const at = Math.floor(Math.random() * bytes.length);
-  const kind = Math.floor(Math.random() * 4);
-  if (kind === 0) return bytes.subarray(0, at);
-  if (kind === 1)
-    return Buffer.concat([bytes.subarray(0, at), bytes.subarray(Math.min(bytes.length, at + 1 + Math.floor(Math.random() * 8)))]);
-  if (kind === 2) return Buffer.concat([bytes.subarray(0, at), bytes]);
-  for (let each = 0; each <= Math.random() * 4; each += 1)
-    bytes[Math.floor(Math.random() * bytes.length)] = Math.floor(Math.random() * 256);
-  return bytes;
+/** Workers' answers with bytes changed, to a real supervisor: each is refused by its code or taken, and the worker is started anew within its budget. */
+export async function tortureByFrames(dir: string, frames: number, seed: number): Promise<Finding> {
+  const random = numbers(seed);
+  let spoiled: WorkerReply['type'] | null = null;
+  const spoil: Spoil = (frame, type) => {
+    if (type !== spoiled) return frame;
+    spoiled = null;
+    return mutated(frame, random);
+  };
+  const bench = fuzzBench(dir, { start: () => new BrokenWorker(spoil), vet: async () => undefined });
+  const model = bench.stored({ 'model.onnx': new Uint8Array(8) });
+  const task = passOver(model, new Uint8Array(8), WALL_MS);
+  for (let frame = 0; frame < frames; frame += 1) {
+    // Those before a result come only where the worker is new; else its result is the next to come.
+    const roll = random();
+    spoiled = roll < 0.1 ? 'ready' : roll < 0.3 ? 'loaded' : 'result';
+    await bench.run(task, `frame ${frame} of seed ${seed}`);
+    while (spoiled !== null) {
+      spoiled = 'result';
+      await bench.run(task, `frame ${frame} of seed ${seed}`);
+    }
+  }
+  const { codes, starts, wrong } = await bench.end();
+  return { did: `${frames} mutated frames of seed ${seed}, of ${starts} workers: ${codes}`, wrong };
 }

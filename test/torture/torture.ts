@@ -9,15 +9,21 @@ import type { Finding } from './finding.ts';
 import { tortureByFrames } from './frames.ts';
 import { tortureByFullDisk } from './full-disk.ts';
 import { tortureByKills } from './kills.ts';
+import { tortureByModels } from './models.ts';
 import { tortureByWorkers } from './workers.ts';
 
-const { values } = parseArgs({ options: { scale: { type: 'string', default: '1' }, part: { type: 'string', multiple: true } } });
+const { values } = parseArgs({
+  options: { scale: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' }, part: { type: 'string', multiple: true } },
+});
 const scale = Number(values.scale);
 if (!(scale > 0 && scale <= 10)) throw new Error(`--scale ${values.scale} is not a number from 0 to 10`);
+const seed = Number(values.seed);
+if (!Number.isSafeInteger(seed)) throw new Error(`--seed ${values.seed} is not a whole number`);
 const times = (count: number) => Math.max(1, Math.round(count * scale));
 
 const parts: Record<string, (dir: string) => Finding | Promise<Finding>> = {
-  frames: () => tortureByFrames(times(10_000)),
+  frames: (dir) => tortureByFrames(dir, times(10_000), seed),
+  models: (dir) => tortureByModels(dir, times(10_000), seed),
   workers: tortureByWorkers,
   clock: (dir) => tortureByClock(dir, times(400)),
   disk: (dir) => tortureByFullDisk(dir, times(20)),
