@@ -9,7 +9,9 @@ import { describeMachine, type Machine } from './bench/machine.ts';
 import type { Measure } from './bench/measure.ts';
 import { measureProgram } from './bench/program.ts';
 import { measureSandbox } from './bench/sandbox.ts';
+import { machineScore } from './bench/score.ts';
 import { measureShards, THREADS, writeModel } from './bench/shards.ts';
+import { measureTelemetry } from './bench/telemetry.ts';
 import { CPU } from './contract/backends.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { DescribedModel, EmbeddedCoordinator } from './contract/jobs.ts';
@@ -23,11 +25,13 @@ import { describeModel } from './models/describe.ts';
 import { createVet } from './models/vetting/vet.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
-import { treeUsage } from './supervisor/process-usage.ts';
+import { processTree, treeUsage } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planBare, planLaunch } from './supervisor/sandbox/plan.ts';
 import { createSupervisor } from './supervisor/supervisor.ts';
+import { findNvidiaSmi, nvidiaSource } from './telemetry/nvidia.ts';
+import { createSampler } from './telemetry/sampler.ts';
 
 /** One line of the bench: the machine first, then figures as they are measured. */
 export type BenchLine = Machine | Measure;
@@ -50,6 +54,8 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
   const dir = mkdtempSync(join(options.dataDir, 'bench-'));
   try {
     yield describeMachine(THREADS);
+    yield* withMachine(options, dir);
+    yield* withTelemetry(quick);
     yield* withAgent(options, dir);
     yield* withWorkers(options, dir, quick);
     yield* withLedger(dir, quick);
@@ -59,6 +65,35 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
   } finally {
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** What the machine can do, on each backend: its benchmark, in a whole agent that does nothing else. */
+async function* withMachine({ ports, quick }: BenchOptions, dir: string): AsyncGenerator<Measure> {
+  const app = await createApp(ports(join(dir, 'measured')));
+  try {
+    yield* machineScore(await app.handlers['benchmark.run']({ quick, evenIfBusy: true }));
+  } finally {
+    await app.stop({ now: true });
+  }
+}
+
+/** The telemetry of this machine; this process stands for a worker, whose usage is looked at with each sample. */
+async function* withTelemetry(quick: boolean): AsyncGenerator<Measure> {
+  const program = findNvidiaSmi(process.platform, process.env);
+  const nvidia = program === null ? null : nvidiaSource({ program });
+  const workers = () => {
+    const usage = treeUsage(process.pid);
+    return usage === null ? null : { ...usage, pids: processTree(process.pid) ?? [] };
+  };
+  const take = createSampler({ clock: Date.now, workers, nvidia });
+  const bench = {
+    sample: () => void take(performance.now()),
+    start: () => nvidia?.start(),
+    stop: () => nvidia?.stop(),
+    pids: () => nvidia?.pids() ?? [],
+    usage: treeUsage,
+  };
+  yield* measureTelemetry(bench, quick);
 }
 
 /** A whole agent whose own network lends what the bench hands in. */

@@ -1,7 +1,5 @@
 import type { TelemetryHistory, TelemetrySample } from '../contract/telemetry.ts';
-import { findCards, readCard } from './cards.ts';
-import { cpuReader, type WorkerUsage } from './cpu.ts';
-import type { NvidiaSource } from './nvidia.ts';
+import { createSampler, type SamplerOptions } from './sampler.ts';
 import { type AttemptKey, type Device, ShardEnergies } from './shard-energy.ts';
 
 const SAMPLE_MS = 1000;
@@ -9,7 +7,6 @@ const SAMPLE_MS = 1000;
 const LINGER_MS = 3000;
 const KEPT_SAMPLES = 300;
 const KEPT_MS = KEPT_SAMPLES * SAMPLE_MS;
-const MAX_GPUS = 64;
 
 /** A live eye on the machine while it works, and none while it doesn't. */
 export interface Telemetry {
@@ -24,42 +21,29 @@ export interface Telemetry {
   /** The newest sample while it samples; null otherwise. */
   latest(): TelemetrySample | null;
   history(): TelemetryHistory;
-  /** Processes that measure for it. */
-  pids(): number[];
   close(): void;
 }
 
-export interface TelemetryOptions {
-  /** ms since 1970. */
-  clock: () => number;
-  /** What our workers use, and their processes; null while there are none, or where it isn't told. */
-  workers: () => (WorkerUsage & { pids: readonly number[] }) | null;
-  /** Null on a machine without NVIDIA's driver. */
-  nvidia: NvidiaSource | null;
+export interface TelemetryOptions extends SamplerOptions {
   /** What the processor takes under load (W), as its owner gave it; null: not known. */
   loadWatts: () => number | null;
   onSample: (sample: TelemetrySample) => void;
-  /** Where /sys and /proc are; elsewhere in tests. */
-  root?: string;
 }
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { clock, workers, nvidia, loadWatts, onSample, root = '/' } = options;
+  const { clock, nvidia, loadWatts, onSample } = options;
   const energies = new ShardEnergies();
   let samples: TelemetrySample[] = [];
-  let readers: { cards: ReturnType<typeof findCards>; cpu: ReturnType<typeof cpuReader> } | undefined;
+  let take: ReturnType<typeof createSampler> | undefined;
   let sampling: NodeJS.Timeout | undefined;
   let stopping: NodeJS.Timeout | undefined;
   /** What is computed beside shards. */
   let watchers = 0;
 
   function sample(): void {
-    readers ??= { cards: findCards(root), cpu: cpuReader(root) };
+    take ??= createSampler(options);
     const nowMs = performance.now();
-    const usage = workers();
-    const cards = readers.cards.map((card) => readCard(card, nowMs)).filter((each) => each !== null);
-    const told = nvidia?.read(usage === null ? null : new Set(usage.pids)) ?? [];
-    const taken: TelemetrySample = { at: clock(), cpu: readers.cpu(nowMs, usage), gpus: [...told, ...cards].slice(0, MAX_GPUS) };
+    const taken = take(nowMs);
     samples = [...samples, taken].slice(-KEPT_SAMPLES);
     energies.sampled(taken, nowMs, loadWatts());
     onSample(taken);
@@ -82,7 +66,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     nvidia?.stop();
     energies.forget();
     // Counters go on while nobody looks: the next stretch begins with none.
-    readers = undefined;
+    take = undefined;
   }
 
   function stopSoon(): void {
@@ -107,7 +91,6 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     },
     latest: () => (sampling === undefined ? null : (samples.at(-1) ?? null)),
     history: () => ({ samples: samples.filter(({ at }) => at > clock() - KEPT_MS), energies: energies.known }),
-    pids: () => nvidia?.pids() ?? [],
     close: stop,
   };
 }

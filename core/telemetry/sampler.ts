@@ -1,0 +1,29 @@
+import type { TelemetrySample } from '../contract/telemetry.ts';
+import { findCards, readCard } from './cards.ts';
+import { cpuReader, type WorkerUsage } from './cpu.ts';
+import type { NvidiaSource } from './nvidia.ts';
+
+const MAX_GPUS = 64;
+
+export interface SamplerOptions {
+  /** ms since 1970. */
+  clock: () => number;
+  /** What our workers use, and their processes; null while there are none, or where it isn't told. */
+  workers: () => (WorkerUsage & { pids: readonly number[] }) | null;
+  /** Null on a machine without NVIDIA's driver. */
+  nvidia: NvidiaSource | null;
+  /** Where /sys and /proc are; elsewhere in tests. */
+  root?: string;
+}
+
+/** Takes a sample of the whole machine each time it is called. What is told as a count becomes known with the second one. */
+export function createSampler({ clock, workers, nvidia, root = '/' }: SamplerOptions): (nowMs: number) => TelemetrySample {
+  const cards = findCards(root);
+  const readCpu = cpuReader(root);
+  return (nowMs) => {
+    const usage = workers();
+    const told = nvidia?.read(usage === null ? null : new Set(usage.pids)) ?? [];
+    const read = cards.map((card) => readCard(card, nowMs)).filter((each) => each !== null);
+    return { at: clock(), cpu: readCpu(nowMs, usage), gpus: [...told, ...read].slice(0, MAX_GPUS) };
+  };
+}
