@@ -13,8 +13,8 @@ const ORDER: readonly Source[] = [
   'amd-smi',
   'rocm-smi',
   'system-profiler',
-  'directx',
   'systeminformation',
+  'directx',
   'vulkaninfo',
 ];
 
@@ -41,8 +41,9 @@ export function joinSightings(sightings: readonly Sighting[]): JoinedAdapters {
   for (const source of ORDER) {
     for (const sighting of sightings.filter((each) => each.source === source)) {
       const group = groups.find((known) => isSame(known, sighting));
-      if (group === undefined) groups.push([sighting]);
-      else group.push(sighting);
+      if (group !== undefined) group.push(sighting);
+      // DirectX's list keeps cards that were taken out: beside a list of those that are there it has no say of its own.
+      else if (source !== 'directx' || !sightings.some((each) => each.source === 'systeminformation')) groups.push([sighting]);
     }
   }
   const withGpu = groups.filter((group) => !isSoftware(group));
@@ -154,7 +155,9 @@ function kindOf(gpu: { address: string | null; vendor: string | null; model: str
   if (gpu.vendor === 'NVIDIA') return gpu.address === null || /\b(GB10|tegra|orin|thor)\b/i.test(gpu.name ?? '') ? null : 'discrete';
   if (gpu.vendor === 'Intel') return gpu.address === null ? null : /:00:02\.0$/.test(gpu.address) ? 'integrated' : 'discrete';
   if (PROCESSORS_OWN.test(`${gpu.model ?? ''} ${gpu.name ?? ''}`)) return 'integrated';
-  return /\b(navi|vega \d\d|polaris|arcturus|aldebaran|aqua vanjaram|ellesmere|baffin|fiji|instinct)\b/i.test(gpu.model ?? gpu.name ?? '')
+  return /\b(navi|vega \d\d|polaris|arcturus|aldebaran|aqua vanjaram|ellesmere|baffin|lexa|fiji|instinct|rx \d{3,4})\b/i.test(
+    `${gpu.model ?? ''} ${gpu.name ?? ''}`,
+  )
     ? 'discrete'
     : null;
 }

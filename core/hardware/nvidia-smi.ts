@@ -20,8 +20,9 @@ const NVIDIA = '10de';
 export function parseNvidiaSmi(document: string): Sighting[] | null {
   const root = parseXml(document.trim());
   if (root === null || root.name !== 'nvidia_smi_log') return null;
-  const driverVersion = known(textAt(root, 'driver_version'));
-  const cuda = known(textAt(root, 'cuda_version'));
+  // From the 13th schema on the two are to go, in favour of their successors.
+  const driverVersion = known(textAt(root, 'driver_version')) ?? known(textAt(root, 'kmd_version'));
+  const cuda = known(textAt(root, 'cuda_version')) ?? known(textAt(root, 'cuda_umd_version'));
   return root.children.filter(({ name }) => name === 'gpu').map((gpu) => sighting(gpu, driverVersion, cuda));
 }
 
@@ -33,7 +34,8 @@ function sighting(gpu: Element, driverVersion: string | null, cuda: string | nul
     address: pciAddress(textAt(gpu, 'pci', 'pci_bus_id')) ?? pciAddress(gpu.attributes.id),
     ...idsOf(textAt(gpu, 'pci', 'pci_device_id')),
     vendor: 'NVIDIA',
-    name: name === null ? null : withMaker(name),
+    // A driver older than its card has no name for it.
+    name: name === null || /^(NVIDIA )?Graphics Device$/.test(name) ? null : withMaker(name),
     vramBytes: sizeBytes(textAt(gpu, 'fb_memory_usage', 'total')),
     driver: 'nvidia',
     driverVersion,
@@ -53,7 +55,7 @@ function withMaker(name: string): string {
 /** `220610DE`: device, then vendor. WSL's says the device alone, as `00001F06`. */
 function idsOf(id: string | undefined): Pick<Sighting, 'vendorId' | 'deviceId'> {
   const [, high, low] = /^(?:0x)?([0-9a-f]{4})([0-9a-f]{4})$/i.exec(known(id) ?? '') ?? [];
-  const device = low?.toLowerCase() === NVIDIA ? high : high === '0000' ? low : undefined;
+  const device = low?.toLowerCase() === NVIDIA ? high : high === '0000' && !low?.startsWith('00') ? low : undefined;
   return { vendorId: NVIDIA, deviceId: pciId(device) };
 }
 

@@ -45,6 +45,6 @@ export type Source =
   | 'amd-smi'
   | 'rocm-smi'
   | 'system-profiler'
-  | 'directx'
   | 'systeminformation'
+  | 'directx'
   | 'vulkaninfo';

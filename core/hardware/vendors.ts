@@ -29,6 +29,13 @@ const VENDOR_WORDS: readonly [RegExp, string][] = [
   [/apple/i, 'Apple'],
   [/qualcomm|adreno/i, 'Qualcomm'],
   [/broadcom|videocore/i, 'Broadcom'],
+  [/red hat/i, 'Red Hat'],
+  [/vmware/i, 'VMware'],
+  [/virtualbox|innotek/i, 'VirtualBox'],
+  [/cirrus/i, 'Cirrus Logic'],
+  [/aspeed/i, 'ASPEED'],
+  [/matrox/i, 'Matrox'],
+  [/microsoft/i, 'Microsoft'],
 ];
 
 export function pciVendor(vendorId: string | null | undefined): { name: string; software: boolean } | null {

@@ -46,7 +46,8 @@ function sighting(name: string, facts: Record<string, string>): Sighting {
     deviceId,
     vendor,
     name: software ? name : known(sold),
-    model: software || isTranslated ? null : known(chip?.replace(/^RADV /, '')),
+    // A Jetson's is its driver's name.
+    model: software || isTranslated || chip === 'nvgpu' ? null : known(chip?.replace(/^RADV /, '')),
     kind: isVenus ? 'virtual' : isTranslated ? null : (KINDS[facts.deviceType ?? ''] ?? null),
     vulkan: isTranslated ? null : known(facts.apiVersion),
     ...(software || isTranslated || isVenus ? {} : { driverVersion: driverVersion(facts) }),
@@ -54,7 +55,8 @@ function sighting(name: string, facts: Record<string, string>): Sighting {
   };
 }
 
-/** NVIDIA's driverInfo is the version that it is known by; Mesa's begins with its name and says more than the number. */
+/** NVIDIA's and Mesa's driverInfo is the version that people know; others tell of their compiler there. */
 function driverVersion({ driverInfo, driverVersion }: Record<string, string>): string | null {
-  return known(driverInfo) ?? known(driverVersion);
+  const info = known(driverInfo);
+  return info !== null && /^(Mesa )?\d+\.\d/.test(info) ? info : known(driverVersion);
 }
