@@ -38,6 +38,9 @@ function describe(side: 'input' | 'output', value: OnnxRuntime.InferenceSession.
   // ONNX Runtime doesn't tell these three apart here.
   if (!value.isTensor) throw unsupported('sequence, map or optional');
   if (!Object.hasOwn(TENSOR_TYPES, value.type)) throw unsupported(value.type);
+  const impossible = value.shape.find((dimension) => typeof dimension === 'number' && !(Number.isSafeInteger(dimension) && dimension >= 0));
+  if (impossible !== undefined)
+    throw new HearthlendError('MODEL_INVALID', { detail: `its ${side} ${value.name} has a size of ${impossible}` });
   const shape = value.shape.map((dimension) => (typeof dimension === 'string' ? dimension.slice(0, MAX_NAME_CHARS) : dimension));
   return { name: value.name, type: value.type as TensorType, shape };
 }

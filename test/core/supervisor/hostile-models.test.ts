@@ -61,6 +61,19 @@ test('and would harm nobody if it did', async () => {
   for (const [given] of BROKEN) expect(await against(supervisor, given), given.name).toMatchObject({ code: 'MODEL_INVALID' });
 });
 
+test('a size beyond what a number can count is the model’s fault, not the worker’s', async () => {
+  const supervisor = supervise({ vet: async () => undefined });
+  const odd = model({
+    nodes: [node('Identity', ['x'], ['y'])],
+    inputs: [value('x', 'float32', [2 ** 60])],
+    outputs: [value('y', 'float32', null)],
+  });
+  expect(await against(supervisor, { name: 'a size of 2^60', model: odd, inputs: new Map() })).toEqual({
+    code: 'MODEL_INVALID',
+    params: { detail: 'its input x has a size of 1152921504606846976' },
+  });
+});
+
 test('a model that the owner’s own work has loaded is not thereby open to a stranger’s', async () => {
   const asked: string[] = [];
   const supervisor = supervise({ vet: async (_model, origin) => void asked.push(origin) });
