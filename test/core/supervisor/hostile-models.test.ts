@@ -70,7 +70,7 @@ test('a size beyond what a number can count is the model’s fault, not the work
   });
   expect(await against(supervisor, { name: 'a size of 2^60', model: odd, inputs: new Map() })).toEqual({
     code: 'MODEL_INVALID',
-    params: { detail: 'its input x has a size of 1152921504606846976' },
+    params: { detail: 'its input x has a size of 1152921504606847000' },
   });
 });
 
