@@ -26,14 +26,17 @@ export function gnomeIdleSource(env: Record<string, string | undefined>): Signal
 async function open(address: string, context: SignalContext): Promise<Watching> {
   /** The watch that waits for input; it goes off once, and is set again at the next rest. */
   let activeWatch: unknown = null;
-  const bus = await connectBus(address, ({ member, body }) => {
-    if (member !== 'WatchFired') return;
-    if (body[0] === activeWatch) {
-      activeWatch = null;
-      context.publish({ idleMs: 0 });
-    } else {
+  const fired = (watch: unknown): void => {
+    if (watch !== activeWatch) {
       awaitInput();
+      return;
     }
+    activeWatch = null;
+    context.publish({ idleMs: 0 });
+  };
+  const bus = await connectBus(address, ({ member, body }) => {
+    // A watch's number may have come with the very bytes before these, and be taken in only now.
+    if (member === 'WatchFired') setImmediate(() => fired(body[0]));
   });
   const awaitInput = oneAtATime(
     async () => {

@@ -47,11 +47,12 @@ export function logindSource({ env, onSleep }: LogindPorts): SignalSource {
 }
 
 async function open(env: LogindPorts['env'], onSleep: LogindPorts['onSleep'], context: SignalContext): Promise<Watching> {
+  let tell: () => void = () => undefined;
   const bus = await connectBus(env.DBUS_SYSTEM_BUS_ADDRESS ?? SYSTEM_BUS, ({ interface: of, member, body }) => {
     if (of === manager.interface && member === 'PrepareForSleep' && typeof body[0] === 'boolean') onSleep(body[0]);
     tell();
   });
-  const tell = oneAtATime(
+  tell = oneAtATime(
     async () => {
       const path = await findSession(bus);
       if (path === null) {

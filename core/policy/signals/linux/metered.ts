@@ -26,8 +26,9 @@ export function meteredSource(env: Record<string, string | undefined>): SignalSo
 }
 
 async function open(env: Record<string, string | undefined>, context: SignalContext): Promise<Watching> {
+  let tell: () => void = () => undefined;
   const bus = await connectBus(env.DBUS_SYSTEM_BUS_ADDRESS ?? SYSTEM_BUS, () => tell());
-  const tell = oneAtATime(
+  tell = oneAtATime(
     async () => context.publish({ metered: meteredFrom(await bus.property(manager, 'Metered')) }),
     (error) => context.log('debug', 'NetworkManager', { why: error.message }),
   );
