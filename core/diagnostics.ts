@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
 import type { AppPorts } from './app-ports.ts';
+import { withBackends } from './contract/backends.ts';
 import { asHearthlendError } from './contract/errors.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { CallOutput } from './contract/rpc.ts';
@@ -76,7 +77,11 @@ async function examine({
     resolveNeeds({ nodePath, scriptPath, modelsDir: dataDir, scratchBytes: 2 ** 20, heapMiB: 64 }),
   ]);
   const { level, wall, reason, remedy } = await detectWall(needs);
-  return { hardware, isolation: { level, wall, reason, remedy, probe: null } };
+  return {
+    hardware: withBackends(hardware, null),
+    computing: { workers: [], reason: null },
+    isolation: { level, wall, reason, remedy, probe: null },
+  };
 }
 
 /** The parts as one zip file's bytes. */

@@ -11,6 +11,7 @@ import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
+import { couldHaveGpu } from './gpu-proofs.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
 import type { LedgerEvent } from './ledger/event.ts';
@@ -83,7 +84,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const { ports, settings, identity, payee, ledger, spool, models } = parts;
   const { clock, log, dataDir } = ports;
   const promptModel = await loadPromptModel(ports.parts.practiceModel);
-  const workers = await openWorkers({ ports, settings, onChange: () => screen.touch('isolation') });
+  const workers = await openWorkers({ ports, settings, onChange: (field) => screen.touch(field) });
   const coordinator = await ports.createCoordinator({
     dir: join(dataDir, 'coordinator'),
     signer: openIdentity(join(dataDir, 'coordinator-identity.json')),
@@ -166,6 +167,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     }
   }
 
+  /** The CPU computes meanwhile. Where no device of a GPU is to be seen, there is nothing to take an inventory for. */
+  async function proveGpus(): Promise<void> {
+    const gpus = couldHaveGpu(process.platform) ? (await view.hardware()).gpus : [];
+    await workers.prove({ gpus }, false);
+  }
+
   const yielding = createYielding({ loop, workers, view, remaining, record, clock, steady, trusted: () => trusted, warm: () => undefined });
   const policy = createPolicy({
     sources: ports.signalSources ?? [],
@@ -199,6 +206,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       const running = loop.run({ shards, practice });
       // Strangers' work waits for it; practice and the owner's own jobs don't.
       workers.probe().catch((thrown: unknown) => log('error', 'the isolation probe failed', { code: asHearthlendError(thrown).code }));
+      proveGpus().catch((thrown: unknown) => log('error', 'the GPUs could not be tested', { code: asHearthlendError(thrown).code }));
       return { running };
     },
     policy,

@@ -87,6 +87,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     practice: () => coordinator.practice(),
     isolation: () => workers.isolation(),
     hardware: () => hardware,
+    backends: () => workers.backends(),
     // Between two shards there is nothing to measure: the gauge keeps what it showed.
     load: () => {
       load = view.current === null ? null : (workers.load() ?? load);

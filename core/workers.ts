@@ -1,28 +1,44 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { AppPorts } from './app-ports.ts';
-import { CPU } from './contract/backends.ts';
+import { openRecord } from './backends/record.ts';
+import { type BackendReport, CPU } from './contract/backends.ts';
+import type { HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
 import type { Usage } from './contract/worker-host.ts';
+import { proveCpu, proveGpus } from './gpu-proofs.ts';
+import { type ComputedOn, type GpuWorker, openGpuWorkers } from './gpu-workers.ts';
 import { createVet } from './models/vetting/vet.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
 import { processTree } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
+import type { DeviceAccess } from './supervisor/sandbox/device-access.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
 import { probeIsolation } from './supervisor/sandbox/probe.ts';
-import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
+import { createSupervisor, type RunHooks, type Supervisor } from './supervisor/supervisor.ts';
 import type { WorkPorts } from './work/ports.ts';
 
 const SCRATCH_BYTES = 64 * 2 ** 20;
 const HEAP_MIB = 512;
 
-/** The workers of this agent: the one that earns, and the reference's own; with the wall that both run behind. */
+/**
+ * The workers of this agent: those that earn, one on each GPU that was proven and the CPU's beside them; and the reference's own, on the CPU; with
+ * the wall that all run behind.
+ */
 export interface Workers {
   compute: WorkPorts['compute'];
+  /** Tries what computes here, and lets the GPUs that can; until then the CPU computes. @param again tries anew what failed before */
+  prove(hardware: Pick<HardwareReport, 'gpus'>, again: boolean): Promise<BackendReport>;
+  /** What is known of that so far. */
+  backends(): BackendReport;
+  /** Those on GPUs. */
+  gpus(): readonly GpuWorker[];
+  /** The settings changed. */
+  choose(): Promise<void>;
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
@@ -52,8 +68,8 @@ export function threadsFor(origin: Shard['origin'], setting: number | null, core
 interface WorkersOptions {
   ports: AppPorts;
   settings: { current: Settings };
-  /** Called when the isolation report is new. */
-  onChange(): void;
+  /** Called when a report is new. */
+  onChange(field: 'isolation' | 'backends'): void;
 }
 
 /** @throws WORKER_START_FAILED where a part of the program is missing. */
@@ -73,10 +89,10 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   let probing: Promise<IsolationReport> | undefined;
 
   const vet = createVet();
-  const supervise = (name: string, modelMemoryBytes: number) =>
+  const supervise = (name: string, modelMemoryBytes: number, device: DeviceAccess | null = null) =>
     createSupervisor({
       workDir: join(dataDir, 'workers', name),
-      start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
+      start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device })),
       modelMemoryBytes,
       vet,
       clock,
@@ -86,8 +102,35 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   const reference = supervise('reference', settings.current.worker.modelMemoryBytes);
   const threads = ({ origin }: Pick<Shard, 'origin'>) => threadsFor(origin, settings.current.worker.threads, cores);
 
+  const probeWith = (device: DeviceAccess | null): Promise<IsolationReport> => {
+    const inside = { ...needs, scriptPath: parts.probeScript, modelsDir: join(dataDir, 'workers'), device };
+    return probeIsolation(wall, inside, secretsOf(dataDir));
+  };
+  const record = openRecord(join(dataDir, 'backends', 'tested.json'));
+  const proving = { ports, needs, wall, record, env: process.env };
+  const gpus = openGpuWorkers({
+    ...{ log, settings, record, supervise },
+    proveGpus: (found, again, signal) => proveGpus(proving, found, again, signal),
+    proveCpu: (signal) => proveCpu(proving, signal),
+    holds: async (device) => wall.program === null || (await probeWith(device)).level === wall.level,
+    onChange: () => onChange('backends'),
+  });
+  const earning = () => [worker, ...gpus.workers().map(({ supervisor }) => supervisor)];
+
   return {
-    compute: ({ shard, model, inputs }, hooks) => worker.run({ shard, model, inputs, threads: threads(shard), provider: CPU }, hooks),
+    compute({ shard, model, inputs }, hooks) {
+      const task = { shard, model, inputs, threads: threads(shard) };
+      const onCpu = async (hooks: RunHooks): Promise<ComputedOn> => ({
+        ...(await worker.run({ ...task, provider: CPU }, hooks)),
+        backend: 'cpu',
+        gpu: null,
+      });
+      return gpus.compute(task, hooks, onCpu) ?? onCpu(hooks);
+    },
+    prove: (hardware, again) => gpus.prove(hardware, again),
+    backends: () => gpus.report(),
+    gpus: () => gpus.workers(),
+    choose: () => gpus.choose(),
     reference: {
       async compute({ model, shard, inputs }) {
         const { digest, local } = model;
@@ -95,33 +138,32 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
         return (await reference.run({ shard, model: files, inputs, threads: threads(shard), provider: CPU })).outputs;
       },
     },
-    warmModels: () => worker.warmModels(),
-    load: () => worker.load(),
-    running: () => worker.running() || reference.running(),
-    usage: () => sumOf([worker, reference].map((each) => each.usage())),
+    warmModels: () => [...new Set(earning().flatMap((each) => each.warmModels()))],
+    load: () =>
+      earning()
+        .map((each) => each.load())
+        .find((load) => load !== null) ?? null,
+    running: () => earning().some((each) => each.running()) || reference.running(),
+    usage: () => sumOf([...earning(), reference].map((each) => each.usage())),
     spare: (name) => supervise(name, settings.current.worker.modelMemoryBytes),
     threads: (origin) => threads({ origin }),
     isolation: () => report,
     wall,
     probe: () =>
-      (probing ??= probeIsolation(
-        wall,
-        { ...needs, scriptPath: parts.probeScript, modelsDir: join(dataDir, 'workers') },
-        secretsOf(dataDir),
-      )
+      (probing ??= probeWith(null)
         .then((probed) => {
           report = probed;
-          onChange();
+          onChange('isolation');
           return probed;
         })
         .finally(() => {
           probing = undefined;
         })),
-    stop: async () => void (await Promise.all([worker.stop(), reference.stop()])),
+    stop: async () => void (await Promise.all([...earning(), reference].map((each) => each.stop()))),
     async close() {
       // It tidies up after itself.
       await probing?.catch(() => undefined);
-      await Promise.all([worker.dispose(), reference.dispose()]);
+      await Promise.all([gpus.close(), worker.dispose(), reference.dispose()]);
     },
   };
 }

@@ -4,6 +4,7 @@ import { reachAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
+import { backendRows } from './doctor-backends.ts';
 
 const GB = 1e9;
 
@@ -21,7 +22,7 @@ export async function runDoctor({ world, terminal, dataDir }: Context, isolation
   }
 }
 
-function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
+function doctorLines({ hardware, computing, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
   const { os, cpu, memory, gpus, softwareAdapters, disk } = hardware;
   const size = (bytes: number | null) =>
     bytes === null ? message('cli.doctor.unknown') : message('cli.doctor.gigabytes', { gigabytes: bytes / GB });
@@ -34,6 +35,7 @@ function doctorLines({ hardware, isolation }: CallOutput<'doctor.report'>, showA
     ...(gpus.length === 0 ? [row('cli.doctor.gpu', message('cli.doctor.no-gpu'))] : []),
     ...gpus.map(({ name, vramBytes }) => row('cli.doctor.gpu', message('cli.doctor.gpu-memory', { name, memory: size(vramBytes) }))),
     ...softwareAdapters.map(({ name }) => row('cli.doctor.gpu', message('cli.doctor.software-gpu', { name }))),
+    ...backendRows({ hardware, computing }),
     row('cli.doctor.safety', message(`isolation.${isolation.level}`)),
     ...(isolation.reason === null ? [] : [row('cli.doctor.why', messageOf(isolation.reason))]),
     ...(isolation.remedy === null ? [] : [row('cli.doctor.remedy', messageOf(isolation.remedy))]),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GpuId } from './hardware.ts';
+import { Gpu, GpuId, HardwareReport } from './hardware.ts';
 import { MessageRef } from './messages.ts';
 
 /** ONNX Runtime's execution providers that Hearthlend uses, by the names that onnxruntime-node gives them. */
@@ -41,6 +41,22 @@ export const BackendReport = z.strictObject({
   reason: MessageRef.nullable(),
 });
 export type BackendReport = z.infer<typeof BackendReport>;
+
+/** The inventory with what was proven on each GPU; the CPU's own entry is beside its name. */
+export const ProvenHardware = HardwareReport.extend({
+  cpu: HardwareReport.shape.cpu.extend({ backends: z.array(Backend).max(1) }),
+  gpus: z.array(Gpu.extend({ backends: z.array(Backend).max(8) })).max(128),
+});
+export type ProvenHardware = z.infer<typeof ProvenHardware>;
+
+export function withBackends(hardware: HardwareReport, report: BackendReport | null): ProvenHardware {
+  const of = (id: GpuId) => report?.gpus.find(({ gpu }) => gpu === id)?.backends ?? [];
+  return {
+    ...hardware,
+    cpu: { ...hardware.cpu, backends: report === null ? [] : [report.cpu] },
+    gpus: hardware.gpus.map((gpu) => ({ ...gpu, backends: of(gpu.id) })),
+  };
+}
 
 /** How far answers of two backends may lie apart, as a relative L2 distance: beyond it one of them is wrong. */
 export const ACROSS_BACKENDS = 2e-3;

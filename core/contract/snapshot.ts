@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BackendReport } from './backends.ts';
 import { HardwareReport } from './hardware.ts';
 import { IsolationReport } from './isolation.ts';
 import { MessageRef } from './messages.ts';
@@ -87,6 +88,8 @@ export const Snapshot = z.strictObject({
   practice: z.strictObject({ acceptedToday: z.int(), shardsLeft: z.int(), msLeft: z.int() }),
   isolation: IsolationReport,
   hardware: HardwareReport.nullable(),
+  /** What was proven to compute on this machine so far, and what computes now. */
+  backends: BackendReport,
   /** CPU load of the worker, 0 to 1 of the threads it may use; null while it computes nothing. */
   load: z.number().min(0).max(1).nullable(),
   current: CurrentShard.nullable(),

@@ -1,4 +1,5 @@
 import type { App, StartOptions, Summary } from '../../core/app.ts';
+import { withBackends } from '../../core/contract/backends.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
@@ -6,6 +7,7 @@ import { Signals } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
+import { changedRules } from '../../core/policy/presets.ts';
 import { practising, task } from './snapshots.ts';
 import { walletCalls } from './wallet.ts';
 
@@ -100,7 +102,8 @@ export class FakeApp implements App {
       'doctor.report': async () => {
         const { hardware, isolation } = this.snapshot;
         if (hardware === null) throw new HearthlendError('INTERNAL', { detail: 'no hardware' });
-        return { hardware, isolation };
+        const { workers, reason } = this.snapshot.backends;
+        return { hardware: withBackends(hardware, this.snapshot.backends), computing: { workers, reason }, isolation };
       },
       'telemetry.history': async () => ({ samples: [], energies: [] }),
       'benchmark.run': () => Promise.reject(new HearthlendError('BENCHMARK_BUSY', { percent: 90 })),
@@ -112,8 +115,8 @@ export class FakeApp implements App {
       }),
       ...walletCalls(),
       'settings.get': async () => this.settings,
-      'settings.set': async (change) => {
-        this.settings = Settings.parse({ ...this.settings, ...change });
+      'settings.set': async ({ rules = {}, ...change }) => {
+        this.settings = Settings.parse({ ...this.settings, ...change, rules: changedRules(this.settings.rules, rules) });
         return this.settings;
       },
     };

@@ -1,6 +1,15 @@
+import type { BackendReport } from '../../core/contract/backends.ts';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { CurrentShard, DaySpan, Snapshot, TaskRow } from '../../core/contract/snapshot.ts';
 import { gpu } from './hardware.ts';
+
+/** A machine whose CPU computes, for want of a GPU. */
+const cpuOnly: BackendReport = {
+  cpu: { name: 'cpu', works: true, software: false, reason: null, remedy: null, difference: 0, firstMs: 240, runMs: 0.1, testedAt: 1 },
+  gpus: [],
+  workers: [],
+  reason: { key: 'backend.cpu-serves-none', params: {} },
+};
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -86,6 +95,7 @@ export function practising(fields: Partial<Snapshot> = {}): Snapshot {
         ],
       },
     },
+    backends: cpuOnly,
     hardware: {
       os: { platform: 'linux', name: 'Debian GNU/Linux', release: '12', arch: 'x64' },
       cpu: { model: 'AMD Ryzen 9 5950X', cores: 16 },

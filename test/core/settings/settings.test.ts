@@ -12,7 +12,7 @@ test('without a file, and where a file leaves something out, the defaults hold',
   const path = file();
   expect(loadSettings(path)).toEqual(Settings.parse({}));
   writeFileSync(path, '{"theme":"dark","worker":{"threads":2}}');
-  expect(loadSettings(path)).toEqual({ ...Settings.parse({}), theme: 'dark', worker: { threads: 2, modelMemoryBytes: 4 * 2 ** 30 } });
+  expect(loadSettings(path)).toEqual({ ...Settings.parse({}), theme: 'dark', worker: { ...Settings.parse({}).worker, threads: 2 } });
 });
 
 test('settings that are saved are read again', () => {
@@ -23,6 +23,11 @@ test('settings that are saved are read again', () => {
     worker: fc.record({
       threads: fc.option(fc.integer({ min: 1, max: 256 })),
       modelMemoryBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }),
+      gpus: fc.record({
+        use: fc.option(fc.subarray(['0000:01:00.0', '0000:41:00.0/gi1/ci0', 'gpu-0'])),
+        memoryShare: fc.double({ min: 0.05, max: 1, noNaN: true }),
+        backend: fc.constantFrom('auto', 'cpu', 'webgpu', 'cuda'),
+      }),
     }),
     models: fc.record({ diskBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }) }),
     wallet: fc.record({ autoLockMinutes: fc.integer({ min: 1, max: 1440 }) }),

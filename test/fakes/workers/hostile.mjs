@@ -70,6 +70,11 @@ const atWork = {
   hangs: () => undefined,
   exits: () => process.exit(7),
   crashes: () => process.kill(process.pid, 'SIGSEGV'),
+  'crashes-after-two-tokens': ({ id }) => {
+    token(id, 0, 1);
+    token(id, 1, 2);
+    process.kill(process.pid, 'SIGSEGV');
+  },
   'sends-too-much': ({ id, outputBytes }) => send(result(id), Buffer.alloc(outputBytes + 1)),
   'sends-without-end': ({ id }) => {
     const json = Buffer.from(JSON.stringify(result(id)));

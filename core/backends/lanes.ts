@@ -1,0 +1,39 @@
+import type { BackendName } from '../contract/backends.ts';
+import type { Sha256 } from '../contract/digest.ts';
+import type { ErrorCode } from '../contract/errors.ts';
+
+/** A worker on a GPU, as far as it matters for which shard it gets. */
+export interface Lane {
+  backend: BackendName;
+  busy: boolean;
+  /** Loaded models. */
+  warm: readonly Sha256[];
+  /** Whether the backend refused this model before. */
+  refuses(model: Sha256): boolean;
+}
+
+/** The worker for a shard over this model: one that is free and has it loaded, else one that is free; undefined where the CPU is to compute. */
+export function pickLane<T extends Lane>(lanes: readonly T[], model: Sha256): T | undefined {
+  const free = lanes.filter((lane) => !lane.busy && !lane.refuses(model));
+  return free.find((lane) => lane.warm.includes(model)) ?? free[0];
+}
+
+/** What says of the backend, not of the shard, so that the CPU may still compute it. */
+const CPU_MAY_TRY = new Set<ErrorCode>([
+  'BACKEND_REFUSED',
+  'RUN_FAILED',
+  'MODEL_OVER_MEMORY',
+  'WORKER_CRASHED',
+  'WORKER_START_FAILED',
+  'WORKER_BACKING_OFF',
+]);
+/** Of these, what will be so again with this model. */
+const STAYS_SO = new Set<ErrorCode>(['BACKEND_REFUSED', 'RUN_FAILED', 'WORKER_CRASHED']);
+/** What passes: memory that others take just now, a driver that was reset. */
+const PASSES =
+  /out of memory|OUT_OF_(DEVICE|HOST)_MEMORY|Failed to allocate|ALLOC_FAILED|8007000E|DEVICE_LOST|device (was )?lost|887A000[5-7]/i;
+
+/** What follows from a failure on a GPU: whether the CPU tries, and whether, if that works, this model stays with the CPU. */
+export function afterFailure(code: ErrorCode, detail: string): { cpuTries: boolean; remember: boolean } {
+  return { cpuTries: CPU_MAY_TRY.has(code), remember: STAYS_SO.has(code) && !PASSES.test(detail) };
+}

@@ -1,0 +1,196 @@
+import { totalmem } from 'node:os';
+import type { AppPorts } from './app-ports.ts';
+import { chooseWorkers } from './backends/choose.ts';
+import { afterFailure, type Lane, pickLane } from './backends/lanes.ts';
+import { unavailable, untestedCpu } from './backends/prove.ts';
+import type { BackendRecord } from './backends/record.ts';
+import type { Backend, BackendName, BackendReport, Provider } from './contract/backends.ts';
+import type { Sha256 } from './contract/digest.ts';
+import { asHearthlendError } from './contract/errors.ts';
+import type { Gpu, GpuId, HardwareReport } from './contract/hardware.ts';
+import { type MessageRef, ref } from './contract/messages.ts';
+import type { Settings } from './contract/settings.ts';
+import type { Binding, Proof } from './gpu-proofs.ts';
+import type { Computed, RunHooks, ShardTask, Supervisor } from './supervisor/supervisor.ts';
+
+/** What a shard's run came to, and on what. */
+export type ComputedOn = Computed & { backend: BackendName; gpu: GpuId | null };
+
+/** A worker on one GPU, and what it is bound to. */
+export interface GpuWorker extends Lane {
+  gpu: GpuId;
+  memoryBytes: number;
+  binding: Binding;
+  supervisor: Supervisor;
+}
+
+/** The workers on GPUs: none until a backend is proven, and those that the settings allow. */
+export interface GpuWorkers {
+  /** Tries what wasn't tried, and lets the GPUs compute that can. One at a time. @param again tries anew what failed, and the CPU */
+  prove(hardware: Pick<HardwareReport, 'gpus'>, again: boolean): Promise<BackendReport>;
+  /** The settings changed. */
+  choose(): Promise<void>;
+  report(): BackendReport;
+  workers(): readonly GpuWorker[];
+  /** Computes on a free GPU that takes this model; undefined where the CPU is to. `cpu` computes what a GPU could not. */
+  compute(
+    task: Omit<ShardTask, 'provider'>,
+    hooks: RunHooks,
+    cpu: (hooks: RunHooks) => Promise<ComputedOn>,
+  ): Promise<ComputedOn> | undefined;
+  close(): Promise<void>;
+}
+
+interface GpuWorkersOptions {
+  log: AppPorts['log'];
+  settings: { current: Settings };
+  /** What was found out about backends, of which the refusals are kept here. */
+  record: BackendRecord;
+  proveGpus(gpus: readonly Gpu[], again: boolean, signal: AbortSignal): Promise<Proof[]>;
+  proveCpu(signal: AbortSignal): Promise<Backend>;
+  /** A supervisor of a worker that sees this device. */
+  supervise(name: string, modelMemoryBytes: number, device: Binding['access']): Supervisor;
+  /** Whether the sandbox holds with this device in it. */
+  holds(device: Binding['access']): Promise<boolean>;
+  onChange(): void;
+}
+
+export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
+  const { log, settings, record, supervise, holds, onChange } = options;
+  const closing = new AbortController();
+  let proofs: Proof[] | null = null;
+  let cpu: Backend = untestedCpu();
+  let workers: GpuWorker[] = [];
+  /** Devices with which the sandbox was tried, by what they are bound to. */
+  const held = new Map<string, boolean>();
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = turn.then(action);
+    turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Workers that stay go on with what they do; those that are not wanted any more are killed. */
+  async function choose(): Promise<void> {
+    const chosen = chooseWorkers(proofs ?? [], settings.current.worker, Math.min(settings.current.worker.modelMemoryBytes, totalmem()));
+    const next: GpuWorker[] = [];
+    for (const { gpu, backend, memoryBytes } of chosen) {
+      const binding = proofs?.find((proof) => proof.gpu.id === gpu.id)?.bindings.get(backend);
+      if (binding === undefined || !(await isHeld(gpu.id, backend, binding))) continue;
+      const same = workers.find((each) => each.gpu === gpu.id && each.binding.key === binding.key && each.memoryBytes === memoryBytes);
+      next.push(same ?? open(gpu.id, memoryBytes, binding));
+    }
+    const leaving = workers.filter((each) => !next.includes(each));
+    workers = next;
+    await Promise.all(leaving.map(({ supervisor }) => supervisor.dispose()));
+    onChange();
+  }
+
+  function open(gpu: GpuId, memoryBytes: number, binding: Binding): GpuWorker {
+    const supervisor = supervise(`gpu-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}`, memoryBytes, binding.access);
+    log('info', 'gpu-adopted', { gpu, backend: binding.provider.name, memoryBytes });
+    return {
+      ...{ gpu, memoryBytes, binding, supervisor, busy: false },
+      backend: binding.provider.name,
+      get warm() {
+        return supervisor.warmModels();
+      },
+      refuses: (model) => record.refuses(binding.key, model),
+    };
+  }
+
+  /** A driver inside is more to break out with, so that the attempts are made anew with it. What breaks is not used, and said. */
+  async function isHeld(gpu: GpuId, backend: BackendName, { key, access }: Binding): Promise<boolean> {
+    const known = held.get(key) ?? (await holds(access));
+    held.set(key, known);
+    if (!known) {
+      log('error', 'the sandbox does not hold with this GPU', { gpu, backend });
+      const broken = unavailable(backend, { reason: ref('backend.broken-sandbox'), remedy: null });
+      proofs = (proofs ?? []).map((proof) =>
+        proof.gpu.id === gpu ? { ...proof, backends: proof.backends.map((each) => (each.name === backend ? broken : each)) } : proof,
+      );
+    }
+    return known;
+  }
+
+  async function onGpu(
+    lane: GpuWorker,
+    task: Omit<ShardTask, 'provider'>,
+    hooks: RunHooks,
+    onCpu: (hooks: RunHooks) => Promise<ComputedOn>,
+  ) {
+    let told = 0;
+    const provider: Provider = lane.binding.provider;
+    try {
+      const onToken: RunHooks['onToken'] = (token, index) => {
+        told = index + 1;
+        hooks.onToken?.(token, index);
+      };
+      const made = await lane.supervisor.run({ ...task, provider }, { ...hooks, onToken });
+      return { ...made, backend: lane.backend, gpu: lane.gpu };
+    } catch (thrown) {
+      const { code, params } = asHearthlendError(thrown);
+      const { cpuTries, remember } = afterFailure(code, String(params.detail ?? params.how ?? ''));
+      if (!cpuTries || hooks.signal?.aborted === true) throw thrown;
+      log('warn', 'the CPU takes over', { gpu: lane.gpu, backend: lane.backend, model: task.model.digest, code, params });
+      // What was told is not told again.
+      const made = await onCpu({ ...hooks, onToken: (token, index) => (index < told ? undefined : hooks.onToken?.(token, index)) });
+      if (remember) refuse(lane, task.model.digest);
+      return made;
+    } finally {
+      lane.busy = false;
+    }
+  }
+
+  function refuse({ binding, gpu }: GpuWorker, model: Sha256): void {
+    try {
+      record.refused(binding.key, model);
+    } catch (thrown) {
+      // It is found out again then.
+      log('warn', 'could not be recorded', { gpu, model, code: asHearthlendError(thrown).code });
+    }
+  }
+
+  function reason(): MessageRef | null {
+    if (workers.length > 0) return null;
+    if (settings.current.worker.gpus.backend === 'cpu') return ref('backend.cpu-serves-chosen');
+    if (proofs === null) return ref('backend.cpu-serves-untested');
+    if (proofs.length === 0) return ref('backend.cpu-serves-none');
+    return ref(
+      proofs.some(({ backends }) => backends.some(({ works }) => works)) ? 'backend.cpu-serves-chosen' : 'backend.cpu-serves-broken',
+    );
+  }
+
+  const report = (): BackendReport => ({
+    cpu,
+    gpus: (proofs ?? []).map(({ gpu, backends }) => ({ gpu: gpu.id, backends: [...backends] })),
+    workers: workers.map(({ gpu, backend, memoryBytes }) => ({ gpu, backend, memoryBytes })),
+    reason: reason(),
+  });
+
+  return {
+    prove: ({ gpus }, again) =>
+      inTurn(async () => {
+        if (closing.signal.aborted) return report();
+        if (again) cpu = await options.proveCpu(closing.signal);
+        proofs = await options.proveGpus(gpus, again, closing.signal);
+        if (!closing.signal.aborted) await choose();
+        return report();
+      }),
+    choose: () => inTurn(choose),
+    report,
+    workers: () => workers,
+    compute(task, hooks, onCpu) {
+      const lane = pickLane(workers, task.model.digest);
+      if (lane === undefined) return undefined;
+      lane.busy = true;
+      return onGpu(lane, task, hooks, onCpu);
+    },
+    async close() {
+      closing.abort();
+      await turn;
+      await Promise.all(workers.map(({ supervisor }) => supervisor.dispose()));
+    },
+  };
+}
