@@ -40,7 +40,7 @@ export function joinSightings(sightings: readonly Sighting[]): JoinedAdapters {
   const groups: Sighting[][] = [];
   for (const source of ORDER) {
     for (const sighting of sightings.filter((each) => each.source === source)) {
-      const group = groups.find((known) => isSame(known, sighting));
+      const group = groups.find((known) => isAt(known, sighting.address)) ?? groups.find((known) => isSame(known, sighting));
       if (group !== undefined) group.push(sighting);
       // DirectX's list keeps cards that were taken out: beside a list of those that are there it has no say of its own.
       else if (source !== 'directx' || !sightings.some((each) => each.source === 'systeminformation')) groups.push([sighting]);
@@ -57,13 +57,18 @@ export function joinSightings(sightings: readonly Sighting[]): JoinedAdapters {
   };
 }
 
+function isAt(group: readonly Sighting[], address: string | null | undefined): boolean {
+  return address != null && firstOf(group, 'address') === address;
+}
+
+/** Whether a sighting that is at no place known of the group's may be of it. */
 function isSame(group: readonly Sighting[], sighting: Sighting): boolean {
   if (group.some(({ source }) => source === sighting.source)) return false;
   if (isSoftware(group) !== (sighting.software === true)) return false;
   const [address, vendorId, deviceId, vendor] = (['address', 'vendorId', 'deviceId', 'vendor'] as const).map((fact) =>
     firstOf(group, fact),
   );
-  if (address !== null && sighting.address != null) return address === sighting.address;
+  if (address !== null && sighting.address != null) return false;
   if (differ(vendorId, sighting.vendorId) || differ(vendor, sighting.vendor) || differ(deviceId, sighting.deviceId)) return false;
   if (vendorId !== null && deviceId !== null && sighting.vendorId != null && sighting.deviceId != null) return true;
   const names = group.flatMap(({ name, model }) => [name, model]).filter((name) => name != null);
