@@ -16,11 +16,13 @@ import { runStart } from './commands/start.ts';
 import { runSubmit } from './commands/submit.ts';
 import { addWalletCommands } from './commands/wallet-program.ts';
 import { addModelCommands } from './model-commands.ts';
+import { addRulesCommands } from './rules-commands.ts';
 import { createTerminal } from './terminal/terminal.ts';
 import type { World } from './world.ts';
 
 const MAX_COUNT = 1_000_000;
 const MAX_SECONDS = 86_400;
+const MAX_OVERRIDE_SECONDS = 604_800;
 
 /** Runs one command line, without the program's own name. Never throws: what went wrong has been told, and is in the exit code. */
 export async function runCommandLine(argv: readonly string[], world: World): Promise<ExitCode> {
@@ -104,12 +106,19 @@ function buildProgram(world: World, act: Act): Command {
   program
     .command('pause')
     .description(message('cli.help.pause'))
-    .option('--for <duration>', message('cli.help.for'), duration(1000, MAX_SECONDS * 1000))
-    .action((options: { for?: number }) => run((context) => runPause(context, options.for ?? null)));
+    .addOption(new Option('--for <duration>', message('cli.help.for')).argParser(duration(1000, MAX_SECONDS * 1000)))
+    .addOption(new Option('--until-idle', message('cli.help.until-idle')).conflicts(['for', 'afterTask']))
+    .addOption(new Option('--after-task', message('cli.help.after-task')).conflicts('for'))
+    .action((options: { for?: number; untilIdle?: true; afterTask?: true }) =>
+      run((context) =>
+        runPause(context, { forMs: options.for ?? null, untilIdle: options.untilIdle ?? false, finish: options.afterTask ?? false }),
+      ),
+    );
   program
     .command('resume')
     .description(message('cli.help.resume'))
-    .action(() => run(runResume));
+    .option('--for <duration>', message('cli.help.resume-for'), duration(60_000, MAX_OVERRIDE_SECONDS * 1000))
+    .action((options: { for?: number }) => run((context) => runResume(context, options.for ?? null)));
   program
     .command('stop')
     .description(message('cli.help.stop'))
@@ -145,6 +154,7 @@ function buildProgram(world: World, act: Act): Command {
   addModelCommands(program, run);
   addLedgerCommands(program, run);
   addSettingsCommands(program, run);
+  addRulesCommands(program, run);
   addWalletCommands(program, run);
   return program;
 }

@@ -1,5 +1,5 @@
 import { HearthlendError } from '../../core/contract/errors.ts';
-import { message } from '../../core/contract/messages.ts';
+import { message, messageOf } from '../../core/contract/messages.ts';
 import { processAlive } from '../../core/loopback/endpoint.ts';
 import { reachRunning } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
@@ -20,21 +20,37 @@ export async function runOpen({ world, terminal, dataDir }: Context): Promise<Ex
   return 0;
 }
 
-export async function runPause({ world, terminal, dataDir }: Context, forMs: number | null): Promise<ExitCode> {
+interface PauseOptions {
+  /** Null: until told otherwise. */
+  forMs: number | null;
+  untilIdle: boolean;
+  finish: boolean;
+}
+
+export async function runPause({ world, terminal, dataDir }: Context, { forMs, untilIdle, finish }: PauseOptions): Promise<ExitCode> {
   const { client } = await reachRunning(world, dataDir);
-  await client.call('work.pause', { forMs });
+  await client.call('work.pause', { forMs, untilIdle, finish });
   client.close();
-  terminal.text(forMs === null ? message('cli.paused') : message('cli.paused-for', { minutes: Math.max(1, Math.round(forMs / 60_000)) }));
-  terminal.emit({ event: 'paused', forMs });
+  if (finish) terminal.text(message('cli.paused-after-task'));
+  else if (untilIdle) terminal.text(message('cli.paused-until-idle'));
+  else if (forMs === null) terminal.text(message('cli.paused'));
+  else terminal.text(message('cli.paused-for', { minutes: Math.max(1, Math.round(forMs / 60_000)) }));
+  terminal.emit({ event: 'paused', forMs, untilIdle, finish });
   return 0;
 }
 
-export async function runResume({ world, terminal, dataDir }: Context): Promise<ExitCode> {
+/** Ends a pause of the user's; with a time, works for so long also against the rules that say no now. */
+export async function runResume({ world, terminal, dataDir }: Context, forMs: number | null): Promise<ExitCode> {
   const { client } = await reachRunning(world, dataDir);
-  await client.call('work.resume', {});
+  const started = forMs === null ? null : await client.call('work.start', { forMs });
+  if (started === null) await client.call('work.resume', {});
+  const { decisions } = await client.call('policy.status', {});
   client.close();
-  terminal.text(message('cli.resumed'));
-  terminal.emit({ event: 'resumed' });
+  const [decision] = decisions;
+  const against = decision !== undefined && (decision.act === 'pause' || decision.overridden.length > 0);
+  terminal.text(against ? messageOf(decision.reason) : message('cli.resumed'));
+  if (decision?.act === 'pause' && forMs === null) terminal.text(message('cli.resume-anyway'));
+  terminal.emit({ event: 'resumed', ...(started ?? {}), decisions });
   return 0;
 }
 

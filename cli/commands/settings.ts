@@ -34,8 +34,8 @@ function settingsLines(settings: Settings): string[] {
   return alignColumns([...valuesOf(settings)].map(([key, value]) => [key, shown(value)]));
 }
 
-/** Every setting under its dotted name. */
-function valuesOf(settings: Settings): Map<string, unknown> {
+/** Every setting under its dotted name; the rules have a command of their own. */
+function valuesOf({ rules: _rules, ...settings }: Settings): Map<string, unknown> {
   return new Map(
     Object.entries(settings).flatMap(([field, value]): [string, unknown][] =>
       isRecord(value) ? Object.entries(value).map(([name, inner]) => [`${field}.${name}`, inner]) : [[field, value]],

@@ -67,6 +67,8 @@ test.each([
   [['settings', 'set', 'practice.minutesPerDay', '5'], { practice: { shardsPerDay: 200, minutesPerDay: 5 } }],
   [['settings', 'set', 'worker.threads', '4'], { worker: { threads: 4 } }],
   [['settings', 'set', 'acceptedIsolation', 'os'], { acceptedIsolation: ['os'] }],
+  [['rules', 'show'], { event: 'rules', preset: 'gaming-pc' }],
+  [['rules', 'set', 'preset', 'quiet'], { event: 'rules', preset: 'quiet', limits: { duty: 0.5 } }],
 ])('hearthlend %j answers alike from a running agent and by itself, with --json and for people', async (argv, answer) => {
   const { snapshot } = new FakeApp();
   const console = openConsole(() => Object.assign(new FakeApp(), { snapshot }));
