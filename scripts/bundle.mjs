@@ -26,6 +26,7 @@ const programs = [
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
   { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },
   { entry: 'worker/webgpu/page.ts', file: 'gpu-window/page.js', external: () => false, platform: 'browser' },
+  { entry: 'worker/webgpu/probe.ts', file: 'gpu-window/probe.js', external: () => false, platform: 'browser' },
   { entry: 'worker/webgpu/bridge.ts', file: 'gpu-window/bridge.js', external: () => false, platform: 'browser' },
 ];
 

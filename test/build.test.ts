@@ -34,6 +34,7 @@ const sources: Record<string, string> = {
     "import { readdirSync } from 'node:fs';\nimport { z } from 'zod';\nconsole.log(readdirSync('/').length, z.string);\n",
   'worker/webgpu/page.ts':
     "import { z } from 'zod';\nexport const load = () => import('onnxruntime-web/jspi');\nconsole.log(typeof z.string, load);\n",
+  'worker/webgpu/probe.ts': "console.log('tries');\n",
   'worker/webgpu/bridge.ts': "console.log('bridges');\n",
   'worker/webgpu/index.html': '<!doctype html><script type="module" src="./page.js"></script>\n',
   'renderer/index.html': '<!doctype html><html><body><div id="root"></div><script type="module" src="./main.tsx"></script></body></html>\n',
@@ -81,7 +82,7 @@ test('each program becomes one file, the pages static files that need no inline 
   ]);
   expect(existsSync(dist('worker/probe.mjs'))).toBe(true);
   expect(readFileSync(dist('gpu-window/page.js'), 'utf8')).not.toMatch(/^import |import\((?!import)["']onnx/m);
-  for (const file of ['index.html', 'bridge.js', 'onnxruntime.wasm']) expect(existsSync(dist(`gpu-window/${file}`))).toBe(true);
+  for (const file of ['index.html', 'probe.js', 'bridge.js', 'onnxruntime.wasm']) expect(existsSync(dist(`gpu-window/${file}`))).toBe(true);
   const page = readFileSync(dist('ui/index.html'), 'utf8');
   expect(page).toMatch(/<script type="module" crossorigin src="\/assets\/[\w-]+\.js"><\/script>/);
   expect(page.match(/<script/g)).toHaveLength(1);

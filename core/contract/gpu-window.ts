@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BreakOutAttempt } from './isolation.ts';
 import type { WorkerRequest } from './worker-messages.ts';
 
 /** The GPU that a page computes on, as its browser describes it; a browser may leave any of the words empty. */
@@ -31,3 +32,37 @@ export type PageWord = z.infer<typeof PageWord>;
 
 /** Largest piece in which a page sends its frames: each becomes one message of the browser's, as text. */
 export const PIECE_BYTES = 1 << 20;
+
+/** What is laid out for a page to reach. Each way out that has an address appends its name to `server`. */
+export interface PageBait {
+  /** Origin of an HTTP server on this machine. */
+  server: string;
+  /** The same machine under another port, at which it counts who connects. */
+  connectUrl: string;
+  /** Port of 127.0.0.1 at which TCP connections and datagrams are counted. */
+  port: number;
+  /** A file of this machine, as a file: address. */
+  file: string;
+}
+
+/** A way out of a page, as its probe lists it. */
+export const PageWay = z.strictObject({
+  name: z.string().max(80),
+  kind: BreakOutAttempt.shape.kind,
+  /** It may leave the page, and is tried in one of its own. */
+  leaves: z.boolean(),
+  /** Only counting what arrives can tell, so nothing else is tried meanwhile. */
+  alone: z.boolean(),
+});
+export type PageWay = z.infer<typeof PageWay>;
+
+/** What came of one attempt, as the page saw it; whether something reached the bait only the bait knows. */
+export const PageAttempt = z.strictObject({
+  name: z.string().max(80),
+  reached: z.string().max(400).nullable(),
+  /** What the browser said against it. */
+  refusal: z.string().max(400).nullable(),
+  /** The content policy's directive that stopped it. */
+  directive: z.string().max(80).nullable(),
+});
+export type PageAttempt = z.infer<typeof PageAttempt>;

@@ -5,12 +5,31 @@ import { MessageRef } from './messages.ts';
 export const IsolationLevel = z.enum(['chromium', 'os', 'process']);
 export type IsolationLevel = z.infer<typeof IsolationLevel>;
 
+/**
+ * What stopped an attempt. Of ours: `mounts` (only what was allowed is there, read-only), `namespaces` (its own processes, network, users and
+ * inter-process communication), `system-calls` (the seccomp filter), `privileges` (no capabilities, none to be gained), `environment`
+ * (emptied), `descriptors` (none handed on) and `bounds` (of scratch space). And `kernel`: the bare kernel denies it to an ordinary user too.
+ */
+export const BreakOutWall = z.enum([
+  'mounts',
+  'namespaces',
+  'system-calls',
+  'privileges',
+  'environment',
+  'descriptors',
+  'bounds',
+  'kernel',
+]);
+export type BreakOutWall = z.infer<typeof BreakOutWall>;
+
 /** One attempt to break out, made by the probe from inside the identical sandbox. */
 export const BreakOutAttempt = z.strictObject({
   name: z.string().max(80),
   /** What it tried to reach. */
-  kind: z.enum(['files', 'network', 'processes', 'environment', 'descriptors', 'privilege', 'memory']),
+  kind: z.enum(['files', 'network', 'processes', 'environment', 'descriptors', 'privilege', 'memory', 'storage', 'windows', 'devices']),
   succeeded: z.boolean(),
+  /** The first wall in the way of a native worker's attempt. Left out for one that succeeded, and where `detail` names it. */
+  wall: BreakOutWall.optional(),
   detail: z.string().max(400),
 });
 export type BreakOutAttempt = z.infer<typeof BreakOutAttempt>;

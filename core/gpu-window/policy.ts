@@ -55,7 +55,6 @@ const CONTENT_POLICY = [
   "form-action 'none'",
   "base-uri 'none'",
   "frame-ancestors 'none'",
-  "webrtc 'block'",
   "require-trusted-types-for 'script'",
   "trusted-types 'none'",
   'sandbox allow-scripts',

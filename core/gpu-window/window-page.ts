@@ -12,11 +12,15 @@ const Context = z.object({ context: z.object({ id: z.int(), name: z.string() }) 
 const Called = z.object({ name: z.string(), payload: z.string() });
 const TargetInfo = z.object({ targetInfo: z.object({ targetId: z.string(), type: z.string(), browserContextId: z.string().optional() }) });
 
+const Logged = z.object({ entry: z.object({ text: z.string() }) });
+
 export interface PageHooks {
   /** The text of whatever the page sends over its port. */
   says(text: string): void;
   /** The page asked for something that it isn't given: an address, or another page or worker. It got nothing. */
   refused(what: string): void;
+  /** What the browser writes into the page's log, such as why it refused something. */
+  logged?(text: string): void;
   /** The page is no more. */
   ended(detail: string): void;
 }
@@ -53,6 +57,7 @@ export class WindowPage {
     await Promise.all([
       this.ask('Page.enable'),
       this.ask('Runtime.enable'),
+      ...(this.#hooks.logged === undefined ? [] : [this.ask('Log.enable')]),
       this.ask('Runtime.addBinding', { name: SAYS, executionContextName: BRIDGE_WORLD }),
       this.ask('Page.addScriptToEvaluateOnNewDocument', { source: bridgeScript, worldName: BRIDGE_WORLD }),
     ]);
@@ -79,6 +84,22 @@ export class WindowPage {
     if (exceptionDetails !== undefined) throw new Error(describeException(exceptionDetails));
   }
 
+  /**
+   * Runs this in the page itself, under its rules, and gives what it comes to.
+   * @throws where that fails, or the page is left meanwhile
+   */
+  async evaluate(expression: string): Promise<unknown> {
+    const asked = { expression, awaitPromise: true, returnByValue: true, allowUnsafeEvalBlockedByCSP: false };
+    const { result, exceptionDetails } = await this.ask('Runtime.evaluate', asked);
+    if (exceptionDetails !== undefined) throw new Error(describeException(exceptionDetails));
+    return (result as { value?: unknown }).value;
+  }
+
+  /** Closes it, with all that its session held. */
+  async close(): Promise<void> {
+    await this.#pipe.send('Target.disposeBrowserContext', { browserContextId: this.#browserContext });
+  }
+
   /** Asks something of the page. @throws what the browser says against it */
   ask(method: string, params: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
     return this.#pipe.send(method, params, this.#session);
@@ -95,7 +116,8 @@ export class WindowPage {
     } else if (method === 'Runtime.bindingCalled') {
       const { name, payload } = Called.parse(params);
       if (name === SAYS) this.#hooks.says(payload);
-    } else if (method === 'Inspector.targetCrashed') this.#hooks.ended('the page crashed');
+    } else if (method === 'Log.entryAdded') this.#hooks.logged?.(Logged.parse(params).entry.text);
+    else if (method === 'Inspector.targetCrashed') this.#hooks.ended('the page crashed');
     else if (method === 'Inspector.detached') this.#hooks.ended('the page was closed');
   }
 

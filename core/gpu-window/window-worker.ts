@@ -6,6 +6,7 @@ import type { StartedWorker, StartWorker, Usage, WorkerListener } from '../contr
 import type { WorkerRequest } from '../contract/worker-messages.ts';
 import { Browser, type BrowserOptions } from './browser.ts';
 import { type PageFile, readPageFiles } from './page-files.ts';
+import { processGroup, sandboxState } from './sandbox-state.ts';
 import { WindowPage } from './window-page.ts';
 
 /** A browser starts in about a second, on a busy machine in several; then it compiles 17 MB of WebAssembly. */
@@ -67,6 +68,7 @@ class WindowWorker implements StartedWorker {
     const wasm = join(options.folder, 'onnxruntime.wasm');
     this.#turn = this.#inTurn(async () => {
       await this.#page.open(bridge);
+      this.#checkSandbox();
       await this.#page.give({ kind: 'start' }, [{ from: wasm, as: '' }]);
     }, this.#listener.promise);
   }
@@ -133,6 +135,14 @@ class WindowWorker implements StartedWorker {
     if (this.#options.allowSoftware) return;
     if (adapter === null) this.#listening?.failed('the browser offers no GPU to a page');
     else if (adapter.software) this.#listening?.failed('the browser imitates a GPU on the CPU');
+  }
+
+  /** Chromium says nothing where it can't build its sandbox, so the kernel is asked. Elsewhere than on Linux it does not start without. */
+  #checkSandbox(): void {
+    const processes = this.#options.sandbox && this.pid !== undefined ? processGroup(this.pid) : null;
+    if (processes === null) return;
+    const { pages, confined } = sandboxState(processes);
+    if (pages === 0 || confined < pages) throw new Error(`the browser runs ${pages - confined} of ${pages} pages without its sandbox`);
   }
 
   /** What the browser or the page says is checked; what is not as agreed ends the worker. */
