@@ -22,7 +22,7 @@ export function readAmd(gpu: string, device: string): GpuSample {
     utilization: scaled(readNumber(join(device, 'gpu_busy_percent'), BOUNDS.percent), 0.01),
     memoryTotalBytes,
     memoryUsedBytes,
-    // Whose it is, amdgpu tells of each program alone and only to who may look into it.
+    // Whose it is, the kernel tells by the files that programs have open.
     memoryOursBytes: null,
     memoryOthersBytes: null,
     temperatureCelsius: sensor(celsius, 'temp1_input'),

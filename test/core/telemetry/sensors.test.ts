@@ -6,7 +6,9 @@ import { CpuSample, GpuSample } from '../../../core/contract/telemetry.ts';
 import { activeLevelMhz } from '../../../core/telemetry/amd.ts';
 import { findCards, readCard } from '../../../core/telemetry/cards.ts';
 import { cpuReader, readTicks } from '../../../core/telemetry/cpu.ts';
+import { readDrmClient } from '../../../core/telemetry/drm-memory.ts';
 import { powerBetween } from '../../../core/telemetry/energy-counter.ts';
+import { createSampler } from '../../../core/telemetry/sampler.ts';
 
 const recordings = join(import.meta.dirname, '../../fixtures/telemetry/sysfs');
 
@@ -201,4 +203,47 @@ test('levels and ticks that are none are unknown', () => {
   expect(activeLevelMhz(null)).toBeNull();
   expect(readTicks('cpu  10 0 10')).toBeNull();
   expect(readTicks(null)).toBeNull();
+});
+
+const FDINFO = `pos:\t0
+flags:\t02100002
+drm-driver:\tamdgpu
+drm-client-id:\t42
+drm-pdev:\t0000:1e:00.0
+drm-memory-vram:\t5860 KiB
+drm-memory-gtt: \t2048 KiB
+drm-engine-gfx:\t1000 ns
+`;
+
+test("memory of our workers is told by their open files, each client once; the rest is others'", (context) => {
+  const { root, put, card } = machine(context);
+  const { device } = card('rx-580');
+  put(`${device}/mem_info_vram_total`, String(8 * 2 ** 30));
+  put(`${device}/mem_info_vram_used`, String(2 ** 30));
+  for (const [file, target] of [
+    ['3', '/dev/dri/renderD128'],
+    ['4', '/dev/dri/renderD128'],
+    ['5', '/dev/null'],
+  ] as const) {
+    put(`proc/7/fdinfo/${file}`, FDINFO);
+    mkdirSync(join(root, 'proc/7/fd'), { recursive: true });
+    symlinkSync(target, join(root, 'proc/7/fd', file));
+  }
+  const usage = { cpuMs: 0, residentBytes: 0, pids: [7, 8] };
+  const ours = 5860 * 1024;
+  expect(createSampler({ clock: () => 1, workers: () => usage, nvidia: null, root })(0).gpus).toMatchObject([
+    { gpu: '0000:1e:00.0', memoryOursBytes: ours, memoryOthersBytes: 2 ** 30 - ours },
+  ]);
+  expect(createSampler({ clock: () => 1, workers: () => null, nvidia: null, root })(0).gpus).toMatchObject([
+    { memoryUsedBytes: 2 ** 30, memoryOursBytes: null, memoryOthersBytes: null },
+  ]);
+});
+
+test('what an open file tells of memory: resident where it says so, nothing where it is none of a GPU', () => {
+  expect(readDrmClient(FDINFO)).toEqual({ gpu: '0000:1e:00.0', client: '42', bytes: 5860 * 1024 });
+  const xe = 'drm-driver:\txe\ndrm-client-id:\t9\ndrm-pdev:\t0000:03:00.0\ndrm-total-vram0:\t99 MiB\ndrm-resident-vram0:\t12 MiB\n';
+  expect(readDrmClient(xe)).toMatchObject({ bytes: 12 * 2 ** 20 });
+  expect(readDrmClient('pos:\t0\nflags:\t02\n')).toBeNull();
+  expect(readDrmClient(FDINFO.replace('5860 KiB', '-1'))).toBeNull();
+  expect(readDrmClient('')).toBeNull();
 });
