@@ -148,3 +148,9 @@ export function asHearthlendError(thrown: unknown): HearthlendError {
   if (thrown instanceof HearthlendError) return thrown;
   return new HearthlendError('INTERNAL', { detail: thrown instanceof Error ? thrown.message : String(thrown) }, { cause: thrown });
 }
+
+/** An error as it travels, as one that can be described; a code from a newer program becomes INTERNAL. */
+export function errorOf(code: string, params: MessageParams): HearthlendError {
+  const known = (ERROR_CODES as readonly string[]).includes(code);
+  return known ? new HearthlendError(code as ErrorCode, params) : new HearthlendError('INTERNAL', { detail: code });
+}

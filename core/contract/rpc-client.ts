@@ -1,4 +1,4 @@
-import { ERROR_CODES, type ErrorCode, HearthlendError } from './errors.ts';
+import { errorOf, HearthlendError } from './errors.ts';
 import { CALLS, type CallInput, type CallName, type CallOutput, EVENTS, type EventData, type EventName, RpcMessage } from './rpc.ts';
 
 /** What carries messages: a WebSocket, Electron IPC. `onMessage` and `onClose` are set once, before the first `send`. */
@@ -43,8 +43,7 @@ export function createRpcClient(transport: Transport): RpcClient {
       else call.reject(new HearthlendError('RPC_INVALID', { call: call.name, detail: output.error.issues[0]?.message ?? '' }));
     } else {
       const { code, params } = message.data.error;
-      const known = (ERROR_CODES as readonly string[]).includes(code);
-      call.reject(new HearthlendError(known ? (code as ErrorCode) : 'INTERNAL', known ? params : { detail: code }));
+      call.reject(errorOf(code, params));
     }
   });
   transport.onClose(() => {

@@ -5,6 +5,7 @@ import type { RpcClient } from '../../core/contract/rpc-client.ts';
 import type { Settings } from '../../core/contract/settings.ts';
 import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
+import { type BenchmarkActs, createBenchmarkActs } from './benchmark-acts.ts';
 import { connect, type Open } from './connection.ts';
 import type { Store } from './store.ts';
 import { addSample, joinHistory } from './telemetry-state.ts';
@@ -23,6 +24,7 @@ export interface Agent {
   tryToBreakOut(): Promise<void>;
   chooseTheme(theme: Settings['theme']): Promise<void>;
   readonly wallet: WalletActs;
+  readonly benchmark: BenchmarkActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -45,6 +47,7 @@ export function createAgent(store: Store, open: Open): Agent {
       void catchUp();
       void wallet.refresh();
       void refreshTelemetry();
+      void benchmark.refresh();
     },
   });
 
@@ -53,6 +56,10 @@ export function createAgent(store: Store, open: Open): Agent {
     client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
     client.on('wallet.changed', (status) => change((state) => ({ ...state, wallet: status, walletTrouble: null })));
     client.on('telemetry.sample', (sample) => store.changeSoon((state) => ({ ...state, telemetry: addSample(state.telemetry, sample) })));
+    client.on('benchmark.progress', (running) => {
+      change((state) => (state.benchmark === null ? state : { ...state, benchmark: { ...state.benchmark, running } }));
+      if (running === null) void benchmark.refresh();
+    });
     client.on('prompt.text', (data) => {
       store.changeSoon((state) => applyPrompt(state, data));
       const failed = store.get().answers.find((answer) => answer.jobId === data.jobId && answer.phase === 'failed');
@@ -67,6 +74,7 @@ export function createAgent(store: Store, open: Open): Agent {
   }
 
   const wallet = createWalletActs(call, store);
+  const benchmark = createBenchmarkActs(call, store);
 
   async function noticing(work: Promise<unknown>): Promise<void> {
     try {
@@ -140,14 +148,15 @@ export function createAgent(store: Store, open: Open): Agent {
       );
     },
     tryToBreakOut: async () => {
-      const { hardware, isolation } = await call('doctor.report', { isolation: true });
-      change((state) => applyChanged(state, { hardware, isolation }, Date.now()));
+      const { isolation } = await call('doctor.report', { isolation: true });
+      change((state) => applyChanged(state, { isolation }, Date.now()));
     },
     chooseTheme: async (theme) => {
       change((state) => ({ ...state, theme }));
       await noticing(call('settings.set', { theme }));
     },
     wallet,
+    benchmark,
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };

@@ -1,4 +1,4 @@
-import { ERROR_CODES, type ErrorCode, HearthlendError } from '../../core/contract/errors.ts';
+import { errorOf, type HearthlendError } from '../../core/contract/errors.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 
@@ -65,10 +65,4 @@ export function fromJob(answer: Answer, job: JobStatus): Partial<Answer> {
   if (job.state === 'cancelled') return { phase: 'stopped' };
   if (job.state === 'done' && isOpen(answer)) return { phase: 'lost' };
   return {};
-}
-
-/** An error as it travels, as one that can be described; a code from a newer agent becomes INTERNAL. */
-function errorOf(code: string, params: HearthlendError['params']): HearthlendError {
-  const known = (ERROR_CODES as readonly string[]).includes(code);
-  return known ? new HearthlendError(code as ErrorCode, params) : new HearthlendError('INTERNAL', { detail: code });
 }

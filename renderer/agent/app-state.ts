@@ -1,3 +1,4 @@
+import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { HearthlendError } from '../../core/contract/errors.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Settings } from '../../core/contract/settings.ts';
@@ -30,6 +31,8 @@ export interface AppState {
   wallet: WalletStatus | null;
   walletTrouble: HearthlendError | null;
   telemetry: TelemetryHistory;
+  /** Null until it was told. */
+  benchmark: BenchmarkHistory | null;
   theme: Settings['theme'];
   /** What a press of a button came to, where it failed. */
   notice: HearthlendError | null;
@@ -45,6 +48,7 @@ export const FIRST_STATE: AppState = {
   wallet: null,
   walletTrouble: null,
   telemetry: { samples: [], energies: [] },
+  benchmark: null,
   theme: 'system',
   notice: null,
 };

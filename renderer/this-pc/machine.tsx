@@ -1,10 +1,13 @@
+import type { BackendReport } from '../../core/contract/backends.ts';
 import type { Gpu, HardwareProblem, HardwareReport } from '../../core/contract/hardware.ts';
 import { message } from '../../core/contract/messages.ts';
 import { say } from '../words/say.ts';
+import { Backends } from './backends.tsx';
+import { backendsOf } from './headline.ts';
 import { diskText, memoryText } from './measures.ts';
 
 /** What was found: each GPU with what is known of it, then the rest. */
-export function Machine({ hardware }: { hardware: HardwareReport }): React.ReactNode {
+export function Machine({ hardware, backends }: { hardware: HardwareReport; backends: BackendReport }): React.ReactNode {
   const { gpus, softwareAdapters } = hardware;
   return (
     <section className="card found" aria-labelledby="found">
@@ -14,7 +17,7 @@ export function Machine({ hardware }: { hardware: HardwareReport }): React.React
       <ul className="gpus">
         {gpus.map((gpu) => (
           <li key={gpu.id}>
-            <GpuFacts gpu={gpu} />
+            <GpuFacts gpu={gpu} backends={backends} />
           </li>
         ))}
         {gpus.length === 0 && <li className="soft">{message('screen.pc.graphics.none')}</li>}
@@ -25,18 +28,24 @@ export function Machine({ hardware }: { hardware: HardwareReport }): React.React
           </li>
         ))}
       </ul>
-      <Rest {...hardware} />
+      <Rest hardware={hardware} backends={backends} />
     </section>
   );
 }
 
-function GpuFacts({ gpu }: { gpu: Gpu }): React.ReactNode {
+function GpuFacts({ gpu, backends }: { gpu: Gpu; backends: BackendReport }): React.ReactNode {
   const { name, driver, driverVersion, link, pci } = gpu;
   const apis = apiWords(gpu);
   return (
     <>
       <h3>{name}</h3>
       <p className="soft">{gpuWords(gpu)}</p>
+      {gpu.mig?.role !== 'parent' && (
+        <Backends
+          backends={backendsOf(backends, gpu.id)}
+          computing={backends.workers.find((worker) => worker.gpu === gpu.id)?.backend ?? null}
+        />
+      )}
       <details>
         <summary>{message('screen.safety.details')}</summary>
         <dl className="facts">
@@ -94,11 +103,16 @@ function linkWords({ width, maxWidth, generation, maxGeneration }: NonNullable<G
   return [lanes, speed].filter((part) => part !== null).join(', ');
 }
 
-function Rest({ os, machine, cpu, memory, power, disk }: HardwareReport): React.ReactNode {
+function Rest({ hardware, backends }: { hardware: HardwareReport; backends: BackendReport }): React.ReactNode {
+  const { os, machine, cpu, memory, power, disk } = hardware;
+  const computes = backends.workers.some((worker) => worker.gpu === null);
   return (
     <dl className="facts">
       <dt>{message('screen.pc.processor')}</dt>
-      <dd>{message('screen.pc.processor.value', { model: cpu.model, cores: cpu.cores })}</dd>
+      <dd>
+        {message('screen.pc.processor.value', { model: cpu.model, cores: cpu.cores })}
+        {computes && <span className="tag ember">{message('pc.backend.computes')}</span>}
+      </dd>
       <dt>{message('screen.pc.memory')}</dt>
       <dd>{memoryText(memory.totalBytes)}</dd>
       <dt>{message('screen.pc.disk')}</dt>

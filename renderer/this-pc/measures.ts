@@ -26,3 +26,13 @@ export function celsiusText(celsius: number | null): string | null {
 export function wattsText(watts: number | null): string | null {
   return watts === null ? null : message('pc.watts', { watts: number(watts, watts < 10 ? 1 : 0) });
 }
+
+/** A figure with so many digits that say something. */
+export function numberText(value: number, digits: number): string {
+  return new Intl.NumberFormat('en', { maximumSignificantDigits: digits }).format(value);
+}
+
+/** A rate, whole where it is large. */
+export function countWords(value: number): string {
+  return number(value, value < 10 ? 1 : 0);
+}

@@ -1,7 +1,7 @@
 import type { BreakOutAttempt, IsolationReport } from '../../core/contract/isolation.ts';
-import { type MessageRef, message } from '../../core/contract/messages.ts';
+import { message } from '../../core/contract/messages.ts';
 import { useAgent } from '../agent/agent.ts';
-import { Command } from '../frame/command.tsx';
+import { Remedy } from '../frame/remedy.tsx';
 import { SAFETY_ID } from '../frame/use-route.ts';
 import { say } from '../words/say.ts';
 import { timeText } from '../words/times.ts';
@@ -88,35 +88,15 @@ function Try({ live }: { live: boolean }): React.ReactNode {
   );
 }
 
-/** The remedy's words, with its command, where it has one, set to be copied. */
-function Remedy({ remedy }: { remedy: MessageRef }): React.ReactNode {
-  const words = say(remedy);
-  const command = remedy.params.command;
-  const at = typeof command === 'string' ? words.lastIndexOf(command) : -1;
-  if (typeof command !== 'string' || at < 0) return <p>{words}</p>;
-  const after = words.slice(at + command.length);
-  return (
-    <div className="remedy">
-      <p>{words.slice(0, at)}</p>
-      <Command text={command} />
-      {after !== '' && <p>{after}</p>}
-    </div>
-  );
-}
-
-const KINDS: readonly BreakOutAttempt['kind'][] = ['files', 'network', 'processes', 'environment', 'descriptors', 'memory', 'privilege'];
-
 /** One line for each thing that was reached for; the attempts themselves unfold. */
 function Kinds({ probe: { attempts }, level }: { probe: Probe; level: IsolationReport['level'] }): React.ReactNode {
   return (
     <ul className="kinds">
-      {KINDS.map((kind) => ({ kind, made: attempts.filter((attempt) => attempt.kind === kind) }))
-        .filter(({ made }) => made.length > 0)
-        .map(({ kind, made }) => (
-          <li key={kind}>
-            <Kind kind={kind} made={made} open={level === 'process'} />
-          </li>
-        ))}
+      {[...Map.groupBy(attempts, (attempt) => attempt.kind)].map(([kind, made]) => (
+        <li key={kind}>
+          <Kind kind={kind} made={made} open={level === 'process'} />
+        </li>
+      ))}
     </ul>
   );
 }

@@ -4,6 +4,7 @@ import type { Snapshot } from '../../core/contract/snapshot.ts';
 import type { AppState } from '../agent/app-state.ts';
 import { CopyButton } from '../frame/copy-button.tsx';
 import { RetryCountdown } from '../frame/retry.tsx';
+import { Benchmark } from './benchmark.tsx';
 import { pcHeadline } from './headline.ts';
 import { Live } from './live.tsx';
 import { Machine, Problems } from './machine.tsx';
@@ -12,8 +13,8 @@ import { Safety } from './safety.tsx';
 
 /** What can this PC do, and is it safe to let it? */
 export function ThisPcPage({ state, snapshot }: { state: AppState; snapshot: Snapshot }): React.ReactNode {
-  const { hardware, isolation } = snapshot;
-  const { title, why, number } = pcHeadline(hardware, isolation);
+  const { hardware, backends, isolation } = snapshot;
+  const { title, why, number } = pcHeadline(snapshot);
   const live = state.link.name === 'live';
   return (
     <div className={live ? 'this-pc' : 'this-pc stale'}>
@@ -36,21 +37,22 @@ export function ThisPcPage({ state, snapshot }: { state: AppState; snapshot: Sna
       <Live telemetry={state.telemetry} hardware={hardware} />
       {hardware !== null && <Problems problems={hardware.problems} hardware={hardware} />}
       <div className="pair">
-        <Safety isolation={isolation} live={live} />
-        {hardware !== null && (
-          <div className="side-by">
-            <Machine hardware={hardware} />
-            <Copy state={state} snapshot={snapshot} hardware={hardware} />
-          </div>
-        )}
+        <div className="side-by">
+          <Safety isolation={isolation} live={live} />
+          {hardware !== null && <Copy state={state} snapshot={snapshot} hardware={hardware} />}
+        </div>
+        <div className="side-by">
+          <Benchmark history={state.benchmark} hardware={hardware} assets={snapshot.earnings} live={live} />
+          {hardware !== null && <Machine hardware={hardware} backends={backends} />}
+        </div>
       </div>
     </div>
   );
 }
 
 function Copy({ state, snapshot, hardware }: { state: AppState; snapshot: Snapshot; hardware: HardwareReport }): React.ReactNode {
-  const { version, isolation } = snapshot;
-  const text = reportText({ version, hardware, isolation, sample: state.telemetry.samples.at(-1) ?? null });
+  const { version, backends, isolation } = snapshot;
+  const text = reportText({ version, hardware, backends, isolation, sample: state.telemetry.samples.at(-1) ?? null });
   return (
     <section className="card" aria-labelledby="copy">
       <div className="head">

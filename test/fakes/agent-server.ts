@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { AnyEvent, CallInput, CallName, Handlers } from '../../core/contract/rpc.ts';
 import { answer } from '../../core/contract/rpc-server.ts';
 import { AuthenticateRequest } from '../../core/contract/session.ts';
@@ -34,6 +35,11 @@ export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
   wallet: WalletStatus = noWallet();
+  benchmark: BenchmarkHistory = {
+    results: [],
+    running: null,
+    earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
+  };
   telemetry: TelemetryHistory = { samples: [], energies: [] };
   /** Calls that the test answers for itself; the others have plain answers. */
   overrides: Partial<Handlers> = {};
@@ -177,7 +183,7 @@ export class FakeAgent {
       'telemetry.history': async () => this.telemetry,
       'benchmark.run': notHere,
       'benchmark.cancel': notHere,
-      'benchmark.history': notHere,
+      'benchmark.history': async () => this.benchmark,
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {
         const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type BackendReport, withBackends } from '../../core/contract/backends.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { withoutNumbersOfOne } from '../../renderer/this-pc/report-text.ts';
 import { tracePath } from '../../renderer/this-pc/trace.ts';
+import { backend, benchmarkResult } from '../fakes/benchmark.ts';
 import { gpu } from '../fakes/hardware.ts';
 import { crowded, practising, unsealed } from '../fakes/snapshots.ts';
 import { cpuSample, gpuSample, samples } from '../fakes/telemetry.ts';
@@ -33,14 +35,24 @@ async function openPc(snapshot: Snapshot = withGpu(), view: View = {}): Promise<
 function withGpu(): Snapshot {
   const { hardware } = practising();
   if (hardware === null) throw new Error('the fake has hardware');
-  return practising({ hardware: { ...hardware, gpus: [gpu()] } });
+  return practising({ hardware: { ...hardware, gpus: [gpu()] }, backends: working() });
+}
+
+const ID = '0000:01:00.0';
+function working(): BackendReport {
+  return {
+    cpu: backend({ name: 'cpu' }),
+    gpus: [{ gpu: ID, backends: [backend()] }],
+    workers: [{ gpu: ID, backend: 'webgpu', memoryBytes: 2 ** 30 }],
+    reason: null,
+  };
 }
 
 test('what there is to lend is said at the top in words and one number, with how it was tested', async () => {
   const { page, agent } = await openPc();
-  await page.getByRole('heading', { level: 1, name: 'One GPU to lend' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: 'One GPU is ready' }).waitFor();
   await page.getByText('is sealed off: 3 attempts to break out, none got through.').waitFor();
-  expect(await page.locator('.number').textContent()).toBe('1 GPU');
+  expect(await page.locator('.number').textContent()).toBe('1 of 1 GPU ready');
   agent.change({ hardware: practising().hardware });
   await page.getByRole('heading', { level: 1, name: 'No GPU to lend' }).waitFor();
   expect(await page.locator('.number').textContent()).toBe('16 cores');
@@ -80,9 +92,90 @@ test('a divided card counts by its slices, and what stands in the way of one is 
   ] as const;
   if (hardware === null) throw new Error('the fake has hardware');
   const { page } = await openPc(practising({ hardware: { ...hardware, gpus: [parent, ...slices], problems: [...problems] } }));
-  await page.getByRole('heading', { level: 1, name: '2 GPUs to lend' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: '2 GPUs, being tried out' }).waitFor();
   await page.getByText('divided into 2 slices').waitFor();
   await page.getByRole('region', { name: 'What stands in the way' }).getByText('NVIDIA GeForce RTX 3090: Windows').waitFor();
+});
+
+test('each way to compute says whether it works, what computes now, and what to do where it does not', async () => {
+  const { page, agent } = await openPc();
+  const found = page.getByRole('region', { name: 'What is in it' });
+  await found.getByText('WebGPU works').waitFor();
+  await found.getByText('computes now').waitFor();
+  const broken = backend({
+    ...{ name: 'cuda', works: false, testedAt: null, firstMs: null },
+    reason: { key: 'backend.no-nvidia-driver', params: {} },
+    remedy: { key: 'backend.nvidia-driver.remedy', params: {} },
+  });
+  const reason = { key: 'backend.cpu-serves-broken', params: {} } as const;
+  const gpus = [{ gpu: ID, backends: [backend({ software: true }), broken] }];
+  agent.change({ backends: { ...working(), gpus, workers: [{ gpu: null, backend: 'cpu', memoryBytes: 1 }], reason } });
+  await page.getByRole('heading', { level: 1, name: 'One GPU, but nothing runs on it' }).waitFor();
+  expect(await page.locator('.number').first().textContent()).toBe('0 of 1 GPU ready');
+  await page.locator('.top').getByText("No backend works on this machine's GPU").waitFor();
+  await found.getByText('works, but on the processor').waitFor();
+  await found.getByText('Install NVIDIA driver 535 or newer').waitFor();
+  await found.getByText('AMD Ryzen 9 5950X, 16 corescomputes now').waitFor();
+});
+
+test('measuring is started, followed and ended from here; a busy machine is measured only when that is wanted', async () => {
+  const { page, agent } = await openPc();
+  const card = page.getByRole('region', { name: 'How fast it is' });
+  await card.getByText('Not measured yet').waitFor();
+  agent.overrides['benchmark.run'] = () => Promise.reject(new HearthlendError('BENCHMARK_BUSY', { percent: 61 }));
+  const first = agent.called('benchmark.run');
+  await card.getByRole('button', { name: 'Measure quickly' }).click();
+  expect((await first).input).toEqual({ quick: true, evenIfBusy: false });
+  await card.getByRole('alert').getByText('Other programs use 61 %').waitFor();
+  const over = Promise.withResolvers<void>();
+  agent.overrides['benchmark.run'] = () => over.promise.then(() => benchmarkResult());
+  agent.overrides['benchmark.cancel'] = async () => ({});
+  const second = agent.called('benchmark.run');
+  await card.getByRole('button', { name: 'Measure anyway' }).click();
+  await expect
+    .poll(() => agent.calls.filter(({ name }) => name === 'benchmark.run').at(-1)?.input)
+    .toEqual({ quick: true, evenIfBusy: true });
+  agent.send({
+    event: 'benchmark.progress',
+    data: { startedAt: 1, step: 3, steps: 12, backend: 'webgpu', gpu: ID, figure: 'tokens' },
+  });
+  await card.getByText('Measuring: Practice model (NVIDIA GeForce RTX 3090, WebGPU)').waitFor();
+  const cancelled = agent.called('benchmark.cancel');
+  await card.getByRole('button', { name: 'Cancel' }).click();
+  await cancelled;
+  agent.benchmark = { ...agent.benchmark, results: [benchmarkResult(), benchmarkResult({ at: 1, noise: { reason: 'busy', share: 0.4 } })] };
+  agent.send({ event: 'benchmark.progress', data: null });
+  over.resolve();
+  await second;
+  await card.locator('.newest').getByText('This PC writes about 530 words a second').waitFor();
+  expect(await card.locator('.newest .number').textContent()).toBe('412 points');
+  await card.getByText('no price known').waitFor();
+  await card.getByText('Details').click();
+  await card.getByText('11,300 GFLOP/s').waitFor();
+  await card.getByText('text, 8 billion parameters in 4 bits').waitFor();
+  expect(await card.getByText('70 billion').count()).toBe(0);
+  await card.getByText('One before').click();
+  expect(await card.locator('.before li').count()).toBe(1);
+});
+
+test('what an hour brings is a range by a network’s own quote with its date, and what it costs is said as far as it is known', async () => {
+  opened = await openPage(browser, withGpu());
+  const { page, agent } = opened;
+  await page.locator('.home').waitFor();
+  const { asset } = practising().earnings[0] as { asset: string };
+  const quotedAt = new Date(2026, 4, 1).getTime();
+  agent.benchmark = {
+    results: [benchmarkResult()],
+    running: null,
+    earnings: {
+      networks: [{ network: 'open', asset, leastPerHour: '120', mostPerHour: '4200', quotedAt }],
+      electricity: { perHour: 0.0903, currency: 'EUR', watts: 301, measured: true },
+    },
+  };
+  await page.reload();
+  await page.getByRole('link', { name: 'This PC' }).click();
+  await page.getByText(/^≈ 120 to 4,200 .*\(open, quoted May 1, 2026\)$/).waitFor();
+  await page.getByText('€0.09 for 301 W, measured').waitFor();
 });
 
 test('gauges follow the samples; what is not told is unknown and has no line; at rest they are called old', async () => {
@@ -148,7 +241,12 @@ test('the attempts to break out are made anew at a press, and what they came to 
     await answered.promise;
     if (hardware === null) throw new Error('the fake has hardware');
     const attempts = ['one', 'two'].map((name) => ({ name, kind: 'memory' as const, succeeded: name === 'two', detail: 'x' }));
-    return { hardware, isolation: { ...agent.snapshot.isolation, probe: { at: 1, attempts } } };
+    const { workers, reason } = working();
+    return {
+      hardware: withBackends(hardware, working()),
+      computing: { workers, reason },
+      isolation: { ...agent.snapshot.isolation, probe: { at: 1, attempts } },
+    };
   };
   await safety.getByRole('button', { name: 'Try to break out now' }).click();
   await safety.getByRole('button', { name: 'Trying to break out…' }).waitFor();
@@ -211,6 +309,9 @@ test.each([
   ['wide', { width: 1280, height: 800 }],
 ])('nothing overflows on this page when everything is as long as it may get: %s', async (_name, view) => {
   const { page, agent } = await openPc(crowded(), view);
+  agent.benchmark = { ...agent.benchmark, results: [benchmarkResult(), benchmarkResult({ at: 1 })] };
+  agent.send({ event: 'benchmark.progress', data: null });
+  await page.locator('.newest').waitFor();
   agent.send({ event: 'telemetry.sample', data: { at: Date.now(), cpu: cpuSample(), gpus: [gpuSample()] } });
   await page.locator('.gauge').first().waitFor();
   for (const details of await page.locator('details').all()) await details.evaluate((each) => each.setAttribute('open', ''));
@@ -219,6 +320,12 @@ test.each([
 
 test.each(['dark', 'light'] as const)('every text on this page is at 4.5:1 or better, also when it is old: %s', async (theme) => {
   const { page, agent } = await openPc(unsealed(), { theme });
+  agent.benchmark = {
+    ...agent.benchmark,
+    results: [benchmarkResult({ noise: { reason: 'busy', share: 0.4 } }), benchmarkResult({ at: 1 })],
+  };
+  agent.send({ event: 'benchmark.progress', data: null });
+  await page.locator('.newest').waitFor();
   agent.send({ event: 'telemetry.sample', data: { at: Date.now(), cpu: cpuSample(), gpus: [gpuSample({ throttled: ['thermal'] })] } });
   await page.locator('.gauge').first().waitFor();
   for (const details of await page.locator('details').all()) await details.evaluate((each) => each.setAttribute('open', ''));
