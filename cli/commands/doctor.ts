@@ -1,12 +1,12 @@
 import { type MessageKey, message, messageOf } from '../../core/contract/messages.ts';
+import { withoutNumbersOfOne } from '../../core/contract/numbers-of-one.ts';
 import type { CallOutput } from '../../core/contract/rpc.ts';
 import { reachAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { backendRows } from './doctor-backends.ts';
-
-const GB = 1e9;
+import { machineRows } from './doctor-machine.ts';
 
 /** Fails where the sandbox did not hold; a machine without one works, and is told what it lacks. */
 export async function runDoctor({ world, terminal, dataDir }: Context, isolation: boolean): Promise<ExitCode> {
@@ -15,7 +15,8 @@ export async function runDoctor({ world, terminal, dataDir }: Context, isolation
     const asking = reach.client.call('doctor.report', { isolation });
     const report = await withProgress(terminal, () => message('cli.progress.examining'), asking);
     terminal.emit(report);
-    for (const line of doctorLines(report, isolation)) terminal.text(line);
+    // It ends up in bug reports.
+    for (const line of doctorLines(report, isolation)) terminal.text(withoutNumbersOfOne(line));
     return report.isolation.reason?.key === 'isolation.probe-broken' ? 1 : 0;
   } finally {
     await reach.close();
@@ -23,18 +24,9 @@ export async function runDoctor({ world, terminal, dataDir }: Context, isolation
 }
 
 function doctorLines({ hardware, computing, isolation }: CallOutput<'doctor.report'>, showAttempts: boolean): string[] {
-  const { os, cpu, memory, gpus, softwareAdapters, disk } = hardware;
-  const size = (bytes: number | null) =>
-    bytes === null ? message('cli.doctor.unknown') : message('cli.doctor.gigabytes', { gigabytes: bytes / GB });
   const row = (key: MessageKey, value: string) => [message(key), value];
   const rows = [
-    row('cli.doctor.os', `${os.name} ${os.release} (${os.arch})`),
-    row('cli.doctor.cpu', message('cli.doctor.cpu-cores', { model: cpu.model, cores: cpu.cores })),
-    row('cli.doctor.memory', size(memory.totalBytes)),
-    row('cli.doctor.disk', size(disk.freeBytes)),
-    ...(gpus.length === 0 ? [row('cli.doctor.gpu', message('cli.doctor.no-gpu'))] : []),
-    ...gpus.map(({ name, vramBytes }) => row('cli.doctor.gpu', message('cli.doctor.gpu-memory', { name, memory: size(vramBytes) }))),
-    ...softwareAdapters.map(({ name }) => row('cli.doctor.gpu', message('cli.doctor.software-gpu', { name }))),
+    ...machineRows(hardware),
     ...backendRows({ hardware, computing }),
     row('cli.doctor.safety', message(`isolation.${isolation.level}`)),
     ...(isolation.reason === null ? [] : [row('cli.doctor.why', messageOf(isolation.reason))]),
