@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SignalContext, SignalSource } from '../../contract/policy.ts';
+import type { SignalChange, SignalContext, SignalSource } from '../../contract/policy.ts';
 import { cpuSource } from './linux/cpu.ts';
 import { gnomeIdleSource } from './linux/gnome-idle.ts';
 import { gpusSource } from './linux/gpus.ts';
@@ -35,7 +35,18 @@ export function openSignalSources(ports: SignalPorts): SignalSource[] {
   const merge = createMerge(found.length);
   return found.map((source, place) => ({
     name: source.name,
-    start: (context: SignalContext) => source.start({ ...context, publish: (change) => context.publish(merge(place, change)) }),
+    start(context: SignalContext) {
+      let stopped = false;
+      // What was being read when it was to stop is nobody's any more.
+      const publish = (change: SignalChange): void => {
+        if (!stopped) context.publish(merge(place, change));
+      };
+      const stop = source.start({ ...context, publish });
+      return () => {
+        stopped = true;
+        return stop();
+      };
+    },
   }));
 }
 
