@@ -1,4 +1,4 @@
-import { arch, cpus, platform, totalmem } from 'node:os';
+import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import type { App } from './app.ts';
 import type { AppPorts } from './app-ports.ts';
@@ -8,7 +8,6 @@ import { openResults } from './benchmark/history.ts';
 import { QUICK, THOROUGH } from './benchmark/measure-backend.ts';
 import { figure } from './benchmark/score.ts';
 import type { BenchmarkWorker } from './benchmark/worker.ts';
-import { CPU } from './contract/backends.ts';
 import type { BenchmarkResult } from './contract/benchmark.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
@@ -45,21 +44,25 @@ export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
     };
   }
 
-  function openCpuWorker(): BenchmarkWorker {
-    const spare = workers.spare('benchmark-cpu');
-    return {
-      backend: 'cpu',
-      gpu: null,
-      memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
-      run: (shard, model, inputs, signal) =>
-        spare.run(
-          { shard, model: { digest: shard.model.digest, ...model }, inputs, threads: workers.threads('own'), provider: CPU },
-          { signal },
-        ),
-      stop: () => spare.stop(),
-      dispose: () => spare.dispose(),
-      onnxruntime: () => spare.onnxruntime(),
-    };
+  /** One on each backend that works. Those that weren't tried yet are tried first. */
+  async function openWorkers(): Promise<BenchmarkWorker[]> {
+    const { gpus } = await engine.hardware();
+    await workers.prove({ gpus }, false);
+    return workers.spares().map(({ gpu, provider, memoryBytes, open }): BenchmarkWorker => {
+      const spare = open();
+      return {
+        backend: provider.name,
+        gpu,
+        memoryBytes,
+        run: (shard, { manifest, files }, inputs, signal) => {
+          const model = { digest: shard.model.digest, manifest, files };
+          return spare.run({ shard, model, inputs, threads: workers.threads('own'), provider }, { signal });
+        },
+        stop: () => spare.stop(),
+        dispose: () => spare.dispose(),
+        onnxruntime: () => spare.onnxruntime(),
+      };
+    });
   }
 
   /** Mean of what was told meanwhile, of those parts that have a sensor. */
@@ -92,7 +95,7 @@ export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
       return { local, decoder, prompt: encode(PROMPT), decode: (tokens) => text.decode(tokens) };
     },
     threads: () => workers.threads('own'),
-    openWorkers: async () => [openCpuWorker()],
+    openWorkers,
     hold: () => engine.hold(),
     processorTimes,
     watchPower,

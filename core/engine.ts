@@ -125,7 +125,16 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     spool,
     holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),
-    compute: (task, hooks) => workers.compute(task, hooks).finally(() => telemetry.ended(task.shard.network, task.shard.id)),
+    async compute(task, hooks) {
+      let device: string | null = null;
+      try {
+        const made = await workers.compute(task, hooks);
+        device = made.gpu ?? 'cpu';
+        return made;
+      } finally {
+        telemetry.ended(task.shard.network, task.shard.id, device);
+      }
+    },
     warmModels: () => workers.warmModels(),
     isolation: () => workers.isolation().level,
     memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
@@ -135,7 +144,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       watchRuns(change);
       if (change.type === 'started') {
         const { network, id: shardId } = change.shard;
-        telemetry.started({ network, shardId, attempt: change.attempt }, 'cpu');
+        telemetry.started({ network, shardId, attempt: change.attempt });
       }
       if (change.type === 'idle') telemetry.idle();
       const missing = wanted - view.counts.accepted;

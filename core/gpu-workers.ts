@@ -32,6 +32,8 @@ export interface GpuWorkers {
   choose(): Promise<void>;
   report(): BackendReport;
   workers(): readonly GpuWorker[];
+  /** Every backend that works on a GPU, whether it was chosen or not. */
+  proven(): { gpu: GpuId; memoryBytes: number; binding: Binding }[];
   /** Computes on a free GPU that takes this model; undefined where the CPU is to. `cpu` computes what a GPU could not. */
   compute(
     task: Omit<ShardTask, 'provider'>,
@@ -69,6 +71,12 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     const done = turn.then(action);
     turn = done.catch(() => undefined);
     return done;
+  }
+
+  function memoryFor({ vramBytes }: Gpu): number {
+    const { modelMemoryBytes, gpus } = settings.current.worker;
+    const shared = Math.min(modelMemoryBytes, totalmem());
+    return Math.min(shared, Math.floor((vramBytes ?? shared) * gpus.memoryShare));
   }
 
   /** Workers that stay go on with what they do; those that are not wanted any more are killed. */
@@ -181,6 +189,13 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     choose: () => inTurn(choose),
     report,
     workers: () => workers,
+    proven: () =>
+      (proofs ?? []).flatMap(({ gpu, backends, bindings }) =>
+        backends.flatMap(({ name, works, software }) => {
+          const binding = bindings.get(name);
+          return works && !software && binding !== undefined ? [{ gpu: gpu.id, memoryBytes: memoryFor(gpu), binding }] : [];
+        }),
+      ),
     compute(task, hooks, onCpu) {
       const lane = pickLane(workers, task.model.digest);
       if (lane === undefined) return undefined;

@@ -1,9 +1,9 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { AppPorts } from './app-ports.ts';
 import { openRecord } from './backends/record.ts';
-import { type BackendReport, CPU } from './contract/backends.ts';
-import type { HardwareReport } from './contract/hardware.ts';
+import { type BackendReport, CPU, type Provider } from './contract/backends.ts';
+import type { GpuId, HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Settings } from './contract/settings.ts';
@@ -30,7 +30,7 @@ const HEAP_MIB = 512;
  * the wall that all run behind.
  */
 export interface Workers {
-  compute: WorkPorts['compute'];
+  compute: (...task: Parameters<WorkPorts['compute']>) => Promise<ComputedOn>;
   /** Tries what computes here, and lets the GPUs that can; until then the CPU computes. @param again tries anew what failed before */
   prove(hardware: Pick<HardwareReport, 'gpus'>, again: boolean): Promise<BackendReport>;
   /** What is known of that so far. */
@@ -45,8 +45,8 @@ export interface Workers {
   running(): boolean;
   /** What the workers use together, and their processes as this system counts them; null while there are none. */
   usage(): (Usage & { pids: number[] }) | null;
-  /** A worker beside those that earn, to be disposed of: behind the same wall, with a folder of its own by this name. */
-  spare(name: string): Supervisor;
+  /** A worker on each backend that works, beside those that earn, behind the same wall: to be started, and disposed of. */
+  spares(): SpareWorker[];
   /** Threads that work of this origin has, where it leaves their number open. */
   threads(origin: Shard['origin']): number;
   isolation(): IsolationReport;
@@ -57,6 +57,15 @@ export interface Workers {
   /** Kills both; the next shard starts them again. */
   stop(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A worker that earns nothing: on the processor (`gpu` null) or on a GPU. */
+interface SpareWorker {
+  gpu: GpuId | null;
+  provider: Provider;
+  /** What models may take of its device. */
+  memoryBytes: number;
+  open(): Supervisor;
 }
 
 /** Threads for a shard that leaves their number open: half the cores for practice, all but one for other work. */
@@ -145,7 +154,15 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
         .find((load) => load !== null) ?? null,
     running: () => earning().some((each) => each.running()) || reference.running(),
     usage: () => sumOf([...earning(), reference].map((each) => each.usage())),
-    spare: (name) => supervise(name, settings.current.worker.modelMemoryBytes),
+    spares() {
+      const { modelMemoryBytes } = settings.current.worker;
+      const onCpu = { gpu: null, provider: CPU, memoryBytes: Math.min(modelMemoryBytes, totalmem()) };
+      const onGpus = gpus.proven().map(({ gpu, memoryBytes, binding }) => ({
+        ...{ gpu, provider: binding.provider, memoryBytes },
+        open: () => supervise(`spare-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}-${binding.provider.name}`, memoryBytes, binding.access),
+      }));
+      return [{ ...onCpu, open: () => supervise('spare-cpu', modelMemoryBytes) }, ...onGpus];
+    },
     threads: (origin) => threads({ origin }),
     isolation: () => report,
     wall,

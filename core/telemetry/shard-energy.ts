@@ -8,11 +8,9 @@ export type AttemptKey = Pick<ShardEnergy, 'network' | 'shardId' | 'attempt'>;
 
 interface Run {
   key: AttemptKey;
-  device: Device;
   fromMs: number;
-  toMs: number | null;
-  /** When it ended, ms since 1970. */
-  at: number;
+  /** Null while it goes on; `at` is ms since 1970. */
+  end: { device: Device; toMs: number; at: number } | null;
 }
 
 const KEPT = 50;
@@ -35,16 +33,16 @@ export class ShardEnergies {
     return this.#known;
   }
 
-  started(key: AttemptKey, device: Device, nowMs: number): void {
-    if (this.#runs.length < MAX_RUNS) this.#runs.push({ key, device, fromMs: nowMs, toMs: null, at: 0 });
+  started(key: AttemptKey, nowMs: number): void {
+    if (this.#runs.length < MAX_RUNS) this.#runs.push({ key, fromMs: nowMs, end: null });
   }
 
-  /** A network's shard is tried once at a time. */
-  ended(network: string, shardId: string, nowMs: number, at: number): void {
-    const run = this.#runs.find(({ key, toMs }) => toMs === null && key.network === network && key.shardId === shardId);
+  /** A network's shard is tried once at a time. @param device what computed it; null: nothing did to the end */
+  ended(network: string, shardId: string, device: Device | null, nowMs: number, at: number): void {
+    const run = this.#runs.find(({ key, end }) => end === null && key.network === network && key.shardId === shardId);
     if (run === undefined) return;
-    run.toMs = nowMs;
-    run.at = at;
+    if (device === null) this.#runs = this.#runs.filter((each) => each !== run);
+    else run.end = { device, toMs: nowMs, at };
   }
 
   /**
@@ -60,12 +58,12 @@ export class ShardEnergies {
       }
     }
     this.#lastMs = nowMs;
-    const over = this.#runs.filter((run) => run.toMs !== null && run.toMs <= nowMs);
-    this.#runs = this.#runs.filter((run) => !over.includes(run));
-    for (const { key, device, fromMs, toMs, at } of over) {
-      const energy = energyOf(this.#spans.get(device) ?? [], fromMs, toMs as number);
-      if (energy !== null) this.#known = [...this.#known, { ...key, at, ...energy }].slice(-KEPT);
+    const going: Run[] = [];
+    for (const run of this.#runs) {
+      if (run.end === null || run.end.toMs > nowMs) going.push(run);
+      else this.#reckon(run.key, run.fromMs, run.end);
     }
+    this.#runs = going;
   }
 
   /** No samples come any more: what waits for one is not known. */
@@ -73,6 +71,11 @@ export class ShardEnergies {
     this.#spans.clear();
     this.#runs = [];
     this.#lastMs = null;
+  }
+
+  #reckon(key: AttemptKey, fromMs: number, { device, toMs, at }: NonNullable<Run['end']>): void {
+    const energy = energyOf(this.#spans.get(device) ?? [], fromMs, toMs);
+    if (energy !== null) this.#known = [...this.#known, { ...key, at, ...energy }].slice(-KEPT);
   }
 
   #add(device: Device, nowMs: number, measured: number | null, otherwise: number | null): void {

@@ -10,10 +10,10 @@ const KEPT_MS = KEPT_SAMPLES * SAMPLE_MS;
 
 /** A live eye on the machine while it works, and none while it doesn't. */
 export interface Telemetry {
-  /** A shard begins to run: sampling starts, where it hasn't. @param device what computes it */
-  started(key: AttemptKey, device: Device): void;
-  /** A network's shard runs no more, however it ended. */
-  ended(network: string, shardId: string): void;
+  /** A shard begins to run: sampling starts, where it hasn't. */
+  started(key: AttemptKey): void;
+  /** A network's shard runs no more. @param device what computed it; null: it came to no result */
+  ended(network: string, shardId: string, device: Device | null): void;
   /** Nothing runs: sampling stops within seconds, unless something starts. */
   idle(): void;
   /** Samples while something else computes than a shard, until the returned function is called. */
@@ -75,11 +75,11 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   }
 
   return {
-    started(key, device) {
+    started(key) {
       start();
-      energies.started(key, device, performance.now());
+      energies.started(key, performance.now());
     },
-    ended: (network, shardId) => energies.ended(network, shardId, performance.now(), clock()),
+    ended: (network, shardId, device) => energies.ended(network, shardId, device, performance.now(), clock()),
     idle: stopSoon,
     watch() {
       watchers += 1;

@@ -2,7 +2,7 @@ import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, type TestContext, test, vi } from 'vitest';
-import { TelemetryHistory, type TelemetrySample } from '../../../core/contract/telemetry.ts';
+import { type GpuSample, TelemetryHistory, type TelemetrySample } from '../../../core/contract/telemetry.ts';
 import { findNvidiaSmi, nvidiaSource } from '../../../core/telemetry/nvidia.ts';
 import { createTelemetry, type TelemetryOptions } from '../../../core/telemetry/telemetry.ts';
 
@@ -142,11 +142,11 @@ test('samples come once a second while a shard runs, and end within seconds of i
   await wait(5000);
   expect(samples).toEqual([]);
   expect(latest()).toBeNull();
-  started(KEY, 'cpu');
+  started(KEY);
   await wait(10_000);
   expect(samples.map(({ at }) => at - 1_005_000)).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000]);
   expect(latest()).toBe(samples.at(-1));
-  ended(KEY.network, KEY.shardId);
+  ended(KEY.network, KEY.shardId, 'cpu');
   idle();
   await wait(60_000);
   expect(samples.length).toBeLessThanOrEqual(14);
@@ -157,9 +157,9 @@ test('samples come once a second while a shard runs, and end within seconds of i
 test('a pause between two shards ends nothing', async () => {
   const { started, ended, idle, samples, wait } = telemetry();
   for (let shard = 1; shard <= 5; shard += 1) {
-    started({ ...KEY, attempt: shard }, 'cpu');
+    started({ ...KEY, attempt: shard });
     await wait(1000);
-    ended(KEY.network, KEY.shardId);
+    ended(KEY.network, KEY.shardId, 'cpu');
     idle();
     await wait(2000);
   }
@@ -168,7 +168,7 @@ test('a pause between two shards ends nothing', async () => {
 
 test('the history goes back five minutes and no further', async () => {
   const { started, history, wait } = telemetry();
-  started(KEY, 'cpu');
+  started(KEY);
   await wait(400_000);
   const { samples } = history();
   expect(samples).toHaveLength(300);
@@ -178,19 +178,40 @@ test('the history goes back five minutes and no further', async () => {
 
 test("a shard's energy is power over its run; without a sensor it is an estimate, and without either unknown", async () => {
   const measured = telemetry({ loadWatts: () => 80 });
-  measured.started(KEY, 'cpu');
+  measured.started(KEY);
   await measured.wait(2500);
-  measured.ended(KEY.network, KEY.shardId);
+  measured.ended(KEY.network, KEY.shardId, 'cpu');
   expect(measured.history().energies).toEqual([]);
   await measured.wait(1000);
   expect(measured.history().energies).toEqual([{ ...KEY, at: 1_002_500, joules: expect.closeTo(200, 0), estimated: true }]);
   vi.useRealTimers();
   const unknown = telemetry();
-  unknown.started(KEY, 'cpu');
+  unknown.started(KEY);
   await unknown.wait(1500);
-  unknown.ended(KEY.network, KEY.shardId);
+  unknown.ended(KEY.network, KEY.shardId, 'cpu');
   await unknown.wait(1000);
   expect(unknown.history().energies).toEqual([]);
+});
+
+test("a GPU's shard takes the GPU's power, and what came to no result none", async () => {
+  const gpu = { gpu: '0000:01:00.0', utilization: 0.5, powerWatts: 200, powerLimitWatts: 400 };
+  const nvidia = { start: () => undefined, stop: () => undefined, pids: () => [], read: () => [gpu as GpuSample] };
+  const { started, ended, wait, history } = telemetry({ nvidia });
+  started(KEY);
+  started({ ...KEY, shardId: 's2' });
+  await wait(3000);
+  ended(KEY.network, 's2', null);
+  ended(KEY.network, KEY.shardId, gpu.gpu);
+  await wait(1000);
+  expect(history().energies).toEqual([{ ...KEY, at: 1_003_000, joules: expect.closeTo(600, 0), estimated: false }]);
+  gpu.powerWatts = null as unknown as number;
+  await wait(1000);
+  started(KEY);
+  await wait(2000);
+  ended(KEY.network, KEY.shardId, gpu.gpu);
+  await wait(1000);
+  // Without a sensor: what the card may take at most, by how much of the time it worked.
+  expect(history().energies.at(-1)).toMatchObject({ joules: expect.closeTo(400, 0), estimated: true });
 });
 
 test('something else that computes is watched until it is done', async () => {
