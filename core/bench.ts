@@ -4,6 +4,7 @@ import { createApp } from './app.ts';
 import type { AppPorts } from './app-ports.ts';
 import { createGate, type Gate } from './bench/gate.ts';
 import { measureGeneration } from './bench/generation.ts';
+import { measureInventory } from './bench/inventory.ts';
 import { type Life, measureLedger } from './bench/ledger.ts';
 import { describeMachine, type Machine } from './bench/machine.ts';
 import type { Measure } from './bench/measure.ts';
@@ -18,6 +19,7 @@ import type { DescribedModel, EmbeddedCoordinator } from './contract/jobs.ts';
 import type { SignedBatch } from './contract/receipt.ts';
 import type { Shard } from './contract/shard.ts';
 import { openDataDir } from './datadir/open.ts';
+import { readHardware } from './hardware/read.ts';
 import { openIdentity } from './identity/identity.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
@@ -54,6 +56,7 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
   const dir = mkdtempSync(join(options.dataDir, 'bench-'));
   try {
     yield describeMachine(THREADS);
+    yield* withInventory(options, dir);
     yield* withMachine(options, dir);
     yield* withTelemetry(quick);
     yield* withAgent(options, dir);
@@ -65,6 +68,12 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
   } finally {
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+function withInventory({ ports, dataDir, quick }: BenchOptions, dir: string): AsyncGenerator<Measure> {
+  const { nodePath } = ports(dir).parts;
+  const read = (path: string) => readHardware({ dataDir, nodePath, env: { ...process.env, PATH: path } });
+  return measureInventory({ read, path: process.env.PATH ?? '', dir }, quick);
 }
 
 /** What the machine can do, on each backend: its benchmark, in a whole agent that does nothing else. */

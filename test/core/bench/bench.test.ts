@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBare } from '../../../core/bench/bare.ts';
 import { createGate } from '../../../core/bench/gate.ts';
+import { measureInventory } from '../../../core/bench/inventory.ts';
 import { measure, median, quantile, stretches } from '../../../core/bench/measure.ts';
 import { inputShape } from '../../../core/bench/onnx.ts';
 import { writeModel } from '../../../core/bench/shards.ts';
@@ -68,3 +69,21 @@ test('work piles up behind the gate until it opens, and it closes when the count
   leave();
   expect(told).toEqual(['subscribed', 'work', 'work', 'left']);
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'the inventory is measured as the machine is, and with programs that hang, against its bound',
+  async () => {
+    const paths: string[] = [];
+    const measures = [];
+    for await (const each of measureInventory({ read: async (path) => void paths.push(path), path: '/usr/bin', dir: folder() }, true)) {
+      measures.push(each);
+    }
+    expect(measures.map(({ unit, baseline }) => [unit, baseline?.value])).toEqual([
+      ['ms', 3000],
+      ['ms', 3000],
+    ]);
+    const [asItIs, , , stuck = ''] = paths;
+    expect(asItIs).toBe('/usr/bin');
+    expect(readdirSync(stuck)).toContain('nvidia-smi');
+  },
+);
