@@ -34,6 +34,8 @@ export interface StartedWorker {
   kill(): void;
   /** Null where this system doesn't tell, or it is gone. */
   usage(): Usage | null;
+  /** Stops it where it is, or lets it go on. Undefined where a frozen one could outlive the agent. */
+  freeze?: ((frozen: boolean) => void) | undefined;
 }
 
 /** Starts a worker that sees one folder as its models, and nothing else. @throws where the system refuses at once */

@@ -2,6 +2,7 @@ import { HearthlendError } from '../contract/errors.ts';
 import type { SessionOptions, Shard } from '../contract/shard.ts';
 import { checkFinite, checkOutputs, checkTokens } from './answer.ts';
 import { freeMemoryBytes } from './free-memory.ts';
+import type { Pace } from './pace.ts';
 import type { Staging } from './staging.ts';
 import type { Computed, RunHooks, ShardTask, SupervisorOptions } from './supervisor.ts';
 import { sessionKey, sessionsToUnload, type WarmSession } from './warm-models.ts';
@@ -25,28 +26,31 @@ export class LoadedWorker {
   readonly #staging: Staging;
   readonly #modelMemoryBytes: number;
   readonly #vet: SupervisorOptions['vet'];
+  readonly #pace: Pace;
   #requests = 0;
   /** Resident memory when it last answered; null while it isn't known. */
   #residentBytes: number | null = null;
 
-  constructor(process: WorkerProcess, staging: Staging, { modelMemoryBytes, vet }: Pick<SupervisorOptions, 'modelMemoryBytes' | 'vet'>) {
+  constructor(
+    process: WorkerProcess,
+    staging: Staging,
+    { modelMemoryBytes, vet, pace }: Pick<SupervisorOptions, 'modelMemoryBytes' | 'vet'> & { pace: Pace },
+  ) {
     this.process = process;
     this.#staging = staging;
     this.#modelMemoryBytes = modelMemoryBytes;
     this.#vet = vet;
+    this.#pace = pace;
   }
 
   /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */
   async compute(task: ShardTask, onToken: RunHooks['onToken']): Promise<Omit<Computed, 'commitment'>> {
     const { shard } = task;
     this.knowsStrangers ||= shard.origin === 'network';
-    const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
-    // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
-    const loaded = this.warm.some(({ key }) => key === sessionKey(task.model.digest, session, task.provider));
-    await this.#vet(task.model, shard.origin, this.#room(shard, loaded));
-    const { model, loadMs } = await this.#loaded(task, session);
+    const { model, session, loadMs } = await this.load(task);
     const sent: number[] = [];
     const startedAt = performance.now();
+    const frozenBeforeMs = this.#pace.frozenMs;
     const { reply, body } = await this.#within(shard, model.bytes, () => {
       const { digest, provider } = model;
       const base = { id: this.#nextId(), model: digest, session, provider, outputBytes: shard.limits.outputBytes };
@@ -64,7 +68,8 @@ export class LoadedWorker {
         },
       );
     });
-    const elapsedMs = performance.now() - startedAt;
+    const frozenMs = this.#pace.frozenMs - frozenBeforeMs;
+    const elapsedMs = performance.now() - startedAt - frozenMs;
     const residentBytes = reply.residentBytes ?? this.#measure();
     this.#residentBytes = residentBytes;
     try {
@@ -78,7 +83,24 @@ export class LoadedWorker {
     if (shard.nonFinite === 'reject') await checkFinite(body);
     const { tokensMade, nearTies } = reply;
     // Its own clock is finer than ours; but it can't have computed for longer than we waited.
-    return { outputs: ownBytes(body), runMs: Math.min(reply.runMs, elapsedMs), loadMs, tokensMade, nearTies, residentBytes };
+    return {
+      outputs: ownBytes(body),
+      runMs: Math.max(0, Math.min(reply.runMs - frozenMs, elapsedMs)),
+      loadMs,
+      tokensMade,
+      nearTies,
+      residentBytes,
+    };
+  }
+
+  /** Loads the task's model under its session's options, where it isn't; for whom it is, counts each time. */
+  async load(task: Omit<ShardTask, 'inputs'>): Promise<{ model: LoadedModel; session: SessionOptions; loadMs: number | null }> {
+    const { shard } = task;
+    const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
+    // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
+    const loaded = this.warm.some(({ key }) => key === sessionKey(task.model.digest, session, task.provider));
+    await this.#vet(task.model, shard.origin, this.#room(shard, loaded));
+    return { ...(await this.#loaded(task, session)), session };
   }
 
   /** @param loaded what it needs it has then, and asking the system costs 0.3 ms */
@@ -90,7 +112,7 @@ export class LoadedWorker {
     };
   }
 
-  async #loaded(task: ShardTask, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
+  async #loaded(task: Omit<ShardTask, 'inputs'>, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
     const { digest, manifest, files } = task.model;
     const { provider } = task;
     const key = sessionKey(digest, session, provider);
@@ -153,7 +175,16 @@ export class LoadedWorker {
     const over = (residentBytes: number | null) =>
       before !== null && residentBytes !== null && residentBytes - before + modelBytes > limitBytes;
     const outOfMemory = () => new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes });
-    const timer = setTimeout(() => this.#kill(new HearthlendError('WORKER_TIMEOUT', { limitMs })), limitMs);
+    const startedAt = performance.now();
+    const frozenBeforeMs = this.#pace.frozenMs;
+    let timer: NodeJS.Timeout;
+    // Time in which it was frozen is none of its own.
+    const expire = (): void => {
+      const leftMs = limitMs + this.#pace.frozenMs - frozenBeforeMs - (performance.now() - startedAt);
+      if (leftMs > 1) timer = setTimeout(expire, leftMs);
+      else this.#kill(new HearthlendError('WORKER_TIMEOUT', { limitMs }));
+    };
+    timer = setTimeout(expire, limitMs);
     const sampler = setInterval(() => {
       if (over(this.#measure())) this.#kill(outOfMemory());
     }, MEMORY_SAMPLE_MS);

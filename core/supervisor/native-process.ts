@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { encodeFramePrefix } from '../contract/frame.ts';
 import type { StartedWorker, StartWorker, WorkerListener } from '../contract/worker-host.ts';
 import { WORKER_FRAME_LIMITS, type WorkerRequest } from '../contract/worker-messages.ts';
-import { treeUsage } from './process-usage.ts';
+import { processTree, treeUsage } from './process-usage.ts';
 import type { Launch } from './sandbox/plan.ts';
 import { type LaunchedProcess, spawnLaunch } from './sandbox/spawn.ts';
 
@@ -20,10 +20,14 @@ class NativeProcess implements StartedWorker {
   readonly readyMs = READY_MS;
   readonly runtimeBytes = RUNTIME_BYTES;
   readonly #child: LaunchedProcess;
+  readonly freeze: StartedWorker['freeze'];
+  #tree: number[] | null = null;
 
   /** Starts it. `launch.inside.modelsDir` becomes its one argument. */
   constructor(launch: Launch) {
     this.#child = spawnLaunch({ ...launch, args: [...launch.args, launch.inside.modelsDir] });
+    // A process that is stopped doesn't see that its stdin ended. In bubblewrap the kernel ends it with the agent all the same.
+    this.freeze = launch.args.includes('--die-with-parent') ? (frozen) => this.#signal(frozen ? 'SIGSTOP' : 'SIGCONT') : undefined;
   }
 
   get pid(): number | undefined {
@@ -57,6 +61,20 @@ class NativeProcess implements StartedWorker {
     } catch (error) {
       // Nobody of the group is left.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+
+  /** To each of its processes: those inside have a session, and so a process group, of their own. They stay the same once it is ready. */
+  #signal(signal: NodeJS.Signals): void {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.pid !== undefined) this.#tree ??= processTree(this.pid);
+    for (const pid of this.#tree ?? []) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // It was killed meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
     }
   }
 

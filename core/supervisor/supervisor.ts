@@ -9,6 +9,7 @@ import type { Shard } from '../contract/shard.ts';
 import type { StartWorker, Usage } from '../contract/worker-host.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { LoadedWorker } from './loaded-worker.ts';
+import { Pace } from './pace.ts';
 import { Staging } from './staging.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -62,6 +63,8 @@ export interface Supervisor {
    *   WORKER_BACKING_OFF, WORKER_STOPPED; CANCELLED; FILE_UNREADABLE, DISK_FULL, DATA_DIR_UNWRITABLE
    */
   run(task: ShardTask, hooks?: RunHooks): Promise<Computed>;
+  /** Loads a model ahead of the shard that is likely to need it. Takes its turn; throws as `run` does. */
+  warm(task: Omit<ShardTask, 'inputs'>): Promise<void>;
   /** Loaded models, the most recently used first. */
   warmModels(): Sha256[];
   /** Load since the last call, 0 to 1 of the threads that the shard may use; null when nothing runs or it can't be known. */
@@ -74,6 +77,8 @@ export interface Supervisor {
   onnxruntime(): string | null;
   /** Kills the worker and waits until it is gone and its memory is returned. What runs rejects with WORKER_STOPPED; the next `run` starts anew. */
   stop(): Promise<{ msToGone: number }>;
+  /** Share of the time in which it may compute, above 0; 1 at first. */
+  setDuty(duty: number): void;
   /** Called with each new state; must not throw. Returns the way to leave. */
   onState(listener: (state: SupervisorState) => void): () => void;
   /** Stops for good, and removes the models given to the worker. */
@@ -105,6 +110,7 @@ const HASH_BYTES = 8 * 2 ** 20;
 class OneWorker implements Supervisor {
   readonly #options: SupervisorOptions;
   readonly #staging: Staging;
+  readonly #pace = new Pace();
   readonly #listeners = new Set<(state: SupervisorState) => void>();
   #state: SupervisorState = { name: 'stopped' };
   #worker: LoadedWorker | null = null;
@@ -130,10 +136,16 @@ class OneWorker implements Supervisor {
     return this.#inTurn(async () => {
       if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
       if (hooks.signal?.aborted) throw cancellation(hooks.signal);
-      const abort = () => this.#cancel(hooks.signal);
+      const abort = () => {
+        this.#pace.interrupt();
+        this.#cancel(hooks.signal);
+      };
       hooks.signal?.addEventListener('abort', abort, { once: true });
       let worker: LoadedWorker | null = null;
       try {
+        await this.#pace.rest();
+        if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+        if (hooks.signal?.aborted) throw cancellation(hooks.signal);
         worker = await this.#started(stops);
         if (hooks.signal?.aborted) abort();
         return await this.#compute(worker, task, hooks);
@@ -145,8 +157,18 @@ class OneWorker implements Supervisor {
       } finally {
         hooks.signal?.removeEventListener('abort', abort);
         this.#threads = null;
+        this.#pace.end();
         if (worker !== null && this.#worker === worker) this.#enter({ name: 'ready' });
       }
+    });
+  }
+
+  warm(task: Omit<ShardTask, 'inputs'>): Promise<void> {
+    const stops = this.#stops;
+    return this.#inTurn(async () => {
+      if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+      const worker = await this.#started(stops);
+      await worker.load(task);
     });
   }
 
@@ -180,6 +202,7 @@ class OneWorker implements Supervisor {
 
   async stop(): Promise<{ msToGone: number }> {
     this.#stops += 1;
+    this.#pace.interrupt();
     const startedAt = performance.now();
     const killed = this.#worker?.process.kill(new HearthlendError('WORKER_STOPPED')) ?? Promise.resolve();
     const [msToGone] = await Promise.all([
@@ -188,6 +211,10 @@ class OneWorker implements Supervisor {
       this.#inTurn(() => this.#staging.removeAll()),
     ]);
     return { msToGone };
+  }
+
+  setDuty(duty: number): void {
+    this.#pace.set(duty);
   }
 
   onState(listener: (state: SupervisorState) => void): () => void {
@@ -218,7 +245,7 @@ class OneWorker implements Supervisor {
     await this.#staging.prepare();
     if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
     const process = new WorkerProcess(this.#options.start, this.#staging.modelsDir);
-    const worker = new LoadedWorker(process, this.#staging, this.#options);
+    const worker = new LoadedWorker(process, this.#staging, { ...this.#options, pace: this.#pace });
     this.#worker = worker;
     this.#enter({ name: 'starting' });
     void process.gone.then((error) => this.#ended(worker, error));
@@ -234,6 +261,7 @@ class OneWorker implements Supervisor {
   async #compute(worker: LoadedWorker, task: ShardTask, hooks: RunHooks): Promise<Computed> {
     this.#enter({ name: 'busy' });
     this.#threads = task.shard.session.intraOpThreads || task.threads;
+    this.#pace.begin(worker.process.freeze);
     const made = await worker.compute(task, hooks.onToken);
     this.#budget = UNSPENT;
     const commitment = await sha256(made.outputs);

@@ -106,6 +106,11 @@ export class WorkerProcess {
     return this.#worker.usage();
   }
 
+  /** See StartedWorker. */
+  get freeze(): StartedWorker['freeze'] {
+    return this.#worker.freeze;
+  }
+
   /** True once it is to end, killed or by itself; it may take a moment until it is gone. */
   get ended(): boolean {
     return this.#end !== null;
