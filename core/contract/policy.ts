@@ -121,6 +121,8 @@ export type SignalChange = Values<Pick<Signals, keyof typeof MACHINE_SIGNALS>> &
 export interface SignalContext {
   /** Takes new values. What isn't as the schema has it counts as unknown. Must be called again at least every STALE_MS / 2. */
   publish(change: SignalChange): void;
+  /** The machine is about to sleep (true), or awake again. */
+  sleep(falls: boolean): void;
   rules(): Rules;
   /** Whether a worker computes or may at any moment. While it is false, what would wake a sleeping GPU isn't asked. */
   working(): boolean;

@@ -103,12 +103,26 @@ export function createPolicy(options: PolicyOptions): Policy {
     options.onDecisions(decisions, askedAt);
   }
 
+  function suspend(): void {
+    asleep ??= { clock: clock(), steady: options.steady() };
+    look();
+  }
+
+  function wake(): void {
+    if (asleep === null) return;
+    // By the wall clock at most: one that was set back meanwhile slept no less than nothing.
+    sleptMs += Math.max(0, clock() - asleep.clock - (options.steady() - asleep.steady));
+    asleep = null;
+    look();
+  }
+
   const contextOf = ({ name }: SignalSource): SignalContext => ({
     publish(change) {
       const at = steady();
       readings = accept(readings, change, at);
       look(at);
     },
+    sleep: (falls) => (falls ? suspend() : wake()),
     rules,
     working: options.working,
     onChange(listener) {
@@ -140,17 +154,8 @@ export function createPolicy(options: PolicyOptions): Policy {
       look();
       return { overrides, until: clock() + forMs };
     },
-    suspend() {
-      asleep ??= { clock: clock(), steady: options.steady() };
-      look();
-    },
-    wake() {
-      if (asleep === null) return;
-      // By the wall clock at most: one that was set back meanwhile slept no less than nothing.
-      sleptMs += Math.max(0, clock() - asleep.clock - (options.steady() - asleep.steady));
-      asleep = null;
-      look();
-    },
+    suspend,
+    wake,
     measure(on) {
       measuring = on;
       look();

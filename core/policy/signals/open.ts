@@ -24,8 +24,6 @@ export interface SignalPorts {
   watchers: string;
   /** What the desktop shell is told of power and session; null where there is none. */
   shellPower: ShellPower | null;
-  /** The machine is about to sleep, or awake again; told on Linux, where the shell may not know. */
-  onSleep(asleep: boolean): void;
 }
 
 /** Every source of this platform's. Where several tell the same thing, the first in the list that knows it counts. */
@@ -50,14 +48,14 @@ export function openSignalSources(ports: SignalPorts): SignalSource[] {
   }));
 }
 
-function platformSources({ platform, env, watchers, onSleep }: SignalPorts): SignalSource[] {
+function platformSources({ platform, env, watchers }: SignalPorts): SignalSource[] {
   switch (platform) {
     case 'linux':
       return [
         waylandSource(env),
         gnomeIdleSource(env),
         x11Source({ env, programOf }),
-        logindSource({ env, onSleep }),
+        logindSource(env),
         programsSource,
         cpuSource,
         powerSupplySource(),

@@ -9,12 +9,6 @@ const DESTINATION = 'org.freedesktop.login1';
 const SESSION = 'org.freedesktop.login1.Session';
 const manager = { destination: DESTINATION, path: '/org/freedesktop/login1', interface: 'org.freedesktop.login1.Manager' };
 
-export interface LogindPorts {
-  env: Record<string, string | undefined>;
-  /** The machine is about to sleep, or awake again. */
-  onSleep(asleep: boolean): void;
-}
-
 /** What logind tells of a session; null: not told. */
 export interface SessionFacts {
   class: Value | null;
@@ -38,18 +32,17 @@ export function judgeSession(facts: SessionFacts, now: number): { sessionLocked:
 }
 
 /** The session in front of the machine, by logind: locked, idle where it says so; and the machine's sleep. */
-export function logindSource({ env, onSleep }: LogindPorts): SignalSource {
+export function logindSource(env: Record<string, string | undefined>): SignalSource {
   return {
     name: 'logind',
-    start: (context) =>
-      keepUp({ name: 'logind', unknown: { sessionLocked: null, idleMs: null } }, context, () => open(env, onSleep, context)),
+    start: (context) => keepUp({ name: 'logind', unknown: { sessionLocked: null, idleMs: null } }, context, () => open(env, context)),
   };
 }
 
-async function open(env: LogindPorts['env'], onSleep: LogindPorts['onSleep'], context: SignalContext): Promise<Watching> {
+async function open(env: Record<string, string | undefined>, context: SignalContext): Promise<Watching> {
   let tell: () => void = () => undefined;
   const bus = await connectBus(env.DBUS_SYSTEM_BUS_ADDRESS ?? SYSTEM_BUS, ({ interface: of, member, body }) => {
-    if (of === manager.interface && member === 'PrepareForSleep' && typeof body[0] === 'boolean') onSleep(body[0]);
+    if (of === manager.interface && member === 'PrepareForSleep' && typeof body[0] === 'boolean') context.sleep(body[0]);
     tell();
   });
   tell = oneAtATime(

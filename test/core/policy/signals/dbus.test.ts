@@ -38,17 +38,7 @@ test('the screen is locked when logind says so, at the moment of its signal; and
   if (noBus !== null) skip(noBus);
   const { address } = await openBus();
   const service = await logind(address);
-  const sleeps: boolean[] = [];
-  const asleep = Promise.withResolvers<void>();
-  const watched = watch(
-    logindSource({
-      env: { DBUS_SYSTEM_BUS_ADDRESS: address },
-      onSleep(state) {
-        sleeps.push(state);
-        if (sleeps.length === 2) asleep.resolve();
-      },
-    }),
-  );
+  const watched = watch(logindSource({ DBUS_SYSTEM_BUS_ADDRESS: address }));
   expect(await watched.until(({ sessionLocked }) => sessionLocked != null)).toEqual({ sessionLocked: false, idleMs: null });
   const locked = watched.next(({ sessionLocked }) => sessionLocked === true);
   service.properties.set(`${SESSION} LockedHint`, yes);
@@ -59,18 +49,19 @@ test('the screen is locked when logind says so, at the moment of its signal; and
   service.properties.set(`${SESSION} IdleSinceHint`, { signature: 't', value: BigInt(Date.now() - 60_000) * 1000n });
   service.emit(changed(SESSION));
   await idle;
+  const woken = watched.next(() => watched.sleeps.length === 2);
   for (const value of [true, false]) {
     service.emit({ path: LOGIND, interface: 'org.freedesktop.login1.Manager', member: 'PrepareForSleep', signature: 'b', values: [value] });
   }
-  await asleep.promise;
-  expect(sleeps).toEqual([true, false]);
+  await woken;
+  expect(watched.sleeps).toEqual([true, false]);
 });
 
 test('a bus that dies leaves what it told unknown; where none is, nothing is known and nothing fails', async ({ skip }) => {
   if (noBus !== null) skip(noBus);
   const { address, die } = await openBus();
   await logind(address);
-  const watched = watch(logindSource({ env: { DBUS_SYSTEM_BUS_ADDRESS: address }, onSleep: () => undefined }));
+  const watched = watch(logindSource({ DBUS_SYSTEM_BUS_ADDRESS: address }));
   await watched.until(({ sessionLocked }) => sessionLocked === false);
   const lost = watched.next(({ sessionLocked }) => sessionLocked === null);
   await die();

@@ -243,7 +243,6 @@ test("this machine's sources start, tell what it can tell, and leave nothing beh
     env: process.env,
     watchers: join(import.meta.dirname, '../../../../resources/signals'),
     shellPower: null,
-    onSleep: () => undefined,
   });
   expect(sources.map(({ name }) => name)).toContain('tariff');
   const all = sources.map((source) => watch(source));
@@ -258,6 +257,6 @@ test("this machine's sources start, tell what it can tell, and leave nothing beh
 });
 
 test('a platform that we know nothing of has the sources that need no platform', () => {
-  const ports = { platform: 'freebsd' as const, env: {}, watchers: '', shellPower: null, onSleep: () => undefined };
+  const ports = { platform: 'freebsd' as const, env: {}, watchers: '', shellPower: null };
   expect(openSignalSources(ports).map(({ name }) => name)).toEqual(['tariff']);
 });

@@ -6,6 +6,8 @@ export interface Watched {
   /** Every change so far, oldest first. */
   changes: SignalChange[];
   logged: string[];
+  /** Whether the machine falls asleep, or is awake again, as it was told. */
+  sleeps: boolean[];
   /** Resolves with the first change, of those so far and those to come, that is as wanted. */
   until(wanted: (change: SignalChange) => boolean): Promise<SignalChange>;
   /** Likewise, of those to come alone. */
@@ -18,6 +20,7 @@ export interface Watched {
 export function watch(source: SignalSource, rules: RulesChange = {}): Watched {
   const changes: SignalChange[] = [];
   const logged: string[] = [];
+  const sleeps: boolean[] = [];
   const waiting = new Set<(change: SignalChange) => void>();
   const listeners = new Set<() => void>();
   let current = Rules.parse(rules);
@@ -26,6 +29,10 @@ export function watch(source: SignalSource, rules: RulesChange = {}): Watched {
     publish(change) {
       changes.push(change);
       for (const listener of waiting) listener(change);
+    },
+    sleep(falls) {
+      sleeps.push(falls);
+      for (const listener of waiting) listener({});
     },
     rules: () => current,
     working: () => working,
@@ -55,6 +62,7 @@ export function watch(source: SignalSource, rules: RulesChange = {}): Watched {
   return {
     changes,
     logged,
+    sleeps,
     next,
     until: (wanted) => {
       const had = changes.find(wanted);
