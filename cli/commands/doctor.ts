@@ -34,11 +34,11 @@ function doctorLines({ hardware, computing, isolation }: CallOutput<'doctor.repo
     row('cli.doctor.probe', probeWords(isolation.probe)),
   ];
   const attempts = showAttempts ? (isolation.probe?.attempts ?? []) : [];
-  const attemptRows = attempts.map(({ name, kind, succeeded, detail }) => [
+  const attemptRows = attempts.map(({ name, kind, succeeded, wall, detail }) => [
     message(succeeded ? 'cli.doctor.broke-out' : 'cli.doctor.held'),
     kind,
     name,
-    detail,
+    wall === undefined ? detail : message(`isolation.wall.${wall}`),
   ]);
   return [...alignColumns(rows), ...(attemptRows.length === 0 ? [] : ['', ...alignColumns(attemptRows)])];
 }
@@ -46,5 +46,7 @@ function doctorLines({ hardware, computing, isolation }: CallOutput<'doctor.repo
 function probeWords(probe: CallOutput<'doctor.report'>['isolation']['probe']): string {
   if (probe === null) return message('cli.doctor.not-probed');
   const broken = probe.attempts.filter((attempt) => attempt.succeeded).length;
-  return message('cli.doctor.probed', { attempts: probe.attempts.length, broken });
+  // What the bare kernel denies to an ordinary user says nothing of the walls.
+  const attempts = probe.attempts.filter((attempt) => attempt.wall !== 'kernel').length;
+  return message('cli.doctor.probed', { attempts, broken });
 }

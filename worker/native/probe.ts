@@ -1,5 +1,6 @@
 import { type BreakOutResult, BreakOutTask } from '../../core/contract/break-out.ts';
 import { attempt } from './break-out/attempt.ts';
+import { callWays } from './break-out/calls.ts';
 import { networkWays } from './break-out/network.ts';
 import { privilegeWays } from './break-out/privilege.ts';
 import { processWays } from './break-out/process.ts';
@@ -25,7 +26,7 @@ async function readTask(): Promise<BreakOutTask> {
 const task = await readTask();
 const result: BreakOutResult = { attempts: [] };
 // One after another: what one of them makes must not be what another finds. Becoming somebody else comes last.
-for (const way of [...secretWays(task), ...readingWays, ...writingWays, ...networkWays, ...processWays, ...privilegeWays]) {
+for (const way of [...secretWays(task), ...readingWays, ...writingWays, ...networkWays, ...processWays, ...callWays, ...privilegeWays]) {
   result.attempts.push(await attempt(way, task));
 }
 process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -16,18 +16,23 @@ export interface Bait {
 
 const ADDRESSES_MAX = 16;
 
-/** Listens on every address of this machine and, where there are such, on a socket file and an abstract name. They answer and say nothing. */
+/** Listens on every address of this machine and, where there are such, on a socket file and an abstract name. They answer, and give nothing away. */
 export async function layBait(token: string): Promise<Bait> {
   let visits = 0;
   const folder = mkdtempSync(join(tmpdir(), 'hearthlend-bait-'));
   const unixPath = process.platform === 'win32' ? null : join(folder, 'socket');
   const abstractName = process.platform === 'linux' ? `hearthlend-${token}` : null;
   const servers: Server[] = [];
+  const open = new Set<{ destroy(): void }>();
   const listen = async (options: { port?: number; host?: string; path?: string }): Promise<Server> => {
     const server = createServer((socket) => {
       visits += 1;
+      // Whoever reached it may keep the line open; what comes over it is let go.
+      open.add(socket);
+      socket.on('close', () => open.delete(socket));
       socket.on('error', () => socket.destroy());
-      socket.end();
+      socket.resume();
+      socket.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
     });
     servers.push(server);
     server.listen(options);
@@ -36,6 +41,7 @@ export async function layBait(token: string): Promise<Bait> {
   };
   const close = async (): Promise<void> => {
     udp?.close();
+    for (const socket of open) socket.destroy();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     rmSync(folder, { recursive: true, force: true });
   };

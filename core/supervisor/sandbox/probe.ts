@@ -11,7 +11,7 @@ import { type Bait, layBait } from './bait.ts';
 import { type Launch, planLaunch, type SandboxNeeds, type Wall } from './plan.ts';
 import { spawnLaunch } from './spawn.ts';
 
-/** A probe tries some 70 ways; each is closed at once or gives up after 1.5 s, and only those of the network wait. */
+/** A probe tries some 100 ways; each is closed at once or gives up after 1.5 s, and only those of the network wait. */
 const PROBE_MS = 60_000;
 const RESULT_BYTES = 1 << 20;
 const STDERR_CHARS = 2000;
@@ -41,7 +41,7 @@ export async function probeIsolation(wall: Wall, needs: SandboxNeeds, secrets: S
     const launch = planLaunch(wall, { ...needs, permission: false });
     const attempts = await runProbe(launch, taskFor(launch, needs, secrets, bait, canary));
     if (bait.visits() > 0 && !attempts.some((each) => each.succeeded && each.kind === 'network')) attempts.push(uninvited(bait.visits()));
-    return { ...judge(wall, attempts), probe: { at, attempts } };
+    return { ...judge(wall, attempts), probe: { at, attempts: wall.wall === 'bubblewrap' ? attempts : attempts.map(unnamed) } };
   } catch (error) {
     const detail = error instanceof HearthlendError ? String(error.params.detail) : String(error);
     return {
@@ -120,6 +120,11 @@ export function taskFor(
 function homeFolder(): string {
   const candidates = [homedir(), userInfo().homedir, '/root'];
   return candidates.find((path) => path.length > 1) ?? '/root';
+}
+
+/** The walls are named as bubblewrap builds them; a profile of macOS's is one wall, of which the detail tells. */
+function unnamed({ wall, ...attempt }: BreakOutAttempt): BreakOutAttempt {
+  return wall === 'kernel' ? { ...attempt, wall } : attempt;
 }
 
 function uninvited(visits: number): BreakOutAttempt {

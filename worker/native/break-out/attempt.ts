@@ -1,5 +1,5 @@
 import type { BreakOutTask } from '../../../core/contract/break-out.ts';
-import type { BreakOutAttempt } from '../../../core/contract/isolation.ts';
+import type { BreakOutAttempt, BreakOutWall } from '../../../core/contract/isolation.ts';
 
 /**
  * One way out. `reach` really tries it: it says what it reached, or throws or returns null where the way is closed. What it makes it
@@ -9,6 +9,8 @@ export interface WayOut {
   /** Stable, kebab-case. */
   name: string;
   kind: BreakOutAttempt['kind'];
+  /** The first wall in its way, where all stand. */
+  wall: BreakOutWall;
   reach(task: BreakOutTask, signal: AbortSignal): Promise<string | null> | string | null;
 }
 
@@ -24,6 +26,7 @@ export async function attempt(way: WayOut, task: BreakOutTask): Promise<BreakOut
     name: way.name,
     kind: way.kind,
     succeeded,
+    ...(succeeded ? {} : { wall: way.wall }),
     detail: detail.slice(0, DETAIL_CHARS),
   });
   try {

@@ -18,6 +18,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'connect-tcp-loopback',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) =>
       firstConnected(
         listeners.addresses.filter(isLoopback).map((host) => ({ host, port: listeners.tcpPort })),
@@ -27,6 +28,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'connect-tcp-own-address',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) =>
       firstConnected(
         listeners.addresses.filter((host) => !isLoopback(host)).map((host) => ({ host, port: listeners.tcpPort })),
@@ -36,6 +38,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'connect-tcp-internet',
     kind: 'network',
+    wall: 'system-calls',
     // Cloudflare's and Quad9's name servers: addresses that answer from anywhere.
     reach: (_task, signal) =>
       firstConnected(
@@ -47,13 +50,22 @@ export const networkWays: WayOut[] = [
       ),
   },
   {
+    name: 'ask-loopback-ui',
+    kind: 'network',
+    wall: 'system-calls',
+    // As a page of the user's own browser would: the agent's pages are served at such an address.
+    reach: async ({ listeners }, signal) => `it answered ${(await fetch(`http://127.0.0.1:${listeners.tcpPort}/`, { signal })).status}`,
+  },
+  {
     name: 'send-udp',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) => firstOf(listeners.addresses, (host) => exchangeDatagram(host, listeners.udpPort, signal)),
   },
   {
     name: 'ask-name-server',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) => {
       const servers = listeners.addresses.filter(isLoopback).map((host) => `${isIPv6(host) ? `[${host}]` : host}:${listeners.udpPort}`);
       return servers.length === 0 ? null : askNameServer(servers, signal);
@@ -62,6 +74,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'look-up-name',
     kind: 'network',
+    wall: 'system-calls',
     reach: () =>
       new Promise((resolve, reject) => {
         lookup('example.com', (error, address) => (error ? reject(error) : resolve(`example.com is ${address}`)));
@@ -70,17 +83,20 @@ export const networkWays: WayOut[] = [
   {
     name: 'connect-unix-socket',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) => (listeners.unixPath === null ? null : firstConnected([{ path: listeners.unixPath }], signal)),
   },
   {
     name: 'connect-abstract-socket',
     kind: 'network',
+    wall: 'system-calls',
     reach: ({ listeners }, signal) =>
       listeners.abstractName === null ? null : firstConnected([{ path: `\0${listeners.abstractName}` }], signal),
   },
   {
     name: 'connect-service-socket',
     kind: 'network',
+    wall: 'system-calls',
     reach: (_task, signal) =>
       firstConnected(
         [...SOCKET_FOLDERS.flatMap(socketsIn), ...ABSTRACT_NAMES].slice(0, SOCKETS_MAX).map((path) => ({ path })),
@@ -90,6 +106,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'see-network-devices',
     kind: 'network',
+    wall: 'namespaces',
     reach: () => {
       const devices = [...readFileSync('/proc/net/dev', 'utf8').matchAll(/^\s*([^\s:]+):/gm)].map((match) => match[1] ?? '');
       const outward = devices.filter((name) => !KERNEL_DEVICES.test(name));
@@ -99,6 +116,7 @@ export const networkWays: WayOut[] = [
   {
     name: 'see-connections',
     kind: 'network',
+    wall: 'namespaces',
     reach: () => {
       const lines = ['tcp', 'tcp6', 'udp', 'udp6', 'unix'].map(
         (table) => readFileSync(`/proc/net/${table}`, 'utf8').trimEnd().split('\n').length - 1,

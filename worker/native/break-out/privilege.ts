@@ -9,17 +9,19 @@ const TOOLS: Record<string, string[]> = {
 };
 
 export const privilegeWays: WayOut[] = [
-  { name: 'become-root', kind: 'privilege', reach: () => become(() => process.setuid?.(0)) },
-  { name: 'become-root-group', kind: 'privilege', reach: () => become(() => process.setgid?.(0)) },
-  { name: 'join-groups', kind: 'privilege', reach: () => become(() => process.setgroups?.([0, 4, 27])) },
+  { name: 'become-root', kind: 'privilege', wall: 'kernel', reach: () => become(() => process.setuid?.(0)) },
+  { name: 'become-root-group', kind: 'privilege', wall: 'kernel', reach: () => become(() => process.setgid?.(0)) },
+  { name: 'join-groups', kind: 'privilege', wall: 'kernel', reach: () => become(() => process.setgroups?.([0, 4, 27])) },
   {
     name: 'keep-root-identity',
     kind: 'privilege',
+    wall: 'kernel',
     reach: () => (process.getuid?.() === 0 || process.getgid?.() === 0 ? 'runs as root' : null),
   },
   {
     name: 'hold-capabilities',
     kind: 'privilege',
+    wall: 'privileges',
     reach: () =>
       firstThatWorks(['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'], (set) =>
         /^0+$/.test(status(set)) ? null : `${set} ${status(set)}`,
@@ -28,12 +30,19 @@ export const privilegeWays: WayOut[] = [
   {
     name: 'gain-privileges-by-program',
     kind: 'privilege',
+    wall: 'privileges',
     reach: () => (status('NoNewPrivs') === '1' ? null : 'setuid programs keep their power'),
   },
-  { name: 'call-kernel-unfiltered', kind: 'privilege', reach: () => (status('Seccomp') === '2' ? null : 'no filter on system calls') },
+  {
+    name: 'call-kernel-unfiltered',
+    kind: 'privilege',
+    wall: 'system-calls',
+    reach: () => (status('Seccomp') === '2' ? null : 'no filter on system calls'),
+  },
   {
     name: 'map-other-users',
     kind: 'privilege',
+    wall: 'namespaces',
     reach: () => {
       const mapped = readFileSync('/proc/self/uid_map', 'utf8')
         .trim()
@@ -46,6 +55,7 @@ export const privilegeWays: WayOut[] = [
     ([name, [tool = '', ...args]]): WayOut => ({
       name,
       kind: 'privilege',
+      wall: 'mounts',
       reach: () => {
         if (!existsSync(tool)) return null;
         const { error, status: code } = spawnSync(tool, args, { timeout: 1000, env: {} });

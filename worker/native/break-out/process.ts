@@ -11,6 +11,7 @@ export const processWays: WayOut[] = [
   {
     name: 'see-other-processes',
     kind: 'processes',
+    wall: 'namespaces',
     reach: () => {
       const others = visibleProcesses();
       return others.length === 0 ? null : `saw ${others.length} processes, one of them ${others[0]}`;
@@ -19,14 +20,16 @@ export const processWays: WayOut[] = [
   {
     name: 'read-command-lines',
     kind: 'processes',
+    wall: 'namespaces',
     reach: () => firstThatWorks(visibleProcesses(), (pid) => readSome(`/proc/${pid}/cmdline`)),
   },
-  { name: 'signal-agent', kind: 'processes', reach: ({ agentPid }) => (isOwn(agentPid) ? null : signal(agentPid)) },
-  { name: 'signal-parent', kind: 'processes', reach: () => (isBubblewrap(process.ppid) ? null : signal(process.ppid)) },
-  { name: 'signal-everyone', kind: 'processes', reach: () => signal(-1) },
+  { name: 'signal-agent', kind: 'processes', wall: 'namespaces', reach: ({ agentPid }) => (isOwn(agentPid) ? null : signal(agentPid)) },
+  { name: 'signal-parent', kind: 'processes', wall: 'namespaces', reach: () => (isBubblewrap(process.ppid) ? null : signal(process.ppid)) },
+  { name: 'signal-everyone', kind: 'processes', wall: 'namespaces', reach: () => signal(-1) },
   {
     name: 'change-agent-priority',
     kind: 'processes',
+    wall: 'namespaces',
     reach: ({ agentPid }) => {
       if (isOwn(agentPid)) return null;
       setPriority(agentPid, getPriority(agentPid));
@@ -36,17 +39,25 @@ export const processWays: WayOut[] = [
   {
     name: 'read-agent-memory',
     kind: 'processes',
+    wall: 'namespaces',
     reach: ({ agentPid }) => (isOwn(agentPid) ? null : readMemory(agentPid)),
   },
   {
     name: 'list-agent-files',
     kind: 'processes',
+    wall: 'namespaces',
     reach: ({ agentPid }) => (isOwn(agentPid) ? null : `listed ${readdirSync(`/proc/${agentPid}/fd`).length} open files of ${agentPid}`),
   },
-  { name: 'start-program', kind: 'processes', reach: () => start(process.execPath, ['-e', 'process.stdout.write("started")']) },
+  {
+    name: 'start-program',
+    kind: 'processes',
+    wall: 'system-calls',
+    reach: () => start(process.execPath, ['-e', 'process.stdout.write("started")']),
+  },
   {
     name: 'start-program-from-scratch',
     kind: 'processes',
+    wall: 'system-calls',
     reach: ({ granted }) => {
       if (granted.scratchDir === null) return null;
       const path = join(granted.scratchDir, `probe-${process.pid}`);
@@ -61,11 +72,13 @@ export const processWays: WayOut[] = [
   {
     name: 'find-canary',
     kind: 'environment',
+    wall: 'environment',
     reach: ({ canary }) => (process.env[canary.name] === undefined ? null : `found ${canary.name}`),
   },
   {
     name: 'find-other-variables',
     kind: 'environment',
+    wall: 'environment',
     reach: ({ granted }) => {
       const extra = Object.keys(process.env).filter((name) => !granted.environment.includes(name));
       return extra.length === 0 ? null : `found ${extra.join(', ')}`;
@@ -74,11 +87,13 @@ export const processWays: WayOut[] = [
   {
     name: 'read-agent-environment',
     kind: 'environment',
+    wall: 'namespaces',
     reach: ({ agentPid }) => (isOwn(agentPid) ? null : readSome(`/proc/${agentPid}/environ`)),
   },
   {
     name: 'read-other-environments',
     kind: 'environment',
+    wall: 'namespaces',
     reach: () =>
       firstThatWorks(
         readdirSync('/proc').filter((name) => isPid(name) && Number(name) !== process.pid),
@@ -88,6 +103,7 @@ export const processWays: WayOut[] = [
   {
     name: 'use-inherited-descriptor',
     kind: 'descriptors',
+    wall: 'descriptors',
     reach: () => {
       const found = readdirSync('/proc/self/fd').flatMap((name) => {
         const target = linkOf(`/proc/self/fd/${name}`);
@@ -102,6 +118,7 @@ export const processWays: WayOut[] = [
   {
     name: 'reopen-standard-streams',
     kind: 'descriptors',
+    wall: 'descriptors',
     // A pipe or socket of the agent can't be opened again by name; a file or terminal could, and with other rights.
     reach: () =>
       firstThatWorks(['0', '1', '2'], (name) => {
@@ -129,7 +146,7 @@ function isBubblewrap(pid: number): boolean {
 }
 
 /** In a namespace of its own small numbers mean other processes than outside: this one, its threads, bubblewrap. */
-function isOwn(pid: number): boolean {
+export function isOwn(pid: number): boolean {
   return pid === process.pid || isBubblewrap(pid) || readdirSync('/proc/self/task').includes(String(pid));
 }
 

@@ -35,16 +35,21 @@ const DEVICES: Record<string, string[]> = {
   'open-user-device': ['/dev/fuse', '/dev/net/tun', '/dev/uinput', '/dev/input/event0', '/dev/snd/timer', '/dev/video0', '/dev/rtc0'],
 };
 
+/** Of these the bare kernel denies an ordinary user each one. */
+const DENIED = new Set([...['read-shadow', 'read-kernel-memory', 'open-kernel-log', 'open-virtual-machine-device', 'open-user-device']]);
+const wallOf = (name: string): WayOut['wall'] => (DENIED.has(name) ? 'kernel' : 'mounts');
+
 const HOME_ENTRIES = ['.ssh', '.gnupg', '.aws', '.config', '.local', '.mozilla', '.bash_history', '.profile', '.bashrc', 'Library'];
 const DISK = /^(sd[a-z]|vd[a-z]|xvd[a-z]|nvme\d+n\d+|mmcblk\d+|dm-\d+|loop\d+|r?disk\d+)$/;
 const UP = '../'.repeat(40);
 
 export const readingWays: WayOut[] = [
-  { name: 'read-home', kind: 'files', reach: ({ home }) => readAny([home]) },
-  { name: 'read-home-keys', kind: 'files', reach: ({ home }) => readAny(HOME_ENTRIES.map((name) => join(home, name))) },
+  { name: 'read-home', kind: 'files', wall: 'mounts', reach: ({ home }) => readAny([home]) },
+  { name: 'read-home-keys', kind: 'files', wall: 'mounts', reach: ({ home }) => readAny(HOME_ENTRIES.map((name) => join(home, name))) },
   {
     name: 'list-root',
     kind: 'files',
+    wall: 'mounts',
     reach: ({ granted }) => {
       if (granted.rootEntries === null) return null;
       const extra = readdirSync('/').filter((name) => !granted.rootEntries?.includes(name));
@@ -54,27 +59,30 @@ export const readingWays: WayOut[] = [
   {
     name: 'leave-by-dot-dot',
     kind: 'files',
+    wall: 'mounts',
     reach: ({ granted }) => readAny([`${granted.modelsDir}/${UP}etc/passwd`, `${process.cwd()}/${UP}etc/passwd`]),
   },
   {
     name: 'leave-by-process-root',
     kind: 'files',
+    wall: 'namespaces',
     reach: ({ agentPid }) => readAny([agentPid, process.ppid, 1, 'self'].map((pid) => `/proc/${pid}/root/etc/passwd`)),
   },
   ...[MACHINE_FILES, KERNEL_TABLES].flatMap((table) =>
-    Object.entries(table).map(([name, paths]): WayOut => ({ name, kind: 'files', reach: () => readAny(paths) })),
+    Object.entries(table).map(([name, paths]): WayOut => ({ name, kind: 'files', wall: wallOf(name), reach: () => readAny(paths) })),
   ),
-  ...Object.entries(DEVICES).map(([name, paths]): WayOut => ({ name, kind: 'files', reach: () => readAny(paths) })),
+  ...Object.entries(DEVICES).map(([name, paths]): WayOut => ({ name, kind: 'files', wall: wallOf(name), reach: () => readAny(paths) })),
   {
     name: 'open-disk',
     kind: 'files',
+    wall: 'kernel',
     reach: () => readAny(readdirSync('/dev').flatMap((name) => (DISK.test(name) ? [join('/dev', name)] : []))),
   },
 ];
 
 /** The secrets of this task, each an attempt of its own. */
 export function secretWays({ secrets }: BreakOutTask): WayOut[] {
-  return secrets.map(({ label, path }) => ({ name: `read-secret-${label}`, kind: 'files', reach: () => readAny([path]) }));
+  return secrets.map(({ label, path }) => ({ name: `read-secret-${label}`, kind: 'files', wall: 'mounts', reach: () => readAny([path]) }));
 }
 
 /** The first of these that gives away a byte, or as a folder a name. Never what it says. */

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -40,28 +41,47 @@ const KERNEL_CONTROLS: Record<string, string[]> = {
   'open-own-limits-for-writing': ['/proc/self/oom_score_adj', '/proc/self/uid_map', '/proc/self/setgroups'],
 };
 
+/** Of these the bare kernel denies an ordinary user each one. */
+const DENIED = new Set([
+  ...['write-root', 'write-etc', 'write-usr', 'write-devices-folder'],
+  ...['open-kernel-settings-for-writing', 'open-kernel-triggers-for-writing', 'open-cgroups-for-writing'],
+]);
+const wallOf = (name: string): WayOut['wall'] => (DENIED.has(name) ? 'kernel' : 'mounts');
+
 export const writingWays: WayOut[] = [
   ...Object.entries(FOLDERS).map(
-    ([name, folders]): WayOut => ({ name, kind: 'files', reach: () => firstThatWorks(folders.filter(existsSync), writeInto) }),
+    ([name, folders]): WayOut => ({
+      name,
+      kind: 'files',
+      wall: wallOf(name),
+      reach: () => firstThatWorks(folders.filter(existsSync), writeInto),
+    }),
   ),
   ...Object.entries(KERNEL_CONTROLS).map(
-    ([name, paths]): WayOut => ({ name, kind: 'privilege', reach: () => firstThatWorks(paths.filter(existsSync), openForWriting) }),
+    ([name, paths]): WayOut => ({
+      name,
+      kind: 'privilege',
+      wall: wallOf(name),
+      reach: () => firstThatWorks(paths.filter(existsSync), openForWriting),
+    }),
   ),
-  { name: 'write-home', kind: 'files', reach: ({ home }) => writeInto(home) },
+  { name: 'write-home', kind: 'files', wall: 'mounts', reach: ({ home }) => writeInto(home) },
   {
     name: 'write-working-folder',
     kind: 'files',
+    wall: 'kernel',
     reach: ({ granted }) => (process.cwd() === granted.scratchDir ? null : writeInto(process.cwd())),
   },
-  { name: 'write-models-folder', kind: 'files', reach: ({ granted }) => writeInto(granted.modelsDir) },
-  { name: 'write-beside-script', kind: 'files', reach: () => writeInto(dirname(scriptPath())) },
-  { name: 'open-script-for-writing', kind: 'files', reach: () => openForWriting(scriptPath()) },
+  { name: 'write-models-folder', kind: 'files', wall: 'mounts', reach: ({ granted }) => writeInto(granted.modelsDir) },
+  { name: 'write-beside-script', kind: 'files', wall: 'mounts', reach: () => writeInto(dirname(scriptPath())) },
+  { name: 'open-script-for-writing', kind: 'files', wall: 'mounts', reach: () => openForWriting(scriptPath()) },
   // A running program is busy to everybody, so what counts is its folder.
-  { name: 'write-beside-node', kind: 'files', reach: () => writeInto(dirname(process.execPath)) },
-  { name: 'open-model-for-writing', kind: 'files', reach: ({ granted }) => openForWriting(firstFile(granted.modelsDir)) },
+  { name: 'write-beside-node', kind: 'files', wall: 'mounts', reach: () => writeInto(dirname(process.execPath)) },
+  { name: 'open-model-for-writing', kind: 'files', wall: 'mounts', reach: ({ granted }) => openForWriting(firstFile(granted.modelsDir)) },
   {
     name: 'change-model-attributes',
     kind: 'files',
+    wall: 'mounts',
     reach: ({ granted }) => {
       const path = firstFile(granted.modelsDir);
       const { mode, atime, mtime } = statSync(path);
@@ -73,6 +93,7 @@ export const writingWays: WayOut[] = [
   {
     name: 'link-model-away',
     kind: 'files',
+    wall: 'mounts',
     reach: ({ granted }) => {
       const target = join(granted.scratchDir ?? granted.modelsDir, PROBE_NAME);
       linkSync(firstFile(granted.modelsDir), target);
@@ -81,8 +102,24 @@ export const writingWays: WayOut[] = [
     },
   },
   {
+    name: 'link-out-of-scratch',
+    kind: 'files',
+    wall: 'mounts',
+    reach: ({ granted }) => {
+      if (granted.scratchDir === null) return null;
+      const link = join(granted.scratchDir, PROBE_NAME);
+      symlinkSync('/etc/passwd', link);
+      try {
+        return `read ${readFileSync(link).byteLength} bytes through a link`;
+      } finally {
+        unlinkSync(link);
+      }
+    },
+  },
+  {
     name: 'fill-scratch-past-its-bound',
     kind: 'memory',
+    wall: 'bounds',
     reach: ({ granted }) => {
       if (granted.scratchDir === null) return null;
       const written = fill(join(granted.scratchDir, PROBE_NAME), granted.scratchBytes + SLACK_BYTES);

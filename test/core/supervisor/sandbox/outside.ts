@@ -57,12 +57,15 @@ export async function openOutside(): Promise<Outside> {
   const modelsDir = own('models', (path) => mkdirSync(path));
   own('models/model.onnx', (path) => writeFileSync(path, 'weights'));
   const home = own('home', (path) => mkdirSync(path));
+  own('home/.ssh', (path) => mkdirSync(path));
+  own('home/.ssh/id', (path) => writeFileSync(path, 'secret', { mode: 0o600 }));
   const keystore = own('home/keystore.json', (path) => writeFileSync(path, 'secret', { mode: 0o600 }));
   const scratch = own('scratch', (path) => mkdirSync(path));
   own('script', (path) => mkdirSync(path));
+  own('program', (path) => mkdirSync(path));
   const needs: SandboxNeeds = {
     ...resolved,
-    nodePath: copy(resolved.nodePath, 'node'),
+    nodePath: copy(resolved.nodePath, 'program/node'),
     scriptPath: own('script/probe.mjs', (path) => cpSync(resolved.scriptPath, path)),
     runtimeDirs: { onnxruntimeNode: join(folder, 'onnxruntime-node'), onnxruntimeCommon: copy(onnxruntimeCommon, 'onnxruntime-common') },
     modelsDir,
