@@ -13,6 +13,8 @@ export interface WindowBait extends PageBait {
   visited(name: string): boolean;
   /** Connections and datagrams at `port` so far. */
   arrived(): number;
+  /** Settles once this holds, which is looked at whenever something arrives, or when the time is over. */
+  until(holds: () => boolean, ms: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -24,9 +26,14 @@ export async function layWindowBait(
   const visits = new Set<string>();
   const sockets = new Set<Socket>();
   let arrived = 0;
+  const waiting = new Set<() => void>();
+  const tell = () => {
+    for (const look of [...waiting]) look();
+  };
   const server = createHttpServer((request, response) => {
     const path = request.url ?? '/';
     visits.add(path.slice(1));
+    tell();
     const page = pages.get(path);
     const type = page?.type ?? (/script|import|module|worklet/.test(path) ? 'text/javascript' : 'text/html');
     response.writeHead(200, { 'content-type': type, 'access-control-allow-origin': '*' });
@@ -34,6 +41,7 @@ export async function layWindowBait(
   });
   const counter = createTcpServer((socket) => {
     arrived += 1;
+    tell();
     socket.on('error', () => socket.destroy());
     socket.destroy();
   });
@@ -46,11 +54,13 @@ export async function layWindowBait(
   // A handshake shows a visit as well as a request does.
   server.on('upgrade', (request, socket) => {
     visits.add((request.url ?? '/').slice(1));
+    tell();
     socket.destroy();
   });
   const datagrams = createSocket('udp4');
   datagrams.on('message', () => {
     arrived += 1;
+    tell();
   });
   const listening = [once(server, 'listening'), once(counter, 'listening')];
   server.listen(0, '127.0.0.1');
@@ -68,6 +78,20 @@ export async function layWindowBait(
     file: pathToFileURL(path).href,
     visited: (name) => visits.has(name),
     arrived: () => arrived,
+    until: (holds, ms) =>
+      new Promise((resolve) => {
+        const settle = () => {
+          clearTimeout(timer);
+          waiting.delete(look);
+          resolve();
+        };
+        const look = () => {
+          if (holds()) settle();
+        };
+        const timer = setTimeout(settle, ms);
+        waiting.add(look);
+        look();
+      }),
     async close() {
       for (const socket of sockets) socket.destroy();
       datagrams.close();

@@ -89,15 +89,27 @@ export async function probeWindow(options: Omit<BrowserOptions, 'profileDir'> & 
   }
 }
 
+/** How long to wait where something is expected to get through: times as long as usual in the page, and ms at the bait, by the way's name. */
+interface Patience {
+  patience?: number;
+  waitMs?: (name: string) => number;
+}
+
 /** Most at once in one page; what may leave it in pages of their own, and what only counting can tell one after another. */
-export async function tryEveryWay(open: () => Promise<ProbedPage>, bait: WindowBait): Promise<Tried[]> {
+export async function tryEveryWay(
+  open: () => Promise<ProbedPage>,
+  bait: WindowBait,
+  { patience = 1, waitMs = () => 0 }: Patience = {},
+): Promise<Tried[]> {
   const page = await open();
   const ways = z
     .array(PageWay)
     .max(256)
     .parse(await page.evaluate('hearthlendWays'));
   const attempt = async (probed: ProbedPage, names: string[]) =>
-    z.array(PageAttempt).parse(await probed.evaluate(`hearthlendTry(${JSON.stringify(names)}, ${JSON.stringify(plain(bait))})`));
+    z
+      .array(PageAttempt)
+      .parse(await probed.evaluate(`hearthlendTry(${JSON.stringify(names)}, ${JSON.stringify(plain(bait))}, ${patience})`));
   const tried: Tried[] = [];
   /** `since`: how much had been logged before these attempts. */
   const add = (attempts: PageAttempt[], probed: ProbedPage, arrived = false, since = 0) => {
@@ -116,6 +128,7 @@ export async function tryEveryWay(open: () => Promise<ProbedPage>, bait: WindowB
     const before = bait.arrived();
     const since = page.logged.length;
     const attempts = await attempt(page, [name]);
+    await bait.until(() => bait.arrived() > before || bait.visited(name), waitMs(name));
     add(attempts, page, bait.arrived() > before, since);
   }
   await page.close();
@@ -127,8 +140,15 @@ export async function tryEveryWay(open: () => Promise<ProbedPage>, bait: WindowB
       await setTimeout(LEFT_MS);
       return [{ name, reached: null, refusal: null, directive: null }];
     });
+    await bait.until(() => bait.visited(name), waitMs(name));
     add(attempts, own, false, since);
     await own.close();
+  }
+  // On a busy machine some things arrive late.
+  for (const each of tried) {
+    const { name } = each.way;
+    if (!each.visited && each.attempt.reached === null) await bait.until(() => bait.visited(name), waitMs(name));
+    each.visited ||= bait.visited(name);
   }
   return tried.sort((a, b) => ways.indexOf(a.way) - ways.indexOf(b.way));
 }

@@ -10,7 +10,8 @@ import { windowWays } from './break-out/windows.ts';
 declare global {
   /** What there is to try, and which of it in a page of its own, or by itself. */
   var hearthlendWays: PageWay[];
-  var hearthlendTry: (names: string[], bait: PageBait) => Promise<PageAttempt[]>;
+  /** `patience`: how many times as long as usual an attempt may take to say something. */
+  var hearthlendTry: (names: string[], bait: PageBait, patience: number) => Promise<PageAttempt[]>;
 }
 
 /** An attempt that gets no answer within this time has not got through; what only the bait can tell has had time to reach it. */
@@ -27,22 +28,24 @@ addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI })
 
 globalThis.hearthlendWays = ways.map(({ name, kind, leaves = false, alone = false }) => ({ name, kind, leaves, alone }));
 
-globalThis.hearthlendTry = (names, bait) => Promise.all(ways.filter(({ name }) => names.includes(name)).map((way) => attempt(way, bait)));
+globalThis.hearthlendTry = (names, bait, patience) =>
+  Promise.all(ways.filter(({ name }) => names.includes(name)).map((way) => attempt(way, bait, patience)));
 
-async function attempt({ name, reach }: WayOut, bait: PageBait): Promise<PageAttempt> {
+async function attempt({ name, reach }: WayOut, bait: PageBait, patience: number): Promise<PageAttempt> {
   const url = `${bait.server}/${name}`;
-  const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), ATTEMPT_MS));
+  const after = (ms: number) => new Promise<null>((resolve) => setTimeout(() => resolve(null), ms));
+  const lingered = after(ATTEMPT_MS);
   const before = stopped.length;
   let reached: string | null = null;
   let refusal: string | null = null;
   try {
-    reached = await Promise.race([(async () => reach({ ...bait, url }))(), late]);
+    reached = await Promise.race([(async () => reach({ ...bait, url }))(), after(ATTEMPT_MS * patience)]);
     // What gives no word of its own may still be on its way.
-    if (reached === null) await late;
+    if (reached === null) await lingered;
   } catch (error) {
     refusal = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     // Violations are told after what they are about.
-    await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
+    await after(AFTER_MS);
   }
   const directive =
     stopped.find(({ address }) => address.endsWith(`/${name}`))?.directive ??
