@@ -35,7 +35,7 @@ export interface BenchmarkPorts {
   onProgress(progress: BenchmarkProgress | null): void;
 }
 
-export interface BenchmarkOptions {
+interface BenchmarkOptions {
   quick: boolean;
   /** Measure also where other programs are at work; the result says so. */
   evenIfBusy: boolean;

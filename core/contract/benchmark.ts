@@ -50,7 +50,7 @@ export const Noise = z.discriminatedUnion('reason', [
 export type Noise = z.infer<typeof Noise>;
 
 /** Kinds of shards by what they need of a machine: the weights that are read for each token, or at each run. */
-export const SHARD_CLASSES = [
+export const ShardClass = z.enum([
   'run-small',
   'run-large',
   'decoder-300m',
@@ -58,8 +58,7 @@ export const SHARD_CLASSES = [
   'decoder-8b-4bit',
   'decoder-8b',
   'decoder-70b-4bit',
-] as const;
-export const ShardClass = z.enum(SHARD_CLASSES);
+]);
 export type ShardClass = z.infer<typeof ShardClass>;
 
 /** Whether a machine can serve a kind of shard. `tokensPerSecond`: the most that its memory allows, an estimate; null for runs. */
@@ -88,7 +87,7 @@ export const BenchmarkResult = z.strictObject({
   noise: Noise.nullable(),
   backends: z.array(BackendScore).max(256),
   recommended: z.strictObject(Where).nullable(),
-  shardClasses: z.array(ShardClassFit).max(SHARD_CLASSES.length),
+  shardClasses: z.array(ShardClassFit).max(ShardClass.options.length),
   /** Of the practice model's own text; null where it wrote none. */
   wordsPerSecond: z.number().min(0).nullable(),
   /** What the processor and the GPUs took while it measured; null: no sensor. */

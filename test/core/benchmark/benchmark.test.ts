@@ -4,14 +4,20 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type BenchmarkPorts, createBenchmark } from '../../../core/benchmark/benchmark.ts';
 import { openResults } from '../../../core/benchmark/history.ts';
+import { downloadKernel, type Kernel, matrixKernel, memoryKernel, uploadKernel } from '../../../core/benchmark/kernels.ts';
 import type { Effort } from '../../../core/benchmark/measure-backend.ts';
-import type { BenchmarkWorker } from '../../../core/benchmark/worker.ts';
-import { CPU } from '../../../core/contract/backends.ts';
+import { type BenchmarkWorker, stageKernel } from '../../../core/benchmark/worker.ts';
+import { CPU, type Provider } from '../../../core/contract/backends.ts';
 import { type BenchmarkProgress, BenchmarkResult } from '../../../core/contract/benchmark.ts';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { messageOf } from '../../../core/contract/messages.ts';
+import { decodeSafetensors } from '../../../core/contract/safetensors.ts';
+import type { Tensor } from '../../../core/contract/tensor.ts';
 import { loadPromptModel } from '../../../core/prompt-model.ts';
-import { failure, root, supervise } from '../supervisor/workbench.ts';
+import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
+import { planLaunch } from '../../../core/supervisor/sandbox/plan.ts';
+import { findSwiftShader, withoutSwiftShader } from '../supervisor/sandbox/gpu/software.ts';
+import { failure, needs, root, sandboxed, supervise, wall } from '../supervisor/workbench.ts';
 
 const TINY: Effort = {
   figureMs: 50,
@@ -34,15 +40,15 @@ function folder(): string {
   return dir;
 }
 
-/** A worker on the processor behind the machine's wall, as the agent opens it. */
-function cpuWorker(): BenchmarkWorker {
-  const supervisor = supervise();
+/** A worker behind the machine's wall, as the agent opens it: on the processor, or on the device that `start` lets it see. */
+function worker(start = nativeWorkers(sandboxed), provider: Provider = CPU, gpu: string | null = null): BenchmarkWorker {
+  const supervisor = supervise({ start });
   return {
-    backend: 'cpu',
-    gpu: null,
+    backend: provider.name,
+    gpu,
     memoryBytes: 4e9,
     run: (shard, model, inputs, signal) =>
-      supervisor.run({ shard, model: { digest: shard.model.digest, ...model }, inputs, threads: 1, provider: CPU }, { signal }),
+      supervisor.run({ shard, model: { digest: shard.model.digest, ...model }, inputs, threads: 1, provider }, { signal }),
     stop: () => supervisor.stop(),
     dispose: () => supervisor.dispose(),
     onnxruntime: () => supervisor.onnxruntime(),
@@ -66,7 +72,7 @@ function bench(change: Partial<BenchmarkPorts> = {}) {
       return { local, decoder, prompt: encode('light (noun):'), decode: (tokens) => text.decode(tokens) };
     },
     threads: () => 1,
-    openWorkers: async () => [cpuWorker()],
+    openWorkers: async () => [worker()],
     async hold() {
       told.push('held');
       return () => told.push('put back');
@@ -104,6 +110,35 @@ test('the processor is measured through its sandboxed worker: every figure, a sc
   expect(readdirSync(dir)).toEqual(['benchmarks.json']);
   expect(openResults(join(dir, 'benchmarks.json'), (detail) => told.push(detail)).results()).toEqual([result]);
   expect(ports.results.results()).toEqual([result]);
+});
+
+/** What a kernel gives, through a worker. */
+async function answer(on: BenchmarkWorker, name: string, kernel: Kernel): Promise<number[]> {
+  const staged = stageKernel(folder(), name, kernel);
+  const { outputs } = await staged.run(on, new AbortController().signal);
+  staged.close();
+  const { data } = decodeSafetensors(outputs).get('y') as Tensor;
+  return Array.from(new Float32Array(new Uint8Array(data).buffer));
+}
+
+test('kernels compute what they are to, on the processor and by WebGPU on SwiftShader', async (ctx) => {
+  const cpu = worker();
+  const [matrix] = await answer(cpu, 'matrix', matrixKernel('float32', 32, 3));
+  // What is turned three times is neither gone nor grown.
+  expect(matrix).toBeGreaterThan(0.1);
+  expect(matrix).toBeLessThanOrEqual(1.001);
+  expect((await answer(cpu, 'half', matrixKernel('float16', 32, 3)))[0]).toBeCloseTo(matrix as number, 2);
+  expect(await answer(cpu, 'memory', memoryKernel(1000, 4))).toEqual([5]);
+  const why = withoutSwiftShader() ?? (wall.wall === 'bubblewrap' ? undefined : 'there is no bubblewrap that works here');
+  if (why !== undefined) ctx.skip(why);
+  const plan = await findSwiftShader();
+  if (!plan.ok) throw new Error(plan.reason.key);
+  const onDevice = nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device: plan.access }));
+  const gpu = worker(onDevice, { name: 'webgpu', deviceId: 0 }, '0000:01:00.0');
+  expect((await answer(gpu, 'matrix', matrixKernel('float32', 32, 3)))[0]).toBeCloseTo(matrix as number, 4);
+  expect(await answer(gpu, 'memory', memoryKernel(1000, 4))).toEqual([5]);
+  expect(await answer(gpu, 'upload', uploadKernel(1000))).toEqual([1]);
+  expect(await answer(gpu, 'download', downloadKernel(3))).toEqual([1, 1, 1]);
 });
 
 test('on a busy machine nothing is measured, unless it is wanted all the same', async () => {
@@ -144,14 +179,14 @@ test('cancelling ends a run in the middle, kills its worker and puts ordinary wo
 });
 
 test('a figure that fails is left out with its error, and the others are measured; what needs it is unknown', async () => {
-  const worker = cpuWorker();
+  const real = worker();
   const { run } = bench({
     openWorkers: async () => [
       {
-        ...worker,
+        ...real,
         run: async (shard, model, inputs, signal) => {
           if (shard.kind === 'onnx.generate') throw new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes: 5 });
-          return worker.run(shard, model, inputs, signal);
+          return real.run(shard, model, inputs, signal);
         },
       },
     ],
@@ -165,14 +200,15 @@ test('a figure that fails is left out with its error, and the others are measure
 
 test('figures that vary too much are refused, and work is put back', async () => {
   let calls = 0;
-  const worker = cpuWorker();
+  const real = worker();
   const { run, told, ports } = bench({
     openWorkers: async () => [
       {
-        ...worker,
+        ...real,
         run: async (...all) => {
+          if (all[0].kind === 'onnx.generate') throw new HearthlendError('RUN_FAILED', { detail: 'not here' });
           calls += 1;
-          return { ...(await worker.run(...all)), runMs: calls % 2 === 0 ? 100 : 3 };
+          return { ...(await real.run(...all)), runMs: calls % 2 === 0 ? 100 : 3 };
         },
       },
     ],

@@ -1,12 +1,13 @@
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, type TestContext, test, vi } from 'vitest';
 import { type GpuSample, TelemetryHistory, type TelemetrySample } from '../../../core/contract/telemetry.ts';
 import { findNvidiaSmi, nvidiaSource } from '../../../core/telemetry/nvidia.ts';
 import { createTelemetry, type TelemetryOptions } from '../../../core/telemetry/telemetry.ts';
 
-const FAKE = join(import.meta.dirname, '../../fakes/nvidia-smi.mjs');
+const FAKE = fileURLToPath(new URL('../../fakes/nvidia-smi.mjs', import.meta.url));
 const KEY = { network: 'local', shardId: 's1', attempt: 1 };
 
 function folder(): string {
