@@ -8,8 +8,8 @@ import { count, known, pciId, sizeBytes } from './words.ts';
 export const SYSTEM_PROFILER: Tool = {
   name: 'system_profiler',
   programs: ['/usr/sbin/system_profiler', 'system_profiler'],
-  // A minute's worth of other chapters is left out; `mini` leaves out serial numbers.
-  args: ['-json', '-detailLevel', 'mini', 'SPDisplaysDataType', 'SPHardwareDataType'],
+  // A minute's worth of other chapters is left out.
+  args: ['-json', 'SPDisplaysDataType', 'SPHardwareDataType'],
 };
 
 export const IOREG: Tool = { name: 'ioreg', programs: ['/usr/sbin/ioreg', 'ioreg'], args: ['-r', '-d', '1', '-n', 'AppleSmartBattery'] };

@@ -17,25 +17,37 @@ const COMPLAINTS: Record<NvidiaComplaint, MessageKey> = {
   blocked: 'hardware.nvidia-blocked',
 };
 
-/** What keeps GPUs or sources from being used, and what to do about it. A tool that isn't there is no problem: each has a stand-in. */
-export function hardwareProblems(gpus: readonly Gpu[], asked: readonly Asked[], platform: string): HardwareProblem[] {
-  // Elsewhere nobody tells which driver has a GPU.
-  return [...asked.flatMap(toolProblems), ...(platform === 'linux' ? gpus.flatMap(driverProblems) : [])];
+/**
+ * What keeps GPUs or sources from being used, and what to do about it. A tool that isn't there is no problem: each has a stand-in.
+ * @param busIsKnown whether `gpus` has what no driver has too, as on Linux, except in WSL
+ */
+export function hardwareProblems(gpus: readonly Gpu[], asked: readonly Asked[], busIsKnown: boolean): HardwareProblem[] {
+  const hasNvidia = gpus.some(({ vendor }) => vendor === 'NVIDIA');
+  const complaints = asked.flatMap(({ tool, answer }) =>
+    tool === 'nvidia-smi' && 'said' in answer ? (nvidiaComplaint(answer.said) ?? []) : [],
+  );
+  // That a driver finds no card is as it should be where there is none.
+  const told = complaints.filter((complaint) => hasNvidia || !busIsKnown || complaint === 'mismatch');
+  return [
+    ...told.map((complaint) => problem(null, COMPLAINTS[complaint], {})),
+    ...asked.filter(({ tool }) => tool !== 'nvidia-smi' || complaints.length === 0).flatMap(toolProblems),
+    ...(busIsKnown ? gpus.filter(({ vendor }) => vendor !== 'NVIDIA' || told.length === 0).flatMap(driverProblems) : []),
+  ];
 }
 
 function toolProblems({ tool, answer, unreadable }: Asked): HardwareProblem[] {
   switch (answer.outcome) {
-    case 'missing':
-      return [];
     case 'timeout':
+      return [
+        tool === 'systeminformation' ? problem(null, 'hardware.windows-timeout', {}) : problem(null, 'hardware.tool-timeout', { tool }),
+      ];
     case 'flooded':
-      return [problem(null, `hardware.tool-${answer.outcome}`, { tool })];
-    default: {
-      const complaint = tool === 'nvidia-smi' ? nvidiaComplaint(answer.said) : null;
-      if (complaint !== null) return [problem(null, COMPLAINTS[complaint], {})];
-      // What a tool says on a machine that has none of its cards is nobody's business.
-      return unreadable && answer.outcome === 'answered' ? [problem(null, 'hardware.tool-unreadable', { tool })] : [];
-    }
+      return [problem(null, 'hardware.tool-flooded', { tool })];
+    case 'answered':
+      return unreadable ? [problem(null, 'hardware.tool-unreadable', { tool })] : [];
+    default:
+      // It isn't there, or has nothing to tell: what a tool says on a machine that has none of its cards is nobody's business.
+      return [];
   }
 }
 

@@ -42,16 +42,17 @@ export async function readHardware({ dataDir, nodePath, env, root = '/' }: Inven
   ]);
   const { gpus, softwareAdapters } = joinSightings([...bus, ...answers.flatMap(({ sightings }) => sightings)]);
   const asked = answers.map((answer) => answer.asked);
+  const machine: MachineFacts = Object.assign({}, linuxMachine, ...answers.map((answer) => answer.machine));
   return {
     os: { platform: platform(), name: osName, release: release(), arch: arch() },
-    machine: Object.assign({}, linuxMachine, ...answers.map(({ machine }) => machine)),
+    machine,
     cpu: { model: cpus()[0]?.model.trim() || arch(), cores: availableParallelism() },
     memory: { totalBytes: memoryBytes() },
     power: answers.find(({ power }) => power !== undefined)?.power ?? linuxPower,
     gpus: gpus.slice(0, 128),
     softwareAdapters: softwareAdapters.slice(0, 64),
     disk: { freeBytes },
-    problems: hardwareProblems(gpus, asked, platform()).slice(0, 32),
+    problems: hardwareProblems(gpus, asked, isLinux && !machine.wsl).slice(0, 32),
   };
 }
 

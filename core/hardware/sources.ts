@@ -60,8 +60,8 @@ export function sourceTools(platform: NodeJS.Platform, nodePath: string): Source
 export async function askSource(source: SourceTool, timeoutMs: number, env: NodeJS.ProcessEnv): Promise<Told & { asked: Asked }> {
   const { tool, parse, isQuiet = false } = source;
   const answer = await askTool(tool, timeoutMs, env);
-  // A tool that ends with a fault may still have told of the GPUs that are well.
-  const told = answer.outcome === 'answered' || answer.outcome === 'failed' ? parse(answer.output) : null;
+  // A tool that ends with a fault, or hangs in the middle, may have told of the GPUs that are well.
+  const told = 'output' in answer ? parse(answer.output) : null;
   return { ...(told ?? { sightings: [] }), asked: { tool: tool.name, answer, unreadable: told === null && !isQuiet } };
 }
 

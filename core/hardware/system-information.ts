@@ -10,12 +10,13 @@ import { bytes, known, pciAddress, pciId } from './words.ts';
 
 const MIB = 2 ** 20;
 
-/** Asked in a process of its own: it starts a dozen programs, some of them while blocking. */
+/**
+ * Asked in a process of its own: it starts a dozen programs, some of them while blocking. Each answer is a line of its own, so that those which
+ * came count where another is late.
+ */
 const ASK = `const si = require(process.argv[1]);
-const quiet = (asking) => asking.catch(() => null);
-Promise.all([si.graphics(), si.chassis(), si.system(), si.battery()].map(quiet)).then(([graphics, chassis, system, battery]) => {
-  process.stdout.write(JSON.stringify({ controllers: graphics?.controllers ?? [], chassis, system, battery }));
-});`;
+const tell = (answer) => process.stdout.write(JSON.stringify(answer) + '\\n');
+for (const fact of ['graphics', 'chassis', 'system', 'battery']) si[fact]().then((told) => tell({ [fact]: told }), () => {});`;
 
 /** For Windows, whose facts are in WMI: systeminformation asks PowerShell for them. */
 export function systemInformation(nodePath: string): Tool {
@@ -29,26 +30,23 @@ export function besideArchive(path: string): string {
 }
 
 type Controller = { [Fact in keyof Systeminformation.GraphicsControllerData]?: unknown };
-const Facts = z.record(z.string(), z.unknown()).nullable().optional().catch(null);
-const Answer = z.object({ controllers: z.array(z.record(z.string(), z.unknown())).max(64), chassis: Facts, system: Facts, battery: Facts });
+const Facts = z.record(z.string(), z.unknown()).optional().catch(undefined);
+const Graphics = z.object({ controllers: z.array(z.record(z.string(), z.unknown())).max(64) });
+const Answers = z.object({ graphics: Graphics.optional().catch(undefined), chassis: Facts, system: Facts, battery: Facts });
 
-/** Null where it is no such document. */
+/** Null where no line is such an answer. */
 export function parseSystemInformation(
   output: string,
 ): { sightings: Sighting[]; machine: Partial<MachineFacts>; power: PowerFacts } | null {
-  let parsed: z.infer<typeof Answer>;
-  try {
-    parsed = Answer.parse(JSON.parse(output));
-  } catch {
-    return null;
-  }
-  const { controllers, chassis, system, battery } = parsed;
+  const lines = output.split('\n').flatMap((line) => answerIn(line) ?? []);
+  if (lines.length === 0) return null;
+  const { graphics, chassis, system, battery }: z.infer<typeof Answers> = Object.assign({}, ...lines);
   const name = known([known(system?.manufacturer), known(system?.model)].filter((part) => part !== null).join(' '));
   const hypervisor = hypervisorOf(name);
   const isVirtual = system?.virtual === true || hypervisor !== null ? true : system?.virtual === false ? false : null;
   const hasBattery = battery?.hasBattery === true;
   return {
-    sightings: sightingsOf(controllers),
+    sightings: sightingsOf(graphics?.controllers ?? []),
     machine: {
       name,
       formFactor: formFactorOf(known(chassis?.type)),
@@ -61,6 +59,14 @@ export function parseSystemInformation(
         hasBattery && typeof battery?.percent === 'number' && battery.percent >= 0 && battery.percent <= 100 ? battery.percent : null,
     },
   };
+}
+
+function answerIn(line: string): z.infer<typeof Answers> | null {
+  try {
+    return Answers.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
 }
 
 /**

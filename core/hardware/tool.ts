@@ -12,11 +12,11 @@ export interface Tool {
   args: readonly string[];
 }
 
-/** `said` is its output, with what it complained of after it: several of these tools complain on either. */
+/** `said` is its output, with what it complained of after it: several of these tools complain on either. A late one's is what it had said. */
 export type ToolAnswer =
   | { outcome: 'answered'; output: string; said: string }
   | { outcome: 'missing' }
-  | { outcome: 'timeout' }
+  | { outcome: 'timeout'; output: string }
   | { outcome: 'flooded' }
   | { outcome: 'failed'; output: string; said: string };
 
@@ -52,27 +52,27 @@ function ask(program: string, args: readonly string[], timeoutMs: number, env: N
       clearTimeout(timer);
       resolve(answer);
     };
-    const giveUp = (outcome: 'timeout' | 'flooded'): void => {
+    const text = () => Buffer.concat(output).toString('utf8');
+    const giveUp = (answer: ToolAnswer): void => {
       endTree(child);
-      settle({ outcome });
+      settle(answer);
     };
-    const timer = setTimeout(giveUp, timeoutMs, 'timeout');
+    const timer = setTimeout(() => giveUp({ outcome: 'timeout', output: text() }), timeoutMs);
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.byteLength;
-      if (bytes > MAX_OUTPUT_BYTES) giveUp('flooded');
+      if (bytes > MAX_OUTPUT_BYTES) giveUp({ outcome: 'flooded' });
       else output.push(chunk);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       if (complaintBytes < MAX_COMPLAINT_BYTES) complaint.push(chunk);
       complaintBytes += chunk.byteLength;
-      if (complaintBytes > MAX_OUTPUT_BYTES) giveUp('flooded');
+      if (complaintBytes > MAX_OUTPUT_BYTES) giveUp({ outcome: 'flooded' });
     });
     // Not there, no program for this processor, not allowed: in each case there is nobody to ask.
     child.once('error', () => settle({ outcome: 'missing' }));
     child.once('close', (code) => {
-      const text = Buffer.concat(output).toString('utf8');
-      const said = `${text}\n${Buffer.concat(complaint).toString('utf8').slice(0, MAX_COMPLAINT_BYTES)}`;
-      settle({ outcome: code === 0 ? 'answered' : 'failed', output: text, said });
+      const said = `${text()}\n${Buffer.concat(complaint).toString('utf8').slice(0, MAX_COMPLAINT_BYTES)}`;
+      settle({ outcome: code === 0 ? 'answered' : 'failed', output: text(), said });
     });
   });
 }

@@ -23,12 +23,13 @@ test.skipIf(process.platform === 'win32')('a tool that hangs is killed with ever
   onTestFinished(() => rm(join(pidFile, '..'), { recursive: true }));
   // The grandchild inherits the output, so waiting for its end would be waiting for ever.
   const env = await withPrograms({
-    hang: `const { spawn } = require('node:child_process');
+    hang: `process.stdout.write('half'); const { spawn } = require('node:child_process');
       const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
       require('node:fs').writeFileSync(${JSON.stringify(pidFile)}, String(child.pid));
       for (;;) {}`,
   });
-  expect(await askTool(named('hang'), 1500, env)).toEqual({ outcome: 'timeout' });
+  // What it had said counts.
+  expect(await askTool(named('hang'), 1500, env)).toEqual({ outcome: 'timeout', output: 'half' });
   const pid = Number(await readFile(pidFile, 'utf8'));
   await expect.poll(() => isRunning(pid), { timeout: 5000 }).toBe(false);
 });

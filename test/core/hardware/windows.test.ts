@@ -41,24 +41,33 @@ HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\DirectX\\{00000000-0000-0000-0000-00000
 });
 
 test('systeminformation tells the machine and its power, with what it does not know left out', () => {
-  const output = JSON.stringify({
-    controllers: [
-      { vendor: 'NVIDIA', model: 'NVIDIA GeForce RTX 3080', vram: 10_240, memoryTotal: 10_240, pciBus: '0000:01:00.0' },
-      { vendor: '', model: '' },
-    ],
-    chassis: { type: 'Notebook' },
-    system: { manufacturer: 'ASUSTeK COMPUTER INC.', model: 'ROG Strix G713PI', serial: 'X1', uuid: 'X2', virtual: false },
-    battery: { hasBattery: true, acConnected: false, percent: 71 },
-  });
+  const answers = [
+    {
+      graphics: {
+        controllers: [
+          { vendor: 'NVIDIA', model: 'NVIDIA GeForce RTX 3080', vram: 10_240, memoryTotal: 10_240, pciBus: '0000:01:00.0' },
+          { vendor: '', model: '' },
+        ],
+        displays: [],
+      },
+    },
+    { battery: { hasBattery: true, acConnected: false, percent: 71 } },
+    { system: { manufacturer: 'ASUSTeK COMPUTER INC.', model: 'ROG Strix G713PI', serial: 'X1', uuid: 'X2', virtual: false } },
+    { chassis: { type: 'Notebook' } },
+  ].map((answer) => JSON.stringify(answer));
+  const output = answers.join('\n');
   expect(parseSystemInformation(output)).toMatchObject({
     sightings: [{ address: '0000:01:00.0', vendor: 'NVIDIA', vramBytes: 10_240 * 2 ** 20 }],
     machine: { name: 'ASUSTeK COMPUTER INC. ROG Strix G713PI', formFactor: 'laptop', virtualMachine: false, hypervisor: null },
     power: { source: 'battery', percent: 71 },
   });
-  expect(parseSystemInformation(JSON.stringify({ controllers: [] }))).toMatchObject({
+  // Of one that was ended in the middle, what had come counts.
+  expect(parseSystemInformation(`${answers[0]}\n{"battery":{"hasBat`)).toMatchObject({
+    sightings: [{ name: 'NVIDIA GeForce RTX 3080' }],
     machine: { name: null, formFactor: null, virtualMachine: null },
     power: { source: null, percent: null },
   });
+  expect(parseSystemInformation('rubbish')).toBeNull();
 });
 
 test('systeminformation answers when it is asked in a process of its own', async () => {
