@@ -9,8 +9,10 @@ import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
+import type { DeviceId } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
+import type { Shard } from './contract/shard.ts';
 import { couldHaveGpu } from './gpu-proofs.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJournal } from './journal.ts';
@@ -80,11 +82,19 @@ function admits(info: NetworkInfo, isolation: IsolationReport, settings: Setting
   return info.sameTrustDomain || (isolation.probe !== null && settings.acceptedIsolation.includes(isolation.level));
 }
 
+function isStopped(thrown: unknown): boolean {
+  return asHearthlendError(thrown).code === 'WORKER_STOPPED';
+}
+
 export async function openEngine(parts: EngineParts): Promise<Engine> {
   const { ports, settings, identity, payee, ledger, spool, models } = parts;
   const { clock, log, dataDir } = ports;
   const promptModel = await loadPromptModel(ports.parts.practiceModel);
-  const workers = await openWorkers({ ports, settings, onChange: (field) => screen.touch(field) });
+  const onChange = (field: 'isolation' | 'backends') => {
+    screen.touch(field);
+    if (field === 'backends' && facts.started) policy.changed();
+  };
+  const workers = await openWorkers({ ports, settings, onChange });
   const coordinator = await ports.createCoordinator({
     dir: join(dataDir, 'coordinator'),
     signer: openIdentity(join(dataDir, 'coordinator-identity.json')),
@@ -110,10 +120,13 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const recent = keepRecent(models);
   const steady = () => performance.now();
   const remaining = new Remaining();
+  let last: Shard | null = null;
 
   function watchRuns(change: WorkChange): void {
-    if (change.type === 'started') remaining.started(change.shard, steady());
-    else if (change.type === 'token') remaining.token(steady());
+    if (change.type === 'started') {
+      last = change.shard;
+      remaining.started(change.shard, steady());
+    } else if (change.type === 'token') remaining.token(steady());
     else if (change.type === 'computed') remaining.computed(steady());
     else if (change.type === 'idle') yielding.idle();
   }
@@ -182,19 +195,31 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     await workers.prove({ gpus }, false);
   }
 
-  const yielding = createYielding({ loop, workers, view, remaining, record, clock, steady, trusted: () => trusted, warm: () => undefined });
+  const failed = (what: string) => (thrown: unknown) => log('error', what, { code: asHearthlendError(thrown).code });
+  /** The model that was computed last, which is likely to be wanted first. */
+  async function warmLast(): Promise<void> {
+    const from = connected.find(({ info }) => info.id === last?.network)?.network;
+    if (last === null || from === undefined) return;
+    const model = await recent.ensure(last.model, (digest, offset) => from.fetchBlob(digest, offset));
+    await workers.warm(last, model).finally(() => model.release());
+  }
+
+  const yielding = createYielding({
+    ...{ loop, workers, view, remaining, record, clock, steady },
+    trusted: () => trusted,
+    warm: () => void warmLast().catch((thrown: unknown) => isStopped(thrown) || failed('the last model could not be loaded ahead')(thrown)),
+    onError: failed('a worker could not be stopped'),
+  });
   const policy = createPolicy({
     sources: ports.signalSources ?? [],
-    devices: () => ['cpu'],
+    devices: () => [...new Set<DeviceId>([...workers.devices(), 'cpu'])],
     rules: () => settings.current.rules,
     working: () => facts.started && !facts.stopping && facts.decision?.act !== 'pause',
     clock,
     steady,
     utcOffsetMinutes: (now) => -new Date(now).getTimezoneOffset(),
     log,
-    onDecisions([first], askedAt) {
-      if (first !== undefined) yielding.apply(first, askedAt);
-    },
+    onDecisions: (decisions, askedAt) => yielding.apply(decisions, askedAt),
   });
 
   return {

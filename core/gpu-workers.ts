@@ -99,7 +99,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     const supervisor = supervise(`gpu-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}`, memoryBytes, binding.access);
     log('info', 'gpu-adopted', { gpu, backend: binding.provider.name, memoryBytes });
     return {
-      ...{ gpu, memoryBytes, binding, supervisor, busy: false },
+      ...{ gpu, memoryBytes, binding, supervisor, busy: false, aside: false },
       backend: binding.provider.name,
       get warm() {
         return supervisor.warmModels();

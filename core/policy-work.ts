@@ -1,4 +1,5 @@
-import type { Decision } from './contract/policy.ts';
+import { HearthlendError } from './contract/errors.ts';
+import type { Decision, DeviceId } from './contract/policy.ts';
 import { giveHeapBack } from './heap/give-back.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import { freedMemory, heldMemory } from './policy-memory.ts';
@@ -24,11 +25,12 @@ interface YieldParts {
   trusted(): boolean;
   /** Brings back what a worker is likely to need first. */
   warm(): void;
+  onError(thrown: unknown): void;
 }
 
 /** Does what is decided: yields, and goes on. */
 export interface Yielding {
-  apply(decision: Decision, askedAt: number): void;
+  apply(decisions: readonly Decision[], askedAt: number): void;
   /** The loop has nothing in hand: a shard that might finish has. */
   idle(): void;
   /** Resolves when what was decided last is done: the worker gone, and what that gave back recorded. */
@@ -36,7 +38,7 @@ export interface Yielding {
   close(): void;
 }
 
-export function createYielding({ loop, workers, view, remaining, record, clock, steady, trusted, warm }: YieldParts): Yielding {
+export function createYielding({ loop, workers, view, remaining, record, clock, steady, trusted, warm, onError }: YieldParts): Yielding {
   const { facts, screen } = view;
   /** A shard that may end first, and since when it was to yield. */
   let finishing: { askedAt: number; timer: NodeJS.Timeout | undefined } | null = null;
@@ -84,6 +86,14 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
     record([{ kind: 'agent.paused', at: clock(), reason: decision.reason }]);
   }
 
+  /** Where one GPU of several is wanted by somebody else, what it computes goes back, and on with the others. */
+  function shareOut(decisions: readonly Decision[]): void {
+    const wanted = workers.gpus().some(({ gpu, busy, aside: left }) => busy && !left && isPaused(decisions, gpu));
+    if (wanted) loop.pause();
+    workers.govern(decisions).catch(onError);
+    if (wanted && trusted()) loop.resume();
+  }
+
   function goOn(): void {
     clearTimeout(finishing?.timer);
     finishing = null;
@@ -96,10 +106,12 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
   }
 
   return {
-    apply(decision, askedAt) {
+    apply(decisions, askedAt) {
+      const decision = overall(decisions, workers.devices());
       const before = facts.decision;
       facts.decision = decision;
       if (decision.act !== 'pause') {
+        shareOut(decisions);
         if (before?.act === 'pause') goOn();
       } else if (finishing !== null) {
         clearTimeout(finishing.timer);
@@ -119,4 +131,16 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
       clearTimeout(finishing?.timer);
     },
   };
+}
+
+/** What is decided for the whole: to pause where every device that earns does, else what is decided for the one that may do most. */
+export function overall(decisions: readonly Decision[], earning: readonly DeviceId[]): Decision {
+  const counted = decisions.filter(({ device }) => earning.includes(device));
+  const [first, ...others] = counted.length > 0 ? counted : decisions;
+  if (first === undefined) throw new HearthlendError('INTERNAL', { detail: 'nothing was decided' });
+  return others.reduce((most, each) => (each.duty > most.duty ? each : most), first);
+}
+
+function isPaused(decisions: readonly Decision[], device: DeviceId): boolean {
+  return decisions.some((decision) => decision.device === device && decision.act === 'pause');
 }

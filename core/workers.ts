@@ -6,6 +6,7 @@ import { type BackendReport, CPU, type Provider } from './contract/backends.ts';
 import type { GpuId, HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
+import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
 import type { Usage } from './contract/worker-host.ts';
@@ -19,7 +20,7 @@ import type { DeviceAccess } from './supervisor/sandbox/device-access.ts';
 import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
 import { probeIsolation } from './supervisor/sandbox/probe.ts';
-import { createSupervisor, type RunHooks, type Supervisor } from './supervisor/supervisor.ts';
+import { createSupervisor, type RunHooks, type ShardTask, type Supervisor } from './supervisor/supervisor.ts';
 import type { WorkPorts } from './work/ports.ts';
 
 const SCRATCH_BYTES = 64 * 2 ** 20;
@@ -42,6 +43,12 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
+  /** Devices that earn: the GPUs that compute, else the processor. */
+  devices(): DeviceId[];
+  /** Holds each device to what was decided for it: its share of the time, or nothing. Resolves when those that are to do nothing are gone. */
+  govern(decisions: readonly Decision[]): Promise<void>;
+  /** Loads a model into the worker that would compute this shard next. */
+  warm(shard: Shard, model: ShardTask['model']): Promise<void>;
   running(): boolean;
   /** What the workers use together, and their processes as this system counts them; null while there are none. */
   usage(): (Usage & { pids: number[] }) | null;
@@ -152,6 +159,25 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       earning()
         .map((each) => each.load())
         .find((load) => load !== null) ?? null,
+    devices: () => (gpus.workers().length > 0 ? gpus.workers().map(({ gpu }) => gpu) : ['cpu']),
+    async govern(decisions) {
+      const leaving: Promise<unknown>[] = [];
+      for (const { device, act, duty } of decisions) {
+        const lane = gpus.workers().find(({ gpu }) => gpu === device);
+        const supervisor = device === 'cpu' ? worker : lane?.supervisor;
+        if (act !== 'pause') supervisor?.setDuty(duty);
+        if (lane === undefined) continue;
+        if (act === 'pause' && !lane.aside) leaving.push(lane.supervisor.stop());
+        lane.aside = act === 'pause';
+      }
+      await Promise.all(leaving);
+    },
+    async warm(shard, model) {
+      const lane = gpus.workers().find(({ aside, refuses }) => !aside && !refuses(model.digest));
+      const task = { shard, model, threads: threads(shard) };
+      if (lane === undefined) await worker.warm({ ...task, provider: CPU });
+      else await lane.supervisor.warm({ ...task, provider: lane.binding.provider });
+    },
     running: () => earning().some((each) => each.running()) || reference.running(),
     usage: () => sumOf([...earning(), reference].map((each) => each.usage())),
     spares() {

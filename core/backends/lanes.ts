@@ -6,6 +6,8 @@ import type { ErrorCode } from '../contract/errors.ts';
 export interface Lane {
   backend: BackendName;
   busy: boolean;
+  /** The rules keep it from computing now. */
+  aside: boolean;
   /** Loaded models. */
   warm: readonly Sha256[];
   /** Whether the backend refused this model before. */
@@ -14,7 +16,7 @@ export interface Lane {
 
 /** The worker for a shard over this model: one that is free and has it loaded, else one that is free; undefined where the CPU is to compute. */
 export function pickLane<T extends Lane>(lanes: readonly T[], model: Sha256): T | undefined {
-  const free = lanes.filter((lane) => !lane.busy && !lane.refuses(model));
+  const free = lanes.filter((lane) => !lane.busy && !lane.aside && !lane.refuses(model));
   return free.find((lane) => lane.warm.includes(model)) ?? free[0];
 }
 

@@ -171,7 +171,8 @@ test('the task that runs may end first where it ends soon, and is handed in; not
   await app.handlers['work.pause']({ forMs: null, finish: true });
   await until(({ state }) => state?.reason.key === 'policy.finishing');
   await until(({ state }) => state?.reason.key === 'policy.manual.finish');
-  expect(snapshot.recent?.[0]).toMatchObject({ state: 'accepted', attempt: 1 });
+  // Handed in behind it.
+  await until(({ recent }) => recent?.[0]?.state === 'accepted' && recent[0].attempt === 1);
   expect((await app.handlers['job.show']({ jobId })).state).toBe('done');
   expect(await lastPause()).toMatchObject({ to: null, reason: { key: 'policy.manual.finish' } });
   await app.handlers['work.resume']({});

@@ -8,7 +8,7 @@ import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
 import { planBare, planLaunch } from '../../core/supervisor/sandbox/plan.ts';
 import { WorkerProcess } from '../../core/supervisor/worker-process.ts';
 
-// An agent to be killed: `node agent-with-worker.ts WORKER.mjs MODEL.onnx bare|walled INPUTS`. It starts the real worker, lets it compute the
+// An agent to be killed: `node agent-with-worker.ts WORKER.mjs MODEL.onnx bare|walled|frozen INPUTS`. It starts the real worker, lets it compute the
 // model on the inputs (a safetensors blob in base64), and prints a line when the worker is at it.
 const [script, modelFile, level, inputs] = process.argv.slice(2) as [string, string, string, string];
 const modelsDir = mkdtempSync(join(tmpdir(), 'hearthlend-killed-'));
@@ -28,5 +28,6 @@ const running = worker.request<'run'>(
   { type: 'run', id: 2, model, session, provider: CPU, outputs: [], outputBytes: 1024 },
   Buffer.from(inputs, 'base64'),
 );
+if (level === 'frozen') worker.freeze?.(true);
 process.stdout.write(`${JSON.stringify({ worker: worker.pid, modelsDir })}\n`);
 await running;

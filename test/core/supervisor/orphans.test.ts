@@ -23,7 +23,7 @@ function isGone(pid: number): boolean {
   }
 }
 
-test.skipIf(process.platform !== 'linux').each(['walled', 'bare'])(
+test.skipIf(process.platform !== 'linux').each(['walled', 'frozen', 'bare'])(
   'when the agent is killed in the middle of a run, its worker ends by itself (%s)',
   async (level) => {
     const stored = storeModel(slowModel());
