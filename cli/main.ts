@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp } from '../core/app.ts';
+import { addBackend } from '../core/backend-adding.ts';
 import { runBench } from '../core/bench.ts';
 import { dataDirPath } from '../core/datadir/open.ts';
 import { collectDiagnostics } from '../core/diagnostics.ts';
@@ -39,6 +40,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
       parts: appPorts({ dataDir, installation }).parts,
       report,
     }),
+  addBackend: (request) => addBackend({ ...request, parts: appPorts({ dataDir: request.dataDir, installation }).parts }),
   bench: (dataDir, quick) =>
     runBench({
       ports: (folder) => appPorts({ dataDir: folder, installation }),

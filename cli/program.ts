@@ -1,7 +1,8 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
 import { duration, instant, temperature, wholeNumber } from './commands/arguments.ts';
+import { runBackendAdd } from './commands/backend.ts';
 import { runBenchCommand } from './commands/bench.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
@@ -149,6 +150,7 @@ function buildProgram(world: World, act: Act): Command {
     .action((options: { quick?: true; out?: string }) =>
       run((context) => runBenchCommand(context, { quick: options.quick ?? false, out: options.out ?? null })),
     );
+  addBackendCommands(program, run);
   addPromptCommand(program, run);
   addJobCommands(program, run);
   addModelCommands(program, run);
@@ -160,6 +162,17 @@ function buildProgram(world: World, act: Act): Command {
 }
 
 type Run = (command: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+function addBackendCommands(program: Command, run: Run): void {
+  program
+    .command('backend')
+    .description(message('cli.help.backend'))
+    .command('add')
+    .addArgument(new Argument('<backend>', message('cli.help.backend-name')).choices(['cuda']))
+    .description(message('cli.help.backend-add'))
+    .option('--feed <url>', message('cli.help.backend-feed'))
+    .action((_backend: string, options: { feed?: string }) => run((context) => runBackendAdd(context, options.feed ?? null)));
+}
 
 function addPromptCommand(program: Command, run: Run): void {
   program

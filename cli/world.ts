@@ -1,4 +1,5 @@
 import type { App } from '../core/app.ts';
+import type { AddBackendRequest, addBackend } from '../core/backend-adding.ts';
 import type { BenchLine } from '../core/bench.ts';
 import type { CallOutput, LedgerVerification } from '../core/contract/rpc.ts';
 import type { Diagnostics } from '../core/diagnostics.ts';
@@ -28,6 +29,8 @@ export interface World extends Surroundings {
   verifyLedger(dataDir: string): Promise<LedgerVerification>;
   /** What helps to find a fault, from the files of a data folder; `report` asks the running agent, null where there is none. */
   diagnose(dataDir: string, report: (() => Promise<CallOutput<'doctor.report'>>) | null): Promise<Diagnostics>;
+  /** Fetches what a backend needs and the package leaves out, into a data folder. */
+  addBackend(request: Omit<AddBackendRequest, 'parts'>): ReturnType<typeof addBackend>;
   /** Measures what the agent costs on this machine, in a folder of its own inside the data folder. */
   bench(dataDir: string, quick: boolean): AsyncIterable<BenchLine>;
 }

@@ -18,9 +18,9 @@ export function backendRows({ hardware, computing }: Report): string[][] {
 function rowsOf(device: string, backend: Backend): string[][] {
   const name = message(`backend.name.${backend.name}`);
   const { works, firstMs, difference, reason, remedy } = backend;
-  const measured = firstMs === null || difference === null ? null : { ms: firstMs, difference: difference.toExponential(1) };
+  const measured = firstMs === null ? 'no' : backend.name === 'cpu' ? 'cpu' : 'yes';
   const found = works
-    ? message('cli.doctor.backend-works', { name, device, measured: measured === null ? 'no' : 'yes', ms: 0, difference: '', ...measured })
+    ? message('cli.doctor.backend-works', { name, device, measured, ms: firstMs ?? 0, difference: difference?.toExponential(1) ?? '' })
     : message('cli.doctor.backend-fails', { name, device, reason: reason === null ? '' : messageOf(reason) });
   return [[message('cli.doctor.backend'), found], ...(remedy === null ? [] : [[message('cli.doctor.remedy'), messageOf(remedy)]])];
 }

@@ -102,6 +102,7 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
         },
         verifyLedger: () => app().handlers['ledger.verify']({}),
         diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
+        addBackend: async () => ({ version: '1.30.0', bytes: 0 }),
         bench: async function* () {
           yield* [];
         },

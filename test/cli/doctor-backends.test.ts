@@ -12,7 +12,7 @@ const text = (report: BackendReport, machine = cpuOnly) =>
 
 test('a machine without a GPU says that the CPU computes, and what its kernel took', () => {
   expect(text({ ...backends, gpus: [] }, { ...cpuOnly, gpus: [] })).toEqual([
-    expect.stringMatching(/^Backend: CPU works on .+ \(first answer after 240.0 ms, 0.0e\+0 from the CPU's\)$/),
+    expect.stringMatching(/^Backend: CPU works on .+ \(first answer after 240.0 ms\)$/),
     'Computing on: No usable GPU was found: the CPU computes.',
   ]);
 });

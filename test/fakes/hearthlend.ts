@@ -35,6 +35,7 @@ process.exit(
     },
     verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
     diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
+    addBackend: async () => ({ version: '1.30.0', bytes: 0 }),
     bench: async function* () {
       yield* [];
     },
