@@ -11,12 +11,11 @@ const NAMES: Record<FigureName, string> = {
   modelLoad: 'loading of the practice model',
 };
 
-/** What the machine can do, by backend: medians as the benchmark found them, and its score (100: the scale's machine). */
-export function* machineScore({ backends, threads, noise }: BenchmarkResult): Generator<Measure> {
-  const caveat = noise === null ? '' : noise.reason === 'busy' ? ', while other programs were at work' : ', with samples that vary';
+/** What the machine can do, by backend: medians as the benchmark found them, and its score (100: the scale's machine). How busy it was is told first. */
+export function* machineScore({ backends, threads }: BenchmarkResult): Generator<Measure> {
   for (const { backend, gpu, figures, score } of backends) {
-    const where = gpu === null ? `${backend} (${threads} threads)` : `${backend} on ${gpu}`;
-    for (const { name, median } of figures) yield measure(`${where}: ${NAMES[name]}${caveat}`, median, FIGURE_UNITS[name]);
-    if (score !== null) yield measure(`${where}: score${caveat}`, score, 'points');
+    const where = gpu === null ? `${backend} (${threads} ${threads === 1 ? 'thread' : 'threads'})` : `${backend} on ${gpu}`;
+    for (const { name, median } of figures) yield measure(`${where}: ${NAMES[name]}`, median, FIGURE_UNITS[name]);
+    if (score !== null) yield measure(`${where}: score`, score, 'points');
   }
 }
