@@ -9,6 +9,9 @@ export type IsolationLevel = z.infer<typeof IsolationLevel>;
  * What stopped an attempt. Of ours: `mounts` (only what was allowed is there, read-only), `namespaces` (its own processes, network, users and
  * inter-process communication), `system-calls` (the seccomp filter), `privileges` (no capabilities, none to be gained), `environment`
  * (emptied), `descriptors` (none handed on) and `bounds` (of scratch space). And `kernel`: the bare kernel denies it to an ordinary user too.
+ * Around a page, of ours: `content-policy`, `page-sandbox` (its origin is nobody's, it may open nothing), `permissions-policy`, `requests` (each is
+ * refused outside of the page), `addresses` (none leads anywhere), `nobody` (there is no user to press or allow anything). And `browser`: it has
+ * no such thing, or denies it.
  */
 export const BreakOutWall = z.enum([
   'mounts',
@@ -19,6 +22,13 @@ export const BreakOutWall = z.enum([
   'descriptors',
   'bounds',
   'kernel',
+  'content-policy',
+  'page-sandbox',
+  'permissions-policy',
+  'requests',
+  'addresses',
+  'nobody',
+  'browser',
 ]);
 export type BreakOutWall = z.infer<typeof BreakOutWall>;
 
@@ -28,7 +38,7 @@ export const BreakOutAttempt = z.strictObject({
   /** What it tried to reach. */
   kind: z.enum(['files', 'network', 'processes', 'environment', 'descriptors', 'privilege', 'memory', 'storage', 'windows', 'devices']),
   succeeded: z.boolean(),
-  /** The first wall in the way of a native worker's attempt. Left out for one that succeeded, and where `detail` names it. */
+  /** The first wall in the attempt's way. Left out for one that succeeded, and where `detail` names it. */
   wall: BreakOutWall.optional(),
   detail: z.string().max(400),
 });

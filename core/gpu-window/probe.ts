@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { PageAttempt, type PageBait, PageWay } from '../contract/gpu-window.ts';
-import type { BreakOutAttempt } from '../contract/isolation.ts';
+import type { BreakOutAttempt, BreakOutWall } from '../contract/isolation.ts';
 import { layWindowBait, type WindowBait } from './bait.ts';
 import { Browser, type BrowserOptions } from './browser.ts';
 import { readPageFiles } from './page-files.ts';
@@ -14,6 +14,7 @@ import { WindowPage } from './window-page.ts';
 /** From opening the browser until it is gone: an attempt takes a second, and all but some twenty are made at once. */
 const PROBE_MS = 120_000;
 const LEFT_MS = 500;
+const DETAIL_CHARS = 400;
 
 /** A page with the probe in it. */
 export interface ProbedPage {
@@ -155,24 +156,29 @@ export async function tryEveryWay(
 
 /** What is told of an attempt: that it succeeded and how, or the wall that stopped it. */
 function verdict({ way: { name, kind }, attempt: { reached, refusal, directive }, visited, blocked, logged }: Tried): BreakOutAttempt {
-  const result = (succeeded: boolean, detail: string) => ({ name, kind, succeeded, detail: detail.slice(0, 400) });
-  if (visited) return result(true, 'it reached this machine from the page');
-  if (reached !== null) return result(true, reached);
-  if (directive !== null) return result(false, `content policy: ${directive}`);
-  if (blocked) return result(false, 'every request is blocked');
+  const found = visited ? 'it reached this machine from the page' : reached;
+  if (found !== null) return { name, kind, succeeded: true, detail: found.slice(0, DETAIL_CHARS) };
   const said = refusal ?? logged;
-  if (said !== null) return result(false, wallOf(said));
-  return result(false, kind === 'network' ? 'no address leads anywhere' : 'nobody is there to allow it');
+  const stopped = (wall: BreakOutWall, detail: string): BreakOutAttempt => ({
+    name,
+    kind,
+    succeeded: false,
+    wall,
+    detail: detail.slice(0, DETAIL_CHARS),
+  });
+  if (directive !== null) return stopped('content-policy', directive);
+  if (blocked) return stopped('requests', 'its request was refused');
+  if (said !== null) return stopped(wallOf(said), said);
+  return kind === 'network' ? stopped('addresses', 'nothing arrived') : stopped('nobody', 'nothing came of it');
 }
 
-/** Which wall an error of the browser's speaks of. */
-function wallOf(refusal: string): string {
-  if (/content security policy|TrustedScript/i.test(refusal)) return `content policy: ${refusal}`;
-  if (/user gesture|user activation/i.test(refusal)) return `nobody is there to press anything: ${refusal}`;
-  if (/sandbox|opaque origin|security origin|denied in this context/i.test(refusal)) return `sandboxed page: ${refusal}`;
-  if (/permissions policy|permissions-policy|disabled in this document|not allowed in this (context|document)/i.test(refusal))
-    return `permissions policy: ${refusal}`;
-  return refusal;
+/** Which wall the browser's words speak of. */
+function wallOf(said: string): BreakOutWall {
+  if (/content security policy|TrustedScript|failed to load worklet/i.test(said)) return 'content-policy';
+  if (/user gesture|user activation/i.test(said)) return 'nobody';
+  if (/sandbox|opaque origin|security origin|denied in this context/i.test(said)) return 'page-sandbox';
+  if (/permissions policy|permissions-policy|disabled in this document/i.test(said)) return 'permissions-policy';
+  return 'browser';
 }
 
 function plain({ server, connectUrl, port, file }: WindowBait): PageBait {
