@@ -10,13 +10,14 @@ import policy from '../../resources/locales/en/policy.json' with { type: 'json' 
 import screen from '../../resources/locales/en/screen.json' with { type: 'json' };
 import status from '../../resources/locales/en/status.json' with { type: 'json' };
 import thisPc from '../../resources/locales/en/this-pc.json' with { type: 'json' };
+import whenToWork from '../../resources/locales/en/when-to-work.json' with { type: 'json' };
 import { asHearthlendError, type HearthlendError } from './errors.ts';
 
 /**
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
- * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `cli`, `screen`, `this-pc` (the page of that name), `desktop` (tray, dialogs and notifications of the desktop app).
+ * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `desktop` (tray, dialogs and notifications of the desktop app).
  */
-const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy, ...thisPc, ...benchmark };
+const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy, ...thisPc, ...whenToWork, ...benchmark };
 export type MessageKey = keyof typeof en;
 export type MessageParams = Record<string, string | number>;
 

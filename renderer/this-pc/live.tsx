@@ -1,4 +1,5 @@
 import type { HardwareReport } from '../../core/contract/hardware.ts';
+import { memoryText } from '../../core/contract/hardware-words.ts';
 import { message } from '../../core/contract/messages.ts';
 import type {
   CpuSample,
@@ -11,7 +12,7 @@ import type {
 import { useNow } from '../frame/use-now.ts';
 import { timeText } from '../words/times.ts';
 import { Gauge } from './gauge.tsx';
-import { celsiusText, memoryText, shareText, wattsText } from './measures.ts';
+import { celsiusText, shareText, wattsText } from './measures.ts';
 import type { Reading } from './trace.ts';
 
 /** Samples come once a second while it works: after so long without one, it doesn't. */

@@ -1,10 +1,11 @@
 import type { BackendReport } from '../../core/contract/backends.ts';
 import type { Gpu, HardwareProblem, HardwareReport } from '../../core/contract/hardware.ts';
+import { apiWords, driverWords, gpuWords, linkWords, machineWords, memoryText, powerWords } from '../../core/contract/hardware-words.ts';
 import { message } from '../../core/contract/messages.ts';
 import { say } from '../words/say.ts';
 import { Backends } from './backends.tsx';
 import { backendsOf } from './headline.ts';
-import { diskText, memoryText } from './measures.ts';
+import { diskText } from './measures.ts';
 
 /** What was found: each GPU with what is known of it, then the rest. */
 export function Machine({ hardware, backends }: { hardware: HardwareReport; backends: BackendReport }): React.ReactNode {
@@ -34,8 +35,8 @@ export function Machine({ hardware, backends }: { hardware: HardwareReport; back
 }
 
 function GpuFacts({ gpu, backends }: { gpu: Gpu; backends: BackendReport }): React.ReactNode {
-  const { name, driver, driverVersion, link, pci } = gpu;
-  const apis = apiWords(gpu);
+  const { name, pci } = gpu;
+  const link = linkWords(gpu);
   return (
     <>
       <h3>{name}</h3>
@@ -50,17 +51,13 @@ function GpuFacts({ gpu, backends }: { gpu: Gpu; backends: BackendReport }): Rea
         <summary>{message('screen.safety.details')}</summary>
         <dl className="facts">
           <dt>{message('pc.gpu.driver')}</dt>
-          <dd>
-            {driver === null && driverVersion === null
-              ? message('pc.unknown')
-              : [driver, driverVersion].filter((part) => part !== null).join(' ')}
-          </dd>
+          <dd>{driverWords(gpu)}</dd>
           <dt>{message('pc.gpu.apis')}</dt>
-          <dd>{apis === '' ? message('pc.unknown') : apis}</dd>
-          {link !== null && (link.width !== null || link.generation !== null) && (
+          <dd>{apiWords(gpu)}</dd>
+          {link !== null && (
             <>
               <dt>{message('pc.gpu.link')}</dt>
-              <dd>{linkWords(link)}</dd>
+              <dd>{link}</dd>
             </>
           )}
           {pci !== null && pci.address !== null && (
@@ -75,36 +72,9 @@ function GpuFacts({ gpu, backends }: { gpu: Gpu; backends: BackendReport }): Rea
   );
 }
 
-function gpuWords({ vramBytes, kind, external, mig }: Gpu): string {
-  const words = [
-    vramBytes !== null
-      ? message('pc.gpu.memory', { size: memoryText(vramBytes) })
-      : kind === 'integrated'
-        ? message('pc.gpu.shared-memory')
-        : null,
-    kind === null ? null : message(`pc.gpu.kind.${kind}`),
-    external === true ? message('pc.gpu.external') : null,
-    mig === null ? null : mig.role === 'slice' ? message('pc.gpu.slice') : message('pc.gpu.divided', { count: mig.slices.length }),
-  ].filter((each) => each !== null);
-  return words.length === 0 ? message('pc.unknown') : words.join(' · ');
-}
-
-function apiWords({ apis }: Gpu): string {
-  const names = { cuda: 'CUDA', vulkan: 'Vulkan', directx: 'DirectX', metal: 'Metal' } as const;
-  return (Object.keys(names) as (keyof typeof names)[])
-    .filter((api) => apis[api] !== null)
-    .map((api) => `${names[api]} ${apis[api]}`)
-    .join(', ');
-}
-
-function linkWords({ width, maxWidth, generation, maxGeneration }: NonNullable<Gpu['link']>): string {
-  const lanes = width === null ? null : message('pc.gpu.lanes', { width, maxWidth: maxWidth ?? width });
-  const speed = generation === null ? null : message('pc.gpu.generation', { generation, maxGeneration: maxGeneration ?? generation });
-  return [lanes, speed].filter((part) => part !== null).join(', ');
-}
-
 function Rest({ hardware, backends }: { hardware: HardwareReport; backends: BackendReport }): React.ReactNode {
   const { os, machine, cpu, memory, power, disk } = hardware;
+  const runsOn = powerWords(power);
   const computes = backends.workers.some((worker) => worker.gpu === null);
   return (
     <dl className="facts">
@@ -121,34 +91,14 @@ function Rest({ hardware, backends }: { hardware: HardwareReport; backends: Back
       <dd title={os.release}>{message('screen.pc.system.value', { name: os.name, arch: os.arch })}</dd>
       <dt>{message('pc.machine')}</dt>
       <dd>{machineWords(machine)}</dd>
-      {power.source !== null && (
+      {runsOn !== null && (
         <>
           <dt>{message('pc.power')}</dt>
-          <dd>{powerWords({ source: power.source, percent: power.percent })}</dd>
+          <dd>{runsOn}</dd>
         </>
       )}
     </dl>
   );
-}
-
-function machineWords({ formFactor, name, virtualMachine, hypervisor, container, wsl }: HardwareReport['machine']): string {
-  const words = [
-    name,
-    formFactor === null ? null : message(`pc.machine.${formFactor}`),
-    virtualMachine !== true
-      ? null
-      : hypervisor === null
-        ? message('pc.machine.virtual')
-        : message('pc.machine.virtual-under', { hypervisor }),
-    container === true ? message('pc.machine.container') : null,
-    wsl ? message('pc.machine.wsl') : null,
-  ].filter((each) => each !== null);
-  return words.length === 0 ? message('pc.unknown') : words.join(' · ');
-}
-
-function powerWords({ source, percent }: { source: 'mains' | 'battery'; percent: number | null }): string {
-  const words = message(`pc.power.${source}`);
-  return percent === null ? words : message('pc.power.charge', { source: words, percent: Math.round(percent) });
 }
 
 /** What keeps a GPU or a source from being used, with what would change it. */

@@ -1,14 +1,9 @@
 import { message } from '../../core/contract/messages.ts';
 
-/** Memory is counted in powers of two, disks in powers of ten, as their makers and systems do. */
-const MEMORY_GB_BYTES = 2 ** 30;
+/** Disks are counted in powers of ten, as their makers do. */
 const DISK_GB_BYTES = 1e9;
 
 const number = (value: number, digits: number): string => new Intl.NumberFormat('en', { maximumFractionDigits: digits }).format(value);
-
-export function memoryText(bytes: number): string {
-  return message('screen.pc.gigabytes', { size: number(bytes / MEMORY_GB_BYTES, 1) });
-}
 
 export function diskText(bytes: number): string {
   return message('screen.pc.gigabytes', { size: number(bytes / DISK_GB_BYTES, 1) });

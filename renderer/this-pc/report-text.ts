@@ -1,6 +1,7 @@
 import type { BackendReport } from '../../core/contract/backends.ts';
 import type { HardwareReport } from '../../core/contract/hardware.ts';
 import type { IsolationReport } from '../../core/contract/isolation.ts';
+import { withoutNumbersOfOne } from '../../core/contract/numbers-of-one.ts';
 import type { TelemetrySample } from '../../core/contract/telemetry.ts';
 
 interface Described {
@@ -30,15 +31,4 @@ export function reportText({ version, hardware, backends, isolation, sample }: D
 
 function through(probe: NonNullable<IsolationReport['probe']>): string[] {
   return probe.attempts.filter((attempt) => attempt.succeeded).map(({ kind, name }) => `${kind} ${name}`);
-}
-
-/**
- * Takes out what names one machine and no other, wherever a tool may have slipped it in: UUIDs, network cards' addresses, and what stands behind
- * a word for a serial number.
- */
-export function withoutNumbersOfOne(text: string): string {
-  return text
-    .replaceAll(/\b(GPU-|MIG-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '(removed)')
-    .replaceAll(/\b([0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b/gi, '(removed)')
-    .replaceAll(/\b(serial(?: ?number| ?no\.?)?|s\/n|sn)\b(["']?\s*[:=#]?\s*["']?)[\w-]{4,}/gi, '$1$2(removed)');
 }

@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type BackendReport, withBackends } from '../../core/contract/backends.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
-import { withoutNumbersOfOne } from '../../renderer/this-pc/report-text.ts';
 import { tracePath } from '../../renderer/this-pc/trace.ts';
 import { backend, benchmarkResult } from '../fakes/benchmark.ts';
 import { gpu } from '../fakes/hardware.ts';
@@ -268,18 +267,6 @@ test('a bug report gets this PC’s description, and no number of one machine', 
   expect(text).not.toContain('0x51f2');
   await page.getByText('Show what is copied').click();
   expect(await page.locator('pre').textContent()).toBe(text);
-});
-
-test.each([
-  ['GPU-8f2b1c3d-1111-2222-3333-444455556666', '(removed)'],
-  ['uuid 8F2B1C3D-1111-2222-3333-444455556666.', 'uuid (removed).'],
-  ['Serial Number: PF2ABCDE', 'Serial Number: (removed)'],
-  ['"serial":"S/123"', '"serial":"S/123"'],
-  ['"serialNumber": "5CD1234XYZ"', '"serialNumber": "(removed)"'],
-  ['eth0 aa:bb:cc:dd:ee:ff up', 'eth0 (removed) up'],
-  ['0000:01:00.0 NVIDIA GeForce RTX 3090, driver 580.95.05', '0000:01:00.0 NVIDIA GeForce RTX 3090, driver 580.95.05'],
-])('of "%s" a report keeps "%s"', (text, kept) => {
-  expect(withoutNumbersOfOne(text)).toBe(kept);
 });
 
 test('a trace stays in its picture, and nothing is drawn over a time of which nothing is known', () => {
