@@ -38,6 +38,8 @@ export interface AppPorts {
     signerScript: string;
     /** Folder of the practice model: config.json, tokenizer.json, onnx/model.onnx. */
     practiceModel: string;
+    /** Folder of what Windows and macOS are watched through for the rules. */
+    watchers: string;
   };
   /** What watches the machine for the rules, beyond what the agent watches by itself. */
   signalSources?: readonly SignalSource[];

@@ -3,11 +3,13 @@ import { createEmbeddedCoordinator } from '../../coordinator/embedded.ts';
 import { loadWordnetPractice } from '../../coordinator/practice/wordnet.ts';
 import type { AppPorts } from '../../core/app-ports.ts';
 import { openLog } from '../../core/log/log.ts';
+import { openSignalSources } from '../../core/policy/signals/open.ts';
 import type { Installation } from './installation.ts';
 
 /** What the headless shell hands to the agent: this Node, this program's own parts, and the coordinator in the same process. */
 export function appPorts({ dataDir, installation }: { dataDir: string; installation: Installation }): AppPorts {
   const { root, version } = installation;
+  const watchers = join(root, 'resources/signals');
   return {
     dataDir,
     version,
@@ -19,7 +21,9 @@ export function appPorts({ dataDir, installation }: { dataDir: string; installat
       probeScript: join(root, 'dist/worker/probe.mjs'),
       signerScript: join(root, 'dist/wallet/signer.mjs'),
       practiceModel: join(root, 'resources/models/wordnet-lm'),
+      watchers,
     },
+    signalSources: openSignalSources({ platform: process.platform, env: process.env, watchers, shellPower: null }),
     async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {
       return createEmbeddedCoordinator({
         dir,

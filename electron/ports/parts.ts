@@ -26,5 +26,6 @@ export function partsOf({ packaged, appPath, resourcesPath, platform }: Place): 
     probeScript: join(root, 'dist', 'worker', 'probe.mjs'),
     signerScript: join(root, 'dist', 'wallet', 'signer.mjs'),
     practiceModel: join(root, 'resources', 'models', 'wordnet-lm'),
+    watchers: join(root, 'resources', 'signals'),
   };
 }

@@ -90,6 +90,7 @@ test('the worker runs on a real Node: the shipped one in a built app, the one of
   // A plain Node can't look into the archive.
   expect(mac.workerScript).toBe('/A.app/Resources/app.asar.unpacked/dist/worker/native.mjs');
   expect(mac.practiceModel).toBe('/A.app/Resources/app.asar.unpacked/resources/models/wordnet-lm');
+  expect(mac.watchers).toBe('/A.app/Resources/app.asar.unpacked/resources/signals');
   const windows = partsOf({ packaged: true, appPath: 'C:\\H\\resources\\app.asar', resourcesPath: 'C:\\H\\resources', platform: 'win32' });
   expect(windows.nodePath).toBe('C:\\H\\resources\\node\\node.exe');
   expect(windows.probeScript).toBe('C:\\H\\resources\\app.asar.unpacked\\dist\\worker\\probe.mjs');

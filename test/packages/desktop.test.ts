@@ -108,6 +108,8 @@ test("what the app starts or reads is where it looks for it: its own entry in th
     'dist/wallet/signer.mjs',
     'resources/models/wordnet-lm/onnx/model.onnx',
     'resources/models/wordnet-lm/tokenizer.json',
+    'resources/signals/windows.ps1',
+    'resources/signals/macos.js',
     'node_modules/onnxruntime-node/dist/index.js',
     'node_modules/onnxruntime-common/package.json',
     'node_modules/systeminformation/lib/index.js',

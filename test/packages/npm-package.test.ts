@@ -53,6 +53,8 @@ test('the npm package holds the built program, its model and its papers, and not
     'dist/wallet/signer.mjs',
     'dist/ui/index.html',
     'resources/linux/hearthlend.service',
+    'resources/signals/windows.ps1',
+    'resources/signals/macos.js',
     'resources/models/wordnet-lm/onnx/model.onnx',
     'resources/models/wordnet-lm/tokenizer.json',
     'resources/models/wordnet-lm/LICENSE.wordnet',
