@@ -49,7 +49,7 @@ class BrokenWorker implements StartedWorker {
     return null;
   }
 
-  #say(reply: WorkerReply, body = new Uint8Array(0)): void {
+  #say(reply: WorkerReply, body: Uint8Array = new Uint8Array(0)): void {
     const frame = Buffer.concat([encodeFramePrefix(reply, body.byteLength, WORKER_FRAME_LIMITS), body]);
     const bytes = this.#spoil(frame, reply.type);
     setImmediate(() => this.#listener?.data(bytes));

@@ -23,10 +23,10 @@ export interface ModelFacts {
 }
 
 /** The largest language models have some 30,000 nodes and 3,000 constants. */
-export const MAX_NODES = 1_000_000;
+const MAX_NODES = 1_000_000;
 const MAX_TENSORS = 1_000_000;
 /** The reader's own bound; here with functions put in their places. */
-export const MAX_DEPTH = 32;
+const MAX_DEPTH = 32;
 /** Up to here it is kept what goes from node to node. */
 const MAX_TRACED_NODES = 50_000;
 /** Names kept in memory at once, over all. */

@@ -111,7 +111,7 @@ test('a refusal says where: through graphs, by names or numbers', async () => {
 test('names of a stranger’s come to the screen as plain, short text', async () => {
   const name = `\u001b]0;owned\u0007\n${'a'.repeat(4000)}`;
   const found = await refusal(model(simple(concat(text(3, name), foreign('Evil', 'com.example')))));
-  expect(String(found?.where)).toMatch(/^Evil "�\]0;owned��a{40,}…"$/);
+  expect(found).toMatchObject({ where: expect.stringMatching(/^Evil "�\]0;owned��a{40,}…"$/) });
 });
 
 test.each<[string, Bytes, RegExp]>([
