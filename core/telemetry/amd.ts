@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { GpuSample } from '../contract/telemetry.ts';
+import { amdThrottle } from './amd-metrics.ts';
 import { BOUNDS, plausible, reading, scaled } from './reading.ts';
-import { celsius, mhzOfHertz, readNumber, readSmall, sensorsOf, watts } from './sysfs.ts';
+import { celsius, mhzOfHertz, readBytes, readNumber, readSmall, sensorsOf, watts } from './sysfs.ts';
 
 /** What amdgpu tells of a card in its folder of /sys. Source: the kernel's Documentation/gpu/amdgpu/thermal.rst and driver-misc.rst */
 export function readAmd(gpu: string, device: string): GpuSample {
@@ -36,7 +37,7 @@ export function readAmd(gpu: string, device: string): GpuSample {
     powerLimitWatts: sensor(watts, 'power1_cap') || null,
     coreClockMhz: sensor(mhzOfHertz, 'freq1_input') ?? activeLevelMhz(readSmall(join(device, 'pp_dpm_sclk'))),
     memoryClockMhz: sensor(mhzOfHertz, 'freq2_input') ?? activeLevelMhz(readSmall(join(device, 'pp_dpm_mclk'))),
-    throttled: null,
+    throttled: amdThrottle(readBytes(join(device, 'gpu_metrics'))),
   };
 }
 

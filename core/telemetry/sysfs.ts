@@ -15,6 +15,15 @@ export function readSmall(path: string): string | null {
   }
 }
 
+/** A small file of bytes. */
+export function readBytes(path: string): Uint8Array | null {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch {
+    return null;
+  }
+}
+
 export function readNumber(path: string, [least, most]: readonly [number, number]): number | null {
   return reading(readSmall(path), least, most);
 }

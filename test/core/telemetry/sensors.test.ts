@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished, type TestContext, test } from 'vitest';
 import { CpuSample, GpuSample } from '../../../core/contract/telemetry.ts';
 import { activeLevelMhz } from '../../../core/telemetry/amd.ts';
+import { amdThrottle } from '../../../core/telemetry/amd-metrics.ts';
 import { findCards, readCard } from '../../../core/telemetry/cards.ts';
 import { cpuReader, readTicks } from '../../../core/telemetry/cpu.ts';
 import { readDrmClient } from '../../../core/telemetry/drm-memory.ts';
@@ -246,4 +247,25 @@ test('what an open file tells of memory: resident where it says so, nothing wher
   expect(readDrmClient('pos:\t0\nflags:\t02\n')).toBeNull();
   expect(readDrmClient(FDINFO.replace('5860 KiB', '-1'))).toBeNull();
   expect(readDrmClient('')).toBeNull();
+});
+
+/** amdgpu's table of this format, with a throttle status in its place. */
+function metrics(format: number, content: number, bytes: number, at: number, status: bigint): Uint8Array {
+  const view = new DataView(new ArrayBuffer(bytes));
+  view.setUint16(0, bytes, true);
+  view.setUint8(2, format);
+  view.setUint8(3, content);
+  view.setBigUint64(at, status, true);
+  return new Uint8Array(view.buffer);
+}
+
+test('an AMD card says why its clock is held: power, heat, or its own limits; other tables say nothing', () => {
+  expect(amdThrottle(metrics(1, 3, 120, 112, 0n))).toEqual([]);
+  expect(amdThrottle(metrics(1, 3, 120, 112, 1n << 1n))).toEqual(['power']);
+  expect(amdThrottle(metrics(1, 3, 120, 112, (1n << 36n) | (1n << 22n)))).toEqual(['hardware', 'thermal']);
+  expect(amdThrottle(metrics(2, 2, 128, 120, 1n << 7n))).toEqual(['power']);
+  expect(amdThrottle(metrics(1, 3, 120, 112, 0xffff_ffff_ffff_ffffn))).toBeNull();
+  expect(amdThrottle(metrics(2, 1, 120, 112, 1n))).toBeNull();
+  expect(amdThrottle(metrics(1, 3, 120, 112, 1n).subarray(0, 100))).toBeNull();
+  expect(amdThrottle(null)).toBeNull();
 });
