@@ -30,15 +30,24 @@ export function openResults(path: string, onUnreadable: (detail: string) => void
 }
 
 function read(path: string, onUnreadable: (detail: string) => void): BenchmarkResult[] {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return [];
   try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return [];
     if (found.size > MAX_FILE_BYTES) throw new Error(`it has ${found.size} bytes`);
     return Kept.parse(JSON.parse(readFileSync(path, 'utf8'))).results;
   } catch (thrown) {
     onUnreadable((thrown as Error).message);
-    renameSync(path, `${path}.unreadable`);
+    setAside(path);
     return [];
+  }
+}
+
+/** Where it can't be moved it is left as it is, until it is written over: no reason to start without measuring. */
+function setAside(path: string): void {
+  try {
+    renameSync(path, `${path}.unreadable`);
+  } catch {
+    // Whoever opened it was told that it can't be read.
   }
 }
 
