@@ -54,19 +54,23 @@ async function recompute(
   log: Log,
 ): Promise<Tensors | undefined> {
   const { model, inputs } = task;
-  let timer: NodeJS.Timeout | undefined;
+  const late = Promise.withResolvers<undefined>();
+  const giveUp = () => late.resolve(undefined);
+  const timer = setTimeout(giveUp, task.signal.aborted ? 0 : limitMs);
+  // It outlives every audit, and would keep all of them.
+  task.signal.addEventListener('abort', giveUp);
   try {
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), task.signal.aborted ? 0 : limitMs);
-      task.signal.addEventListener('abort', () => resolve(undefined), { once: true });
-    });
-    const outputs = await Promise.race([reference.compute({ model: { digest: shard.model.digest, local: model }, shard, inputs }), late]);
+    const outputs = await Promise.race([
+      reference.compute({ model: { digest: shard.model.digest, local: model }, shard, inputs }),
+      late.promise,
+    ]);
     if (outputs !== undefined) return decodeSafetensors(outputs);
     log('warn', 'reference-late', { shard: shard.id, limitMs });
   } catch (thrown) {
     log('warn', 'reference-failed', { shard: shard.id, detail: asHearthlendError(thrown).message });
   } finally {
     clearTimeout(timer);
+    task.signal.removeEventListener('abort', giveUp);
   }
   return undefined;
 }

@@ -1,6 +1,8 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { disagreement, drawsAudit } from '../../coordinator/audit.ts';
+import { auditResult } from '../../coordinator/auditing.ts';
 import { practiceBackOffMs, remainingMs, sequelOf } from '../../coordinator/leasing.ts';
 import { extendedLimits, localDay, practiceLeft } from '../../coordinator/quota.ts';
 import { checkResult } from '../../coordinator/verify.ts';
@@ -253,4 +255,15 @@ describe("a day's practice", () => {
       }),
     );
   });
+});
+
+test('an audit that is over is held by nothing, although the end that would cut it short is the same for all of them', async () => {
+  const { signal } = new AbortController();
+  const claimed: Tensors = new Map([['y', float32([1])]]);
+  const model = { manifest: { format: 'onnx' as const, entry: 'm.onnx', files: [] }, files: new Map<string, string>() };
+  const task = { shard: pass, model, inputs: new Uint8Array(), claimed, onDispute: async () => undefined, signal };
+  const audit = (compute: () => Promise<Uint8Array>) => auditResult({ compute }, task, 60_000, () => undefined);
+  expect(await audit(async () => encodeSafetensors(claimed))).toEqual({ type: 'agrees' });
+  expect(await audit(() => Promise.reject(new Error('no reference')))).toEqual({ type: 'unchecked' });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
