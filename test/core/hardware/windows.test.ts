@@ -5,6 +5,7 @@ import { joinSightings } from '../../../core/hardware/join.ts';
 import { parseSystemInformation, systemInformation } from '../../../core/hardware/system-information.ts';
 import { askTool } from '../../../core/hardware/tool.ts';
 
+// In the format of `reg query`; no recording of one was found.
 test("DirectX's list tells memory above 4 GiB, feature level and what is no GPU", () => {
   const listed = `
 HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\DirectX
