@@ -82,6 +82,8 @@ function endTree(child: ChildProcess): void {
   if (child.pid === undefined) return;
   child.stdout?.destroy();
   child.stderr?.destroy();
+  // One that waits for a wedged driver can't be killed; nobody waits for it.
+  child.unref();
   if (process.platform === 'win32') {
     if (child.exitCode === null) spawn('taskkill', ['/PID', String(child.pid), '/T', '/F'], { stdio: 'ignore', windowsHide: true });
     return;
