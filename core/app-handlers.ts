@@ -62,7 +62,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return {};
     },
     'work.start': async ({ forMs }) => engine.policy.begin(forMs),
-    'policy.status': async () => engine.policy.status(),
+    'policy.status': async () => ({ ...engine.policy.status(), powerLimits: engine.powerLimits.state() }),
     'policy.test': async ({ signals, rules }) => ({
       decisions: engine.policy.test(signals, changedRules(settings.current.rules, rules)),
     }),

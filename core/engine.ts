@@ -9,7 +9,7 @@ import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
-import type { DeviceId } from './contract/policy.ts';
+import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
@@ -23,6 +23,7 @@ import { fetchBlob } from './models/fetch.ts';
 import { keepRecent } from './models/recent.ts';
 import type { ModelStore } from './models/store.ts';
 import { createPolicy, type Policy } from './policy/controller.ts';
+import { openPowerLimits, type PowerLimits } from './policy/throttle-power-limit.ts';
 import { createYielding } from './policy-work.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
@@ -61,6 +62,7 @@ export interface Engine {
   start(options: StartOptions): Promise<{ running: Promise<void> }>;
   /** What it makes of rules, signals and what the user says. */
   policy: Policy;
+  powerLimits: PowerLimits;
   /** Resolves when what was decided last is done: the worker gone, say, and its memory returned. */
   settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
@@ -148,6 +150,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
         telemetry.ended(task.shard.network, task.shard.id, device);
       }
     },
+    lanes: () => workers.lanes(),
     warmModels: () => workers.warmModels(),
     isolation: () => workers.isolation().level,
     memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
@@ -204,6 +207,14 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     await workers.warm(last, model).finally(() => model.release());
   }
 
+  const powerLimits = openPowerLimits({ recordPath: join(dataDir, 'power-limits.json'), log });
+  /** A GPU that works has the limit that the user granted; for a game, it has all that it had. */
+  function limitPower(decisions: readonly Decision[]): void {
+    const { granted, gpuLimitWatts } = settings.current.rules.power;
+    const working = decisions.filter(({ device, act }) => device !== 'cpu' && act !== 'pause');
+    powerLimits.want(new Map(granted && gpuLimitWatts !== null ? working.map(({ device }) => [device, gpuLimitWatts]) : []));
+  }
+
   const yielding = createYielding({
     ...{ loop, workers, view, remaining, record, clock, steady },
     trusted: () => trusted,
@@ -219,7 +230,10 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     steady,
     utcOffsetMinutes: (now) => -new Date(now).getTimezoneOffset(),
     log,
-    onDecisions: (decisions, askedAt) => yielding.apply(decisions, askedAt),
+    onDecisions(decisions, askedAt) {
+      yielding.apply(decisions, askedAt);
+      limitPower(decisions);
+    },
   });
 
   return {
@@ -244,6 +258,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       return { running };
     },
     policy,
+    powerLimits,
     settled: () => yielding.settled(),
     async hold() {
       policy.measure(true);
@@ -265,6 +280,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     async close() {
       await policy.close();
       yielding.close();
+      await powerLimits.close();
       telemetry.close();
       view.close();
       recent.release();

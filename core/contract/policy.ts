@@ -182,6 +182,19 @@ export const PauseRecord = z.strictObject({
 });
 export type PauseRecord = z.infer<typeof PauseRecord>;
 
+/** A GPU whose power limit is another than it was, in W; or what keeps it from being set. */
+export const PowerLimitState = z.strictObject({
+  gpu: GpuId,
+  watts: z.number().nullable(),
+  beforeWatts: z.number().nullable(),
+  problem: MessageRef.nullable(),
+});
+export type PowerLimitState = z.infer<typeof PowerLimitState>;
+
 /** What the rules make of the machine now. */
-export const PolicyStatus = z.strictObject({ signals: Signals, decisions: z.array(Decision).max(129) });
+export const PolicyStatus = z.strictObject({
+  signals: Signals,
+  decisions: z.array(Decision).max(129),
+  powerLimits: z.array(PowerLimitState).max(256),
+});
 export type PolicyStatus = z.infer<typeof PolicyStatus>;

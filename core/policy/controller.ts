@@ -47,7 +47,7 @@ export interface Policy {
   measure(on: boolean): void;
   /** The rules, the devices or whether there is work are others. */
   changed(): void;
-  status(): PolicyStatus;
+  status(): Omit<PolicyStatus, 'powerLimits'>;
   /** What would be decided from other signals, with nothing remembered. */
   test(signals: Signals, rules: Rules): Decision[];
   /** Stops watching; resolves when nothing of it is left. */
@@ -161,6 +161,8 @@ export function createPolicy(options: PolicyOptions): Policy {
       look();
     },
     changed() {
+      // Told again also where the decision is the same: what it is carried out with may be other.
+      told = '';
       look();
       for (const listener of [...listeners]) listener();
     },
