@@ -127,7 +127,9 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
       case 'token': {
         prompts.onToken(change.shard, change.token, change.index);
         const stops = change.shard.kind === 'onnx.generate' && change.shard.stopTokens.includes(change.token);
-        const text = stops ? '' : view.token(change.token);
+        // With several GPUs the screen shows one shard: that which came last.
+        const shown = view.current?.shardId === change.shard.id && view.current.attempt === change.attempt;
+        const text = stops || !shown ? '' : view.token(change.token);
         if (text !== '') tellText(change.shard.id, change.attempt, text, change.index + 1);
         break;
       }

@@ -9,7 +9,7 @@ import type { ReferenceWorker } from './contract/jobs.ts';
 import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
-import type { Usage } from './contract/worker-host.ts';
+import type { StartWorker, Usage } from './contract/worker-host.ts';
 import { proveCpu, proveGpus } from './gpu-proofs.ts';
 import { type ComputedOn, type GpuWorker, openGpuWorkers } from './gpu-workers.ts';
 import { createVet } from './models/vetting/vet.ts';
@@ -21,6 +21,7 @@ import { resolveNeeds } from './supervisor/sandbox/needs.ts';
 import { planLaunch, type Wall } from './supervisor/sandbox/plan.ts';
 import { probeIsolation } from './supervisor/sandbox/probe.ts';
 import { createSupervisor, type RunHooks, type ShardTask, type Supervisor } from './supervisor/supervisor.ts';
+import { openWindowWorker } from './window-worker.ts';
 import type { WorkPorts } from './work/ports.ts';
 
 const SCRATCH_BYTES = 64 * 2 ** 20;
@@ -43,6 +44,8 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
+  /** How many shards can be computed at once: one on each GPU that may, else one on the processor. */
+  lanes(): number;
   /** Devices that earn: the GPUs that compute, else the processor. */
   devices(): DeviceId[];
   /** Holds each device to what was decided for it: its share of the time, or nothing. Resolves when those that are to do nothing are gone. */
@@ -105,15 +108,14 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   let probing: Promise<IsolationReport> | undefined;
 
   const vet = createVet();
+  const superviseWith = (name: string, modelMemoryBytes: number, start: StartWorker) =>
+    createSupervisor({ workDir: join(dataDir, 'workers', name), start, modelMemoryBytes, vet, clock, log });
   const supervise = (name: string, modelMemoryBytes: number, device: DeviceAccess | null = null) =>
-    createSupervisor({
-      workDir: join(dataDir, 'workers', name),
-      start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device })),
+    superviseWith(
+      name,
       modelMemoryBytes,
-      vet,
-      clock,
-      log,
-    });
+      nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device })),
+    );
   const worker = supervise('cpu', settings.current.worker.modelMemoryBytes);
   const reference = supervise('reference', settings.current.worker.modelMemoryBytes);
   const threads = ({ origin }: Pick<Shard, 'origin'>) => threadsFor(origin, settings.current.worker.threads, cores);
@@ -121,6 +123,11 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   const probeWith = (device: DeviceAccess | null): Promise<IsolationReport> => {
     const inside = { ...needs, scriptPath: parts.probeScript, modelsDir: join(dataDir, 'workers'), device };
     return probeIsolation(wall, inside, secretsOf(dataDir));
+  };
+  const probeNative = async (): Promise<IsolationReport> => {
+    report = await probeWith(null);
+    onChange('isolation');
+    return report;
   };
   const record = openRecord(join(dataDir, 'backends', 'tested.json'));
   const proving = { ports, needs, wall, record, env: process.env };
@@ -131,7 +138,16 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     holds: async (device) => wall.program === null || (await probeWith(device)).level === wall.level,
     onChange: () => onChange('backends'),
   });
-  const earning = () => [worker, ...gpus.workers().map(({ supervisor }) => supervisor)];
+  const window = openWindowWorker({
+    ...{ ports, platform: process.platform, settings, native: wall.level },
+    supervise: (name, start) => superviseWith(name, settings.current.worker.modelMemoryBytes, start),
+    onlyGpu: () => (gpus.report().gpus.length === 1 ? (gpus.report().gpus[0]?.gpu ?? null) : null),
+    onChange: () => onChange('isolation'),
+  });
+  const earning = () => [
+    worker,
+    ...[...gpus.workers().map(({ supervisor }) => supervisor), window.supervisor()].filter((each) => each !== null),
+  ];
 
   return {
     compute({ shard, model, inputs }, hooks) {
@@ -141,12 +157,13 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
         backend: 'cpu',
         gpu: null,
       });
-      return gpus.compute(task, hooks, onCpu) ?? onCpu(hooks);
+      const onNative = () => gpus.compute(task, hooks, onCpu) ?? onCpu(hooks);
+      return window.chosen() ? window.compute(task, hooks, onNative) : onNative();
     },
     prove: (hardware, again) => gpus.prove(hardware, again),
     backends: () => gpus.report(),
     gpus: () => gpus.workers(),
-    choose: () => gpus.choose(),
+    choose: async () => void (await Promise.all([gpus.choose(), window.choose()])),
     reference: {
       async compute({ model, shard, inputs }) {
         const { digest, local } = model;
@@ -159,6 +176,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       earning()
         .map((each) => each.load())
         .find((load) => load !== null) ?? null,
+    lanes: () => Math.max(1, gpus.workers().filter(({ aside }) => !aside).length),
     devices: () => (gpus.workers().length > 0 ? gpus.workers().map(({ gpu }) => gpu) : ['cpu']),
     async govern(decisions) {
       const leaving: Promise<unknown>[] = [];
@@ -175,7 +193,8 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     async warm(shard, model) {
       const lane = gpus.workers().find(({ aside, refuses }) => !aside && !refuses(model.digest));
       const task = { shard, model, threads: threads(shard) };
-      if (lane === undefined) await worker.warm({ ...task, provider: CPU });
+      if (window.chosen()) await window.warm(task);
+      else if (lane === undefined) await worker.warm({ ...task, provider: CPU });
       else await lane.supervisor.warm({ ...task, provider: lane.binding.provider });
     },
     running: () => earning().some((each) => each.running()) || reference.running(),
@@ -190,23 +209,17 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       return [{ ...onCpu, open: () => supervise('spare-cpu', modelMemoryBytes) }, ...onGpus];
     },
     threads: (origin) => threads({ origin }),
-    isolation: () => report,
+    isolation: () => (window.chosen() ? window.isolation() : report),
     wall,
     probe: () =>
-      (probing ??= probeWith(null)
-        .then((probed) => {
-          report = probed;
-          onChange('isolation');
-          return probed;
-        })
-        .finally(() => {
-          probing = undefined;
-        })),
+      (probing ??= (window.chosen() ? window.probe() : probeNative()).finally(() => {
+        probing = undefined;
+      })),
     stop: async () => void (await Promise.all([...earning(), reference].map((each) => each.stop()))),
     async close() {
       // It tidies up after itself.
       await probing?.catch(() => undefined);
-      await Promise.all([gpus.close(), worker.dispose(), reference.dispose()]);
+      await Promise.all([gpus.close(), window.close(), worker.dispose(), reference.dispose()]);
     },
   };
 }

@@ -28,6 +28,13 @@ export interface WorkLoop {
   stop(now: boolean): void;
 }
 
+/** A shard at its worker; `ended` when it is handed in or handed back. */
+interface Running {
+  key: AttemptKey;
+  abort: AbortController;
+  ended: Promise<void>;
+}
+
 /** Lease → fetch → run → spool → submit → accept, with the next shard fetched while one runs and results handed in behind it, in order. */
 export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const outputs = createOutputs(ports);
@@ -39,7 +46,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   let accepted = 0;
   /** Attempts leased and not ended yet: they may still be accepted, so they count towards `wanted`. */
   let inFlight = 0;
-  let current: { key: AttemptKey; abort: AbortController } | undefined;
+  /** What is being computed: as much as there are lanes. */
+  const running = new Set<Running>();
   let next: Promise<ReadyShard | null> | undefined;
   let deliveries: Promise<void> = Promise.resolve();
   let delivering = 0;
@@ -101,10 +109,27 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     return null;
   }
 
-  async function compute(ready: ReadyShard): Promise<void> {
-    const { from, key } = ready;
+  function compute(ready: ReadyShard): void {
     const abort = new AbortController();
-    current = { key, abort };
+    const run: Running = { key: ready.key, abort, ended: Promise.resolve() };
+    running.add(run);
+    run.ended = computeOne(ready, abort).finally(() => {
+      running.delete(run);
+      // Whoever waits for the rest may go on with this one's worker.
+      if (ports.lanes() > 1) rest.wake();
+    });
+  }
+
+  async function allEnded(): Promise<void> {
+    await Promise.all([...running].map((run) => run.ended));
+  }
+
+  function abortAll(reason: AbortReason): void {
+    for (const { abort } of running) abort.abort(reason);
+  }
+
+  async function computeOne(ready: ReadyShard, abort: AbortController): Promise<void> {
+    const { from } = ready;
     try {
       handIn(await runShard(ports, ready, abort, (thrown) => note(thrown, from)));
     } catch (thrown) {
@@ -115,8 +140,6 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         await handBack(ready, { thrown, aborted: abort.signal.aborted ? (abort.signal.reason as AbortReason) : undefined });
         if (error.code === 'WORKER_BACKING_OFF') await backOff(error);
       }
-    } finally {
-      current = undefined;
     }
   }
 
@@ -211,6 +234,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   }
 
   async function step(): Promise<void> {
+    if (running.size > 0 && (unsettled.size > 0 || paused)) {
+      await allEnded();
+      return;
+    }
     if (unsettled.size > 0) {
       await settle();
       return;
@@ -219,6 +246,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       await dropNext('paused');
       ports.onChange({ type: 'idle' });
       await rest.until(null);
+      return;
+    }
+    if (running.size >= ports.lanes()) {
+      await Promise.race([...running].map((run) => run.ended));
       return;
     }
     if (delivering >= MAX_DELIVERIES || deliveringBytes > MAX_DELIVERY_BYTES) {
@@ -232,7 +263,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     if (ready === null && ahead !== undefined) return;
     if (ready === null) {
       // All that is wanted is on its way: that is no idling.
-      if (!full()) ports.onChange({ type: 'idle' });
+      if (!full() && running.size === 0) ports.onChange({ type: 'idle' });
       if (unsettled.size === 0 && !done()) await rest.until(null);
       return;
     }
@@ -242,7 +273,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     }
     // The worker first: what comes before and after it has the time that it computes.
     if (!full()) next = turn().then(acquire);
-    await compute(ready);
+    compute(ready);
   }
 
   async function leave(): Promise<void> {
@@ -266,13 +297,16 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
           if (event.type === 'batch') {
             deliveries = deliveries.then(() => signBatches(ports, from)).catch((thrown: unknown) => note(thrown, from));
           }
-          if (event.type === 'revoked' && current?.key.shardId === event.shardId && current.key.attempt === event.attempt) {
-            current.abort.abort('revoked' satisfies AbortReason);
+          if (event.type === 'revoked') {
+            const revoked = [...running].find(({ key }) => key.shardId === event.shardId && key.attempt === event.attempt);
+            revoked?.abort.abort('revoked' satisfies AbortReason);
           }
         }),
       );
       try {
         while (!done()) await step();
+        if (fatal !== undefined) abortAll('stopped');
+        await allEnded();
         if (fatal === undefined) await leave();
       } finally {
         clearTimeout(retryTimer);
@@ -282,9 +316,9 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     },
     pause({ finish } = { finish: false }) {
       paused = true;
-      if (!finish) current?.abort.abort('paused' satisfies AbortReason);
+      if (!finish) abortAll('paused');
       // Another may have it meanwhile.
-      else if (current !== undefined) void dropNext('paused');
+      else if (running.size > 0) void dropNext('paused');
       rest.wake();
     },
     resume() {
@@ -293,7 +327,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     },
     stop(now) {
       stopping = true;
-      if (now) current?.abort.abort('stopped' satisfies AbortReason);
+      if (now) abortAll('stopped');
       rest.wake();
     },
   };

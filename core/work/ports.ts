@@ -106,6 +106,8 @@ export interface WorkPorts {
     task: { shard: Shard; model: HeldModel; inputs: Uint8Array },
     hooks: { onToken: (token: number, index: number) => void; signal: AbortSignal },
   ): Promise<Computed>;
+  /** How many shards can be computed at once: one for each worker that has work to itself. */
+  lanes(): number;
   warmModels(): Sha256[];
   isolation(): IsolationLevel;
   memoryBytes: number;

@@ -1,25 +1,27 @@
-/** Waits that a wake ends early; a wake that came before the wait counts. */
+/** Waits that a wake ends early; a wake that came when nobody waited counts for the next. */
 export class Rest {
   #woken = false;
-  #wakeUp: () => void = () => undefined;
+  readonly #waiting = new Set<() => void>();
 
   wake(): void {
-    this.#woken = true;
-    this.#wakeUp();
+    if (this.#waiting.size === 0) this.#woken = true;
+    for (const end of [...this.#waiting]) end();
   }
 
   /** Until `wake`, or `ms` at most where that is no null. */
   async until(ms: number | null): Promise<void> {
-    if (!this.#woken) {
-      await new Promise<void>((resolve) => {
-        const timer = ms === null ? undefined : setTimeout(resolve, ms);
-        this.#wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+    if (this.#woken) {
+      this.#woken = false;
+      return;
     }
-    this.#woken = false;
-    this.#wakeUp = () => undefined;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(end);
+        resolve();
+      };
+      const timer = ms === null ? undefined : setTimeout(end, ms);
+      this.#waiting.add(end);
+    });
   }
 }

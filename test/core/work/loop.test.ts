@@ -19,6 +19,46 @@ describe('the work loop', () => {
     expect(ledger.unfinished()).toEqual([]);
   });
 
+  it('computes as many shards at once as there are workers, and gives each the next when it is done', async () => {
+    const { compute, next } = manualCompute();
+    const { ledger, loop, changes } = await openBench(5, compute, 2);
+    const running = loop.run({ shards: 5, practice: true });
+    const [first, second] = [await next(1), await next(2)];
+    second.finish();
+    const third = await next(3);
+    first.finish();
+    (await next(4)).finish();
+    (await next(5)).finish();
+    third.finish();
+    await running;
+    expect(ledger.acceptedCount()).toBe(5);
+    expect(changes.filter(({ type }) => type === 'started')).toHaveLength(5);
+    expect(
+      changes
+        .slice(
+          0,
+          changes.findIndex(({ type }) => type === 'computed'),
+        )
+        .filter(({ type }) => type === 'idle'),
+    ).toEqual([]);
+  });
+
+  it('hands back everything that runs when it is paused, hands in everything when it is asked to stop', async () => {
+    const { compute, next } = manualCompute();
+    const { network, ledger, loop } = await openBench(10, compute, 3);
+    const running = loop.run({ shards: null, practice: true });
+    await next(3);
+    loop.pause();
+    for (const id of ['s1', 's2', 's3']) await untilCalled(network, `release ${id}`);
+    loop.resume();
+    const again = [await next(4), await next(5), await next(6)];
+    loop.stop(false);
+    for (const { finish } of again) finish();
+    await running;
+    expect(again.map(({ shardId }) => ledger.attempt('test', shardId, 1)?.state)).toEqual(['accepted', 'accepted', 'accepted']);
+    expect(ledger.unfinished()).toEqual([]);
+  });
+
   it('takes no more leases than the shards that are still wanted', async () => {
     const { network, loop } = await openBench(100);
     await loop.run({ shards: 7, practice: true });

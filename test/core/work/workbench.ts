@@ -28,7 +28,7 @@ export interface Bench {
 }
 
 /** A loop on a real ledger, spool and identity, with a fake network and a fake worker. */
-export async function openBench(shards: number, compute?: WorkPorts['compute']): Promise<Bench> {
+export async function openBench(shards: number, compute?: WorkPorts['compute'], lanes = 1): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), 'hearthlend-loop-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   const identity = openIdentity(join(dir, 'identity.json'));
@@ -58,6 +58,7 @@ export async function openBench(shards: number, compute?: WorkPorts['compute']):
     compute: compute ?? (async () => COMPUTED),
     warmModels: () => [],
     isolation: () => 'os',
+    lanes: () => lanes,
     memoryBytes: 1 << 30,
     signBatch: (batch) => identity.signBatch(batch),
     onChange: (change) => changes.push(change),
