@@ -37,7 +37,10 @@ const ShardBase = {
   inputs: BlobRef,
   limits: Limits,
   session: SessionOptions,
-  /** Whether infinite outputs and such that are no number may be handed in; they may where it says nothing. */
+  /**
+   * Whether outputs that are infinite or no number may be handed in; they may where it says nothing. For `onnx.generate`: whether a token may be
+   * chosen by logits of which one is +∞ or no number.
+   */
   nonFinite: z.enum(['allow', 'reject']).optional(),
   price: Price,
   /** Whose work: `practice`, the user's `own`, or a `network`'s stranger. Text is shown for the first two only. */

@@ -38,6 +38,8 @@ export const WorkerRequest = z.discriminatedUnion('type', [
     maxNewTokens: z.int().min(1).max(1_000_000),
     stopTokens: z.array(z.int().min(0)).max(64),
     sampling: Sampling,
+    /** Whether logits must leave something to choose by: refused where one is +∞ or no number. */
+    finite: z.boolean().optional(),
     outputBytes: z.int().min(0),
   }),
 ]);

@@ -57,7 +57,7 @@ export class LoadedWorker {
       if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
       const { decoder, maxNewTokens, stopTokens, sampling } = shard;
       return this.process.request<'generate'>(
-        { ...base, type: 'generate', decoder, maxNewTokens, stopTokens, sampling },
+        { ...base, type: 'generate', decoder, maxNewTokens, stopTokens, sampling, finite: shard.nonFinite === 'reject' },
         task.inputs,
         ({ index, token }) => {
           if (index !== sent.length || index >= maxNewTokens) {

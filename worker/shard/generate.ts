@@ -27,7 +27,7 @@ export interface Passes {
 /**
  * A decoder loop: the prompt in one pass, then a token a pass, with the cache kept where it is fastest. `onToken` is called as each is made.
  * Ends at a stop token, at the token limit, or where the model's positions are used up.
- * @throws TENSOR_INVALID, INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH, MODEL_NOT_GENERATIVE, RUN_FAILED, OUTPUT_TOO_LARGE
+ * @throws TENSOR_INVALID, INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH, MODEL_NOT_GENERATIVE, RUN_FAILED, OUTPUT_TOO_LARGE, OUTPUT_NOT_FINITE
  */
 export async function generate(
   session: Session,
@@ -49,7 +49,9 @@ export async function generate(
   let nearTies = 0;
   /** Whether one more is wanted. */
   const take = (logits: OnnxValue | undefined): boolean => {
-    const { token, margin } = sampleToken(lastLogits(logits as OrtTensor | undefined), sampling, tokens.length);
+    const last = lastLogits(logits as OrtTensor | undefined);
+    if (request.finite === true) checkLogits(last);
+    const { token, margin } = sampleToken(last, sampling, tokens.length);
     if (margin < NEAR_TIE_MARGIN) nearTies += 1;
     onToken(token, tokens.length);
     tokens.push(token);
@@ -76,6 +78,15 @@ function promptOf(body: Uint8Array): number[] {
     throw new HearthlendError('INPUT_MISMATCH', { name: 'input_ids', detail });
   }
   return Array.from(new BigInt64Array(new Uint8Array(prompt.data).buffer), Number);
+}
+
+/** A logit of −∞ is how a model rules a token out; +∞ and what is no number leave nothing to choose by. @throws OUTPUT_NOT_FINITE */
+function checkLogits(logits: ArrayLike<number>): void {
+  for (let id = 0; id < logits.length; id += 1) {
+    const logit = logits[id] as number;
+    if (logit < Number.POSITIVE_INFINITY) continue;
+    throw new HearthlendError('OUTPUT_NOT_FINITE', { name: 'logits', found: Number.isNaN(logit) ? 'nan' : 'infinite' });
+  }
 }
 
 /** The logits after the last token: the last row of [1, n, vocabulary]. */

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Tensors } from '../../../core/contract/tensor.ts';
 import * as hostile from '../../fixtures/hostile-models.ts';
+import { halfDecoder } from '../../fixtures/onnx-models.ts';
 import { model, node, value } from '../../fixtures/onnx-writer.ts';
-import { type Bench, failure, float32, runTask, storeModel, supervise } from './workbench.ts';
+import { type Bench, failure, float32, generateTask, runTask, storeModel, supervise } from './workbench.ts';
 
 const LIMITS = { wallMs: 20_000, memoryBytes: 2 ** 29, outputBytes: 2 ** 20 };
 const honest = storeHonest();
@@ -81,6 +82,17 @@ test('a model that the owner’s own work has loaded is not thereby open to a st
   expect((await supervisor.run(own)).loadMs).not.toBeNull();
   expect((await supervisor.run({ ...own, shard: { ...own.shard, origin: 'network' } })).loadMs).toBeNull();
   expect(asked).toEqual(['own', 'network']);
+});
+
+test('a generation by logits that are no numbers goes on unless the shard says otherwise', async () => {
+  const supervisor = supervise();
+  const decoder = { layers: 1, keyValueHeads: 1, headSize: 1, maxPositions: 64 };
+  const task = generateTask(storeModel(halfDecoder({ nan: true })), [2, 5], { decoder, maxNewTokens: 3, stopTokens: [] });
+  expect((await supervisor.run(task)).tokensMade).toBe(3);
+  const strict = { ...task, shard: { ...task.shard, nonFinite: 'reject' as const } };
+  expect(await failure(supervisor.run(strict))).toEqual({ code: 'OUTPUT_NOT_FINITE', params: { name: 'logits', found: 'nan' } });
+  const sound = generateTask(storeModel(halfDecoder()), [2, 5], { decoder, maxNewTokens: 3, stopTokens: [] });
+  expect((await supervisor.run({ ...sound, shard: { ...sound.shard, nonFinite: 'reject' } })).tokensMade).toBe(3);
 });
 
 test('outputs that are no finite numbers are handed in unless the shard says otherwise, and the worker goes on', async () => {
