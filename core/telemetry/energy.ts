@@ -31,3 +31,12 @@ export function energyOf(spans: readonly PowerSpan[], fromMs: number, toMs: numb
   if (coveredMs / length < LEAST_COVERED) return null;
   return { joules: joules * (length / coveredMs), estimated };
 }
+
+/** Two spans that follow each other as one, with the mean of what is known of them; not known where less than half is. */
+export function joined(before: PowerSpan, after: PowerSpan): PowerSpan {
+  const { fromMs } = before;
+  const { toMs } = after;
+  const energy = energyOf([before, after], fromMs, toMs);
+  const watts = energy === null || toMs <= fromMs ? null : (energy.joules * 1000) / (toMs - fromMs);
+  return { fromMs, toMs, watts, estimated: energy?.estimated ?? false };
+}

@@ -1,5 +1,5 @@
 import type { ShardEnergy, TelemetrySample } from '../contract/telemetry.ts';
-import { energyOf, type PowerSpan } from './energy.ts';
+import { energyOf, joined, type PowerSpan } from './energy.ts';
 
 /** What computes a shard: the processor, or a GPU by its id. */
 export type Device = 'cpu' | (string & {});
@@ -16,7 +16,7 @@ interface Run {
 const KEPT = 50;
 /** Shards between two samples: what comes beyond is not accounted for. */
 const MAX_RUNS = 1024;
-/** Power is remembered this far back; a run that lasts longer is reckoned from its last part. */
+/** Power is remembered second by second this far back, and before that as one mean: a run may last for a day. */
 const MAX_SPANS = 600;
 
 /**
@@ -80,6 +80,9 @@ export class ShardEnergies {
 
   #add(device: Device, nowMs: number, measured: number | null, otherwise: number | null): void {
     const span = { fromMs: this.#lastMs as number, toMs: nowMs, watts: measured ?? otherwise, estimated: measured === null };
-    this.#spans.set(device, [...(this.#spans.get(device) ?? []), span].slice(-MAX_SPANS));
+    const spans = [...(this.#spans.get(device) ?? []), span];
+    const [first, second, ...rest] = spans;
+    const tooMany = spans.length > MAX_SPANS && first !== undefined && second !== undefined;
+    this.#spans.set(device, tooMany ? [joined(first, second), ...rest] : spans);
   }
 }

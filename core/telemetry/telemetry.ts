@@ -18,8 +18,6 @@ export interface Telemetry {
   idle(): void;
   /** Samples while something else computes than a shard, until the returned function is called. */
   watch(): () => void;
-  /** The newest sample while it samples; null otherwise. */
-  latest(): TelemetrySample | null;
   history(): TelemetryHistory;
   close(): void;
 }
@@ -89,7 +87,6 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         stopSoon();
       };
     },
-    latest: () => (sampling === undefined ? null : (samples.at(-1) ?? null)),
     history: () => ({ samples: samples.filter(({ at }) => at > clock() - KEPT_MS), energies: energies.known }),
     close: stop,
   };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { energyOf, type PowerSpan } from '../../../core/telemetry/energy.ts';
+import { energyOf, joined, type PowerSpan } from '../../../core/telemetry/energy.ts';
 
 const span = (fromMs: number, toMs: number, watts: number | null, estimated = false): PowerSpan => ({ fromMs, toMs, watts, estimated });
 
@@ -38,4 +38,11 @@ test('the parts of a run take together what the run takes', () => {
       },
     ),
   );
+});
+
+test('what is joined takes what its parts took', () => {
+  expect(joined(span(0, 1000, 100), span(1000, 3000, 40))).toEqual(span(0, 3000, 60));
+  expect(joined(span(0, 2000, 100), span(2000, 3000, null))).toEqual(span(0, 3000, 100));
+  expect(joined(span(0, 1000, 100, true), span(1000, 3000, null))).toMatchObject({ watts: null });
+  expect(joined(span(0, 1000, 100, true), span(1000, 1500, 10))).toMatchObject({ estimated: true });
 });

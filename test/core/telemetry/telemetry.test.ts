@@ -139,19 +139,16 @@ function telemetry(options: Partial<TelemetryOptions> = {}) {
 }
 
 test('samples come once a second while a shard runs, and end within seconds of idleness', async () => {
-  const { started, ended, idle, latest, history, samples, wait } = telemetry();
+  const { started, ended, idle, history, samples, wait } = telemetry();
   await wait(5000);
   expect(samples).toEqual([]);
-  expect(latest()).toBeNull();
   started(KEY);
   await wait(10_000);
   expect(samples.map(({ at }) => at - 1_005_000)).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000]);
-  expect(latest()).toBe(samples.at(-1));
   ended(KEY.network, KEY.shardId, 'cpu');
   idle();
   await wait(60_000);
   expect(samples.length).toBeLessThanOrEqual(14);
-  expect(latest()).toBeNull();
   expect(TelemetryHistory.parse(history()).samples).toEqual(samples);
 });
 
@@ -192,6 +189,15 @@ test("a shard's energy is power over its run; without a sensor it is an estimate
   unknown.ended(KEY.network, KEY.shardId, 'cpu');
   await unknown.wait(1000);
   expect(unknown.history().energies).toEqual([]);
+});
+
+test('a shard that runs for hours has all of its energy', async () => {
+  const { started, ended, wait, history } = telemetry({ loadWatts: () => 100 });
+  started(KEY);
+  await wait(2 * 3_600_000);
+  ended(KEY.network, KEY.shardId, 'cpu');
+  await wait(1000);
+  expect(history().energies).toEqual([{ ...KEY, at: 1_000_000 + 7_200_000, joules: expect.closeTo(720_000, -2), estimated: true }]);
 });
 
 test("a GPU's shard takes the GPU's power, and what came to no result none", async () => {
