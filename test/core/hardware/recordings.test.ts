@@ -5,7 +5,7 @@ import { Gpu } from '../../../core/contract/hardware.ts';
 import { parseAmdSmi, parseRocmSmi } from '../../../core/hardware/amd.ts';
 import { joinSightings } from '../../../core/hardware/join.ts';
 import { parseLspci } from '../../../core/hardware/lspci.ts';
-import { parseSystemProfiler } from '../../../core/hardware/mac.ts';
+import { parseSmartBattery, parseSystemProfiler } from '../../../core/hardware/mac.ts';
 import { nvidiaComplaint, parseNvidiaSmi } from '../../../core/hardware/nvidia-smi.ts';
 import type { Sighting } from '../../../core/hardware/sighting.ts';
 import { sightingsOf } from '../../../core/hardware/system-information.ts';
@@ -236,4 +236,9 @@ test.each([
   const said = readFileSync(join(FIXTURES, 'nvidia-smi', file), 'utf8');
   expect(nvidiaComplaint(said)).toBe(why);
   expect(parseNvidiaSmi(said)).toBeNull();
+});
+
+test('a MacBook that nothing is plugged into runs on its battery', () => {
+  const said = readFileSync(join(FIXTURES, 'ioreg/macbook-pro-m2-max.txt'), 'utf8');
+  expect(parseSmartBattery(said)).toEqual({ source: 'battery', percent: 80 });
 });
