@@ -3,6 +3,7 @@ import type { EmbeddedCoordinator, LocalModel, ReferenceWorker } from './contrac
 import type { DecoderConfig } from './contract/model.ts';
 import type { SignalSource } from './contract/policy.ts';
 import type { Address, Signature } from './contract/receipt.ts';
+import type { GpuWindowHost } from './contract/worker-host.ts';
 import type { Log } from './log/log.ts';
 
 /** Signs digests with a key that nobody else sees. */
@@ -41,6 +42,8 @@ export interface AppPorts {
     /** Folder of what Windows and macOS are watched through for the rules. */
     watchers: string;
   };
+  /** Where this shell can host GPU windows; null where it can't. Looking may take a second. */
+  gpuWindow?: () => GpuWindowHost | null;
   /** What watches the machine for the rules, beyond what the agent watches by itself. */
   signalSources?: readonly SignalSource[];
   createCoordinator(needs: CoordinatorNeeds): EmbeddedCoordinator | Promise<EmbeddedCoordinator>;

@@ -179,7 +179,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     lanes: () => Math.max(1, gpus.workers().filter(({ aside }) => !aside).length),
     devices: () => (gpus.workers().length > 0 ? gpus.workers().map(({ gpu }) => gpu) : ['cpu']),
     async govern(decisions) {
-      const leaving: Promise<unknown>[] = [];
+      const leaving: Promise<unknown>[] = [window.govern(decisions)];
       for (const { device, act, duty } of decisions) {
         const lane = gpus.workers().find(({ gpu }) => gpu === device);
         const supervisor = device === 'cpu' ? worker : lane?.supervisor;

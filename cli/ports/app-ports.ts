@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import { createEmbeddedCoordinator } from '../../coordinator/embedded.ts';
 import { loadWordnetPractice } from '../../coordinator/practice/wordnet.ts';
 import type { AppPorts } from '../../core/app-ports.ts';
+import { headlessHost } from '../../core/gpu-window/headless-host.ts';
 import { openLog } from '../../core/log/log.ts';
 import { openSignalSources } from '../../core/policy/signals/open.ts';
+import { treeUsage } from '../../core/supervisor/process-usage.ts';
+import { findBrowsers, isConfined } from '../window/browsers.ts';
 import type { Installation } from './installation.ts';
 
 /** What the headless shell hands to the agent: this Node, this program's own parts, and the coordinator in the same process. */
@@ -22,6 +25,11 @@ export function appPorts({ dataDir, installation }: { dataDir: string; installat
       signerScript: join(root, 'dist/wallet/signer.mjs'),
       practiceModel: join(root, 'resources/models/wordnet-lm'),
       watchers,
+    },
+    gpuWindow() {
+      const browserPath = findBrowsers(process.platform, process.env).find((path) => !isConfined(path));
+      const folder = join(root, 'dist/gpu-window');
+      return browserPath === undefined ? null : headlessHost({ browserPath, folder, uid: process.getuid?.(), usage: treeUsage });
     },
     signalSources: openSignalSources({ platform: process.platform, env: process.env, watchers, shellPower: null }),
     async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {

@@ -47,8 +47,8 @@ export type BreakOutAttempt = z.infer<typeof BreakOutAttempt>;
 /** What the worker runs under on this machine just now, as tested, not as configured. */
 export const IsolationReport = z.strictObject({
   level: IsolationLevel,
-  /** `bubblewrap`, `sandbox-exec`, or `none`. */
-  wall: z.enum(['bubblewrap', 'sandbox-exec', 'none']),
+  /** `chromium` is the wall of a GPU window, the others are those of a native worker. */
+  wall: z.enum(['bubblewrap', 'sandbox-exec', 'chromium', 'none']),
   /** Why the level is not better, and the exact remedy; null where it is `os`. */
   reason: MessageRef.nullable(),
   remedy: MessageRef.nullable(),

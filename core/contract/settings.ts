@@ -6,6 +6,10 @@ import { Rules, RulesChange } from './rules.ts';
 
 const gpusDefault = { use: null, memoryShare: 0.8, backend: 'auto' as const };
 
+/** What computes: the native worker, a page in a browser's sandbox, or whichever is right for this machine. */
+const WorkerKind = z.enum(['auto', 'native', 'window']);
+export type WorkerKind = z.infer<typeof WorkerKind>;
+
 /** What the user decides, in settings.json. Every field has a default, so an older file always reads. */
 export const Settings = z.strictObject({
   /** Isolation levels under which strangers' work may run here. Practice and own jobs also run under `process`. */
@@ -18,6 +22,7 @@ export const Settings = z.strictObject({
     .default({ shardsPerDay: 200, minutesPerDay: 10 }),
   worker: z
     .strictObject({
+      kind: WorkerKind.default('auto'),
       /** Threads of a shard; null: half the cores for practice, all but one for other work. */
       threads: z.int().min(1).max(256).nullable().default(null),
       /** Memory that loaded models may take together. */
@@ -36,7 +41,7 @@ export const Settings = z.strictObject({
         })
         .default(gpusDefault),
     })
-    .default({ threads: null, modelMemoryBytes: 4 * 2 ** 30, gpus: gpusDefault }),
+    .default({ kind: 'auto', threads: null, modelMemoryBytes: 4 * 2 ** 30, gpus: gpusDefault }),
   models: z
     .strictObject({
       /** Disk that models may take together; those that nobody uses go first. */

@@ -1,3 +1,4 @@
+import type { BreakOutAttempt, IsolationLevel } from './isolation.ts';
 import type { WorkerRequest } from './worker-messages.ts';
 
 /** What a worker uses just now, all processes of it. */
@@ -40,3 +41,12 @@ export interface StartedWorker {
 
 /** Starts a worker that sees one folder as its models, and nothing else. @throws where the system refuses at once */
 export type StartWorker = (needs: { modelsDir: string }) => StartedWorker;
+
+/** What a shell can host GPU windows in: an installed browser, or its own. */
+export interface GpuWindowHost {
+  /** Under what a page of it runs. */
+  level: IsolationLevel;
+  start: StartWorker;
+  /** Tries to break out of the identical page. @throws where it doesn't run to its end */
+  probe(): Promise<BreakOutAttempt[]>;
+}

@@ -21,6 +21,7 @@ test('settings that are saved are read again', () => {
     acceptedIsolation: fc.subarray(['os', 'chromium', 'process'] as const),
     practice: fc.record({ shardsPerDay: fc.integer({ min: 0, max: 1_000_000 }), minutesPerDay: fc.integer({ min: 0, max: 1440 }) }),
     worker: fc.record({
+      kind: fc.constantFrom('auto', 'native', 'window'),
       threads: fc.option(fc.integer({ min: 1, max: 256 })),
       modelMemoryBytes: fc.integer({ min: 1 << 20, max: 2 ** 50 }),
       gpus: fc.record({
