@@ -1,3 +1,4 @@
+import { ACROSS_BACKENDS } from '../core/contract/backends.ts';
 import type { Shard } from '../core/contract/shard.ts';
 import type { Tensor, Tensors, TensorType } from '../core/contract/tensor.ts';
 
@@ -15,27 +16,31 @@ export function drawsAudit(origin: Shard['origin'], probability: number, draw: n
   return origin !== 'own' && draw < Math.min(probability, MAX_LOCAL_AUDITS);
 }
 
-/** The first way in which two results of a shard differ beyond tolerance, in words; undefined where they agree. */
-export function disagreement(claimed: Tensors, reference: Tensors): string | undefined {
+/**
+ * The first way in which two results of a shard differ beyond tolerance, in words; undefined where they agree.
+ * @param across whether they come from different backends, whose sums are ordered otherwise
+ */
+export function disagreement(claimed: Tensors, reference: Tensors, across = false): string | undefined {
   for (const [name, expected] of reference) {
     const actual = claimed.get(name);
     if (actual === undefined) return `the output ${name} is missing`;
     if (actual.type !== expected.type || actual.shape.join() !== expected.shape.join()) {
       return `${name} is ${actual.type}[${actual.shape}] where ${expected.type}[${expected.shape}] was computed`;
     }
-    const difference = differenceOf(name, actual, expected);
+    const difference = differenceOf(name, actual, expected, across);
     if (difference !== undefined) return difference;
   }
   const extra = [...claimed.keys()].find((name) => !reference.has(name));
   return extra === undefined ? undefined : `the output ${extra} is not the model's`;
 }
 
-function differenceOf(name: string, actual: Tensor, expected: Tensor): string | undefined {
-  const tolerance = TOLERANCE[expected.type];
-  if (tolerance === undefined) {
+function differenceOf(name: string, actual: Tensor, expected: Tensor, across: boolean): string | undefined {
+  const onOne = TOLERANCE[expected.type];
+  if (onOne === undefined) {
     const at = expected.data.findIndex((byte, index) => byte !== actual.data[index]);
     return at === -1 ? undefined : `${name} differs from byte ${at} on`;
   }
+  const tolerance = across ? Math.max(onOne, ACROSS_BACKENDS) : onOne;
   const distance = relativeDistance(floats(actual), floats(expected), expected.shape.at(-1) ?? 1);
   return distance <= tolerance ? undefined : `${name} differs by ${distance.toExponential(1)} where ${tolerance} is allowed`;
 }

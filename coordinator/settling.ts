@@ -70,17 +70,17 @@ export function createSettling(context: Context, practising: Practising, batchin
     const checked = checkResult(shard, record.promptTokens, submission, outputs, digest);
     if (!checked.ok) return reject(attempt, shard, checked.code, checked.detail);
     const drawn = await store.drawAudit(attempt, drawsAudit(shard.origin, policy.probability, policy.random()));
-    const verdict = drawn ? await audit(attempt, shard, checked.tensors) : undefined;
+    const verdict = drawn ? await audit(attempt, shard, checked.tensors, submission.backend !== 'cpu') : undefined;
     if (verdict?.type === 'refuted') return reject(attempt, shard, 'AUDIT_FAILED', verdict.detail);
     return accept(attempt, shard, submission, outputs, verdict?.type === 'agrees');
   }
 
-  async function audit(attempt: AttemptRecord, shard: Shard, claimed: Tensors): Promise<Verdict> {
+  async function audit(attempt: AttemptRecord, shard: Shard, claimed: Tensors, across: boolean): Promise<Verdict> {
     const manifest = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
     const files = new Map(manifest.files.map((file) => [file.path, blobs.path(file.digest)]));
     const inputs = await blobs.read(shard.inputs.digest);
     const onDispute = () => store.dispute(attempt);
-    const task = { shard, model: { manifest, files }, inputs, claimed, onDispute, signal: finishing.signal };
+    const task = { shard, model: { manifest, files }, inputs, claimed, across, onDispute, signal: finishing.signal };
     return auditResult(policy.reference, task, policy.limitMs, log);
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BackendName } from './backends.ts';
 import { BlobRef, Sha256 } from './digest.ts';
 import { DecoderConfig } from './model.ts';
 import { Amount, AssetId } from './money.ts';
@@ -87,5 +88,7 @@ export const Submission = z.strictObject({
   outputBytes: z.int().min(0),
   units: z.int().min(0),
   runMs: z.number().min(0),
+  /** What computed it, as the worker says. Left out where that is not known any more: after a restart. */
+  backend: BackendName.optional(),
 });
 export type Submission = z.infer<typeof Submission>;

@@ -29,6 +29,8 @@ export function endOf(error: HearthlendError, origin: Shard['origin'], aborted?:
   if (aborted === 'paused' || aborted === 'stopped') return { state: 'released', code: aborted };
   if (aborted === 'revoked') return { state: 'cancelled' };
   if (aborted === 'expired') return { state: 'expired' };
+  // Its worker was stopped, and not for anything that it did: that device is wanted by somebody else.
+  if (error.code === 'WORKER_STOPPED') return { state: 'released', code: 'paused' };
   if (error.code === 'WORKER_BACKING_OFF') return { state: 'released', code: 'crashed' };
   return { state: 'failed', code: error.code, detail: origin === 'network' ? '' : JSON.stringify(error.params) };
 }

@@ -1,3 +1,4 @@
+import type { BackendName } from '../contract/backends.ts';
 import type { BlobRef, Sha256 } from '../contract/digest.ts';
 import type { HearthlendError } from '../contract/errors.ts';
 import type { IsolationLevel } from '../contract/isolation.ts';
@@ -92,6 +93,7 @@ interface Computed {
   commitment: Sha256;
   runMs: number;
   tokensMade: number;
+  backend: BackendName;
 }
 
 export interface WorkPorts {

@@ -35,6 +35,7 @@ export async function runShard(
       outputBytes: result.outputs.byteLength,
       units: unitsOf(shard, result.tokensMade),
       runMs: result.runMs,
+      backend: result.backend,
     };
     return { from, key, shard, submission: { shardId: shard.id, attempt, ...facts }, bytes: result.outputs };
   } finally {

@@ -169,6 +169,16 @@ describe('comparing with the reference', () => {
     expect(compare(half(0x3c00, 0x4000), half(0x3e00, 0x4000))).toContain('y differs by');
   });
 
+  test('across backends floats may lie further apart, and everything else no further', () => {
+    const across = (claimed: Tensor, reference: Tensor) => disagreement(new Map([['y', claimed]]), new Map([['y', reference]]), true);
+    expect(across(float32([1.0015, 1]), float32([1, 1]))).toBeUndefined();
+    expect(compare(float32([1.0015, 1]), float32([1, 1]))).toContain('where 0.0001 is allowed');
+    expect(across(float32([1.005, 1]), float32([1, 1]))).toContain('where 0.002 is allowed');
+    expect(across(half(0x3c00, 0x4000), half(0x3c05, 0x4000))).toBeUndefined();
+    expect(across(int64([1]), int64([2]))).toContain('from byte 0 on');
+    expect(across(float32([Number.NaN]), float32([1]))).toContain('differs');
+  });
+
   test('values that are not finite have to be the same ones', () => {
     expect(compare(float32([Number.NaN, 1]), float32([Number.NaN, 1]))).toBeUndefined();
     expect(compare(float32([Number.NaN, 1]), float32([1, 1]))).toContain('differs');
@@ -261,7 +271,7 @@ test('an audit that is over is held by nothing, although the end that would cut 
   const { signal } = new AbortController();
   const claimed: Tensors = new Map([['y', float32([1])]]);
   const model = { manifest: { format: 'onnx' as const, entry: 'm.onnx', files: [] }, files: new Map<string, string>() };
-  const task = { shard: pass, model, inputs: new Uint8Array(), claimed, onDispute: async () => undefined, signal };
+  const task = { shard: pass, model, inputs: new Uint8Array(), claimed, across: false, onDispute: async () => undefined, signal };
   const audit = (compute: () => Promise<Uint8Array>) => auditResult({ compute }, task, 60_000, () => undefined);
   expect(await audit(async () => encodeSafetensors(claimed))).toEqual({ type: 'agrees' });
   expect(await audit(() => Promise.reject(new Error('no reference')))).toEqual({ type: 'unchecked' });

@@ -318,6 +318,18 @@ export function describeNetwork(name: string, candidate: Candidate): void {
         expect(await network.receiptsSince(0)).toEqual([]);
       });
 
+      test('a generation of another backend that drew other tokens blames nobody: a near-tie looks the same', async () => {
+        bench.draw = 0;
+        bench.reference = () => generated([5, 0]);
+        for (const changes of [{ backend: 'webgpu' as const }, { backend: undefined }]) {
+          expect(await handIn(network, await takeLease(network), changes as never)).toMatchObject({ type: 'accepted', audited: false });
+        }
+        expect(bench.referenceTasks).toHaveLength(2);
+        expect(bench.logged).toEqual(['audit-undecided', 'audit-undecided']);
+        bench.reference = (task) => Promise.resolve(outputsOf(task.shard, task.inputs));
+        expect(await handIn(network, await takeLease(network), { backend: 'webgpu' })).toMatchObject({ type: 'accepted', audited: true });
+      });
+
       test('a disagreement that another number of threads settles is a near-tie, and one that nothing settles blames nobody', async () => {
         bench.draw = 0;
         bench.reference = (task) =>

@@ -156,6 +156,7 @@ export function submissionOf(lease: Lease, outputs: Uint8Array, changes: Partial
     outputBytes: outputs.byteLength,
     units: tokens,
     runMs: 5,
+    backend: 'cpu',
     ...changes,
   };
 }

@@ -13,7 +13,7 @@ import type { ConnectedNetwork, WorkChange, WorkJournal, WorkPorts } from '../..
 import { digestOf, FakeNetwork } from '../../fakes/network.ts';
 
 export const OUTPUTS = encodeSafetensors(new Map([['y', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
-export const COMPUTED = { outputs: OUTPUTS, commitment: digestOf(OUTPUTS), runMs: 1, tokensMade: 0 };
+export const COMPUTED = { outputs: OUTPUTS, commitment: digestOf(OUTPUTS), runMs: 1, backend: 'cpu' as const, tokensMade: 0 };
 
 export interface Bench {
   dir: string;
