@@ -12,6 +12,7 @@ import { Home } from './home/home.tsx';
 import { ThisPcPage } from './this-pc/this-pc-page.tsx';
 import { UseIt } from './use-it/use-it.tsx';
 import { WalletPage } from './wallet/wallet-page.tsx';
+import { WhenPage } from './when-to-work/when-page.tsx';
 
 export function App({ store }: { store: Store }): React.ReactNode {
   const state = useAppState(store);
@@ -48,6 +49,7 @@ export function App({ store }: { store: Store }): React.ReactNode {
           {state.notice !== null && <Notice error={state.notice} />}
           {alone && <Alone link={link} />}
           {!alone && route === 'home' && <Home state={state} snapshot={snapshot} />}
+          {!alone && route === 'when-to-work' && <WhenPage state={state} snapshot={snapshot} />}
           {!alone && route === 'this-pc' && <ThisPcPage state={state} snapshot={snapshot} />}
           {!alone && route === 'use-it' && <UseIt state={state} />}
           {!alone && route === 'wallet' && <WalletPage state={state} />}

@@ -15,6 +15,7 @@ import './home/home.css';
 import './this-pc/this-pc.css';
 import './use-it/use-it.css';
 import './wallet/wallet.css';
+import './when-to-work/when-to-work.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { AgentContext, createAgent } from './agent/agent.ts';

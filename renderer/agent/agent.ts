@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { type BenchmarkActs, createBenchmarkActs } from './benchmark-acts.ts';
 import { connect, type Open } from './connection.ts';
+import { createPolicyActs, type PolicyActs } from './policy-acts.ts';
 import type { Store } from './store.ts';
 import { addSample, joinHistory } from './telemetry-state.ts';
 import { createWalletActs, type WalletActs } from './wallet-acts.ts';
@@ -25,6 +26,7 @@ export interface Agent {
   chooseTheme(theme: Settings['theme']): Promise<void>;
   readonly wallet: WalletActs;
   readonly benchmark: BenchmarkActs;
+  readonly policy: PolicyActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -157,6 +159,7 @@ export function createAgent(store: Store, open: Open): Agent {
     },
     wallet,
     benchmark,
+    policy: createPolicyActs(call, store),
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };

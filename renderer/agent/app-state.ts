@@ -1,6 +1,8 @@
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { HearthlendError } from '../../core/contract/errors.ts';
+import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
+import type { Rules } from '../../core/contract/rules.ts';
 import type { Settings } from '../../core/contract/settings.ts';
 import type { CurrentShard, Snapshot } from '../../core/contract/snapshot.ts';
 import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
@@ -33,6 +35,8 @@ export interface AppState {
   telemetry: TelemetryHistory;
   /** Null until it was told. */
   benchmark: BenchmarkHistory | null;
+  /** When to work: the rules, what they make of the machine now, and the pauses of the last days. Null until the page asked. */
+  when: { rules: Rules; status: PolicyStatus; pauses: readonly PauseRecord[] } | null;
   theme: Settings['theme'];
   /** What a press of a button came to, where it failed. */
   notice: HearthlendError | null;
@@ -49,6 +53,7 @@ export const FIRST_STATE: AppState = {
   walletTrouble: null,
   telemetry: { samples: [], energies: [] },
   benchmark: null,
+  when: null,
   theme: 'system',
   notice: null,
 };

@@ -1,8 +1,14 @@
 import { useSyncExternalStore } from 'react';
 
-export type Route = 'home' | 'this-pc' | 'use-it' | 'wallet';
+export type Route = 'home' | 'when-to-work' | 'this-pc' | 'use-it' | 'wallet';
 
-export const ADDRESS: Record<Route, string> = { home: '#/', 'this-pc': '#/this-pc', 'use-it': '#/use-it', wallet: '#/wallet' };
+export const ADDRESS: Record<Route, string> = {
+  home: '#/',
+  'when-to-work': '#/when-to-work',
+  'this-pc': '#/this-pc',
+  'use-it': '#/use-it',
+  wallet: '#/wallet',
+};
 
 /** Id of the part of "This PC" about safety, and the address that leads to it. */
 export const SAFETY_ID = 'safety';

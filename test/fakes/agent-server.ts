@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
+import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput, CallName, Handlers } from '../../core/contract/rpc.ts';
 import { answer } from '../../core/contract/rpc-server.ts';
 import { AuthenticateRequest } from '../../core/contract/session.ts';
@@ -13,6 +14,7 @@ import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { contentSecurityPolicy } from '../../core/loopback/content-policy.ts';
 import { changedRules } from '../../core/policy/presets.ts';
+import { policyStatus } from './policy.ts';
 import { noWallet } from './wallet.ts';
 
 const POLICY = contentSecurityPolicy(["'self'"]);
@@ -40,6 +42,7 @@ export class FakeAgent {
     running: null,
     earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
   };
+  policy: { status: PolicyStatus; pauses: PauseRecord[] } = { status: policyStatus(), pauses: [] };
   telemetry: TelemetryHistory = { samples: [], energies: [] };
   /** Calls that the test answers for itself; the others have plain answers. */
   overrides: Partial<Handlers> = {};
@@ -158,9 +161,9 @@ export class FakeAgent {
       'work.pause': nothing,
       'work.resume': nothing,
       'work.start': async ({ forMs }) => ({ overrides: [], until: this.snapshot.now + forMs }),
-      'policy.status': notHere,
+      'policy.status': async () => this.policy.status,
       'policy.test': notHere,
-      'policy.history': async () => [],
+      'policy.history': async () => this.policy.pauses,
       'practice.extend': nothing,
       'prompt.ask': notHere,
       'prompt.run': notHere,

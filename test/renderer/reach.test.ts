@@ -94,6 +94,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
     ...[
       'Skip to the content',
       'Home',
+      'When to work',
       'This PC',
       'Use it',
       'Wallet',
@@ -106,7 +107,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
 
   await page.reload();
   await page.locator('.home').waitFor();
-  await press(page, 'Tab', 7);
+  await press(page, 'Tab', 8);
   const paused = agent.called('work.pause');
   await page.keyboard.press('Enter');
   await paused;
@@ -133,7 +134,13 @@ test('everything can be done from the keyboard, with the focus always to be seen
 
 test('the page has its landmarks, one first heading, names for all that can be pressed, and says its state politely', async () => {
   const { page } = await start(unsealed());
-  for (const [route, content] of Object.entries({ Home: '.home', 'This PC': '.this-pc', 'Use it': '.use', Wallet: '.wallet' })) {
+  for (const [route, content] of Object.entries({
+    Home: '.home',
+    'When to work': '.when',
+    'This PC': '.this-pc',
+    'Use it': '.use',
+    Wallet: '.wallet',
+  })) {
     await page.getByRole('link', { name: route, exact: true }).click();
     await page.locator(content).waitFor();
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const)
