@@ -95,7 +95,8 @@ export function openPrompts(
     textOf: (jobId) => open.get(jobId)?.model.text ?? null,
     onToken(shard, token, index) {
       const answer = open.get(shard.jobId);
-      if (answer === undefined) return;
+      // A stranger may call their job as one of the owner's is called.
+      if (answer === undefined || shard.origin !== 'own') return;
       // A further attempt starts again from the first token.
       if (index === 0) Object.assign(answer, { push: answer.model.text.stream(), text: '', tokens: 0, firstAt: clock() });
       answer.tokens += 1;

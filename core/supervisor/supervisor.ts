@@ -128,7 +128,8 @@ class OneWorker implements Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#staging = new Staging(join(options.workDir, 'models'));
-    this.#turn = Promise.resolve();
+    // What an agent that was killed had given its worker goes now. What can't be removed is told by the next start of a worker.
+    this.#turn = this.#staging.prepare().catch(() => undefined);
   }
 
   run(task: ShardTask, hooks: RunHooks = {}): Promise<Computed> {

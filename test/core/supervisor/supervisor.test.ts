@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { slowModel, slowTurns } from '../../fixtures/onnx-models.ts';
 import { model, node, tensor, value } from '../../fixtures/onnx-writer.ts';
-import { bare, failure, float32, generateTask, int64, runTask, sandboxed, storeModel, storePracticeModel, supervise } from './workbench.ts';
+import {
+  bare,
+  failure,
+  float32,
+  generateTask,
+  int64,
+  runTask,
+  sandboxed,
+  storeModel,
+  storePracticeModel,
+  supervise,
+  temporaryFolder,
+} from './workbench.ts';
 
 const inputs = new Map([['x', float32([1, 4], [1, 2, 3, 4])]]);
 /** A model whose weights take about so many bytes, each with another digest. */
@@ -42,6 +54,14 @@ test.each([
   expect(msToGone).toBeLessThan(2_000);
   expect(states.at(-1)).toBe('stopped');
   expect(supervisor.warmModels()).toEqual([]);
+});
+
+test('what an agent that was killed had given its worker is gone once the next one is open, before any work', async () => {
+  const workDir = temporaryFolder();
+  mkdirSync(join(workDir, 'models/left'), { recursive: true });
+  writeFileSync(join(workDir, 'models/left/model.onnx'), 'of a stranger');
+  await supervise({ workDir }).stop();
+  expect(readdirSync(join(workDir, 'models'))).toEqual([]);
 });
 
 test('models are unloaded, the least recently used first, so that all stay within the bound', async () => {

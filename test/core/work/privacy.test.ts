@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
+import { openPrompts } from '../../../core/prompts.ts';
 import { CurrentView } from '../../../core/screen/current.ts';
 import { createWorkLoop } from '../../../core/work/loop.ts';
 import type { WorkPorts } from '../../../core/work/ports.ts';
@@ -185,5 +186,24 @@ describe('of a stranger’s work nothing stays on this machine', () => {
       view.start({ ...generate, origin }, 1, ids, 0);
       expect(JSON.stringify([view.token(1), view.current]).includes(SECRET)).toBe(shows);
     }
+  });
+
+  it('nor has an answer that the owner waits for, though the stranger calls their job as it is called', async () => {
+    const told: unknown[] = [];
+    const text = { decode: () => SECRET, stream: () => () => SECRET };
+    const decoder = { layers: 1, keyValueHeads: 1, headSize: 1, maxPositions: 16 };
+    const limits = { wallMs: 1, memoryBytes: 1, outputBytes: 1 };
+    const local = { manifest: { format: 'onnx' as const, entry: 'm', files: [] }, files: new Map() };
+    const model = { local, decoder, stopTokens: [], limits, text, encode: () => [1] };
+    const intake = { submitJob: async () => ({ id: 'j1' }) } as unknown as Parameters<typeof openPrompts>[1];
+    const prompts = openPrompts(model, intake, (event) => told.push(event), Date.now);
+    await prompts.ask({ prompt: 'mine', maxNewTokens: 4, sampling: { method: 'greedy' } });
+    const bench = await strangers(1);
+    const reply = await bench.network.lease();
+    if (reply.type !== 'lease') throw new Error('no lease');
+    prompts.onToken(reply.lease.shard, 1, 0);
+    expect(told).toEqual([]);
+    prompts.onToken({ ...reply.lease.shard, origin: 'own' }, 1, 0);
+    expect(JSON.stringify(told)).toContain(SECRET);
   });
 });
