@@ -30,6 +30,7 @@ import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { openTelemetry } from './telemetry-ports.ts';
+import { telemetrySignals } from './telemetry-signals.ts';
 import { createView } from './view.ts';
 import { createWorkLoop } from './work/loop.ts';
 import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
@@ -115,7 +116,14 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const connected: ConnectedNetwork[] = [];
   const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected });
   const { screen, facts } = view;
-  const telemetry = openTelemetry({ ports, workers, settings, emit: (event) => screen.emit(event) });
+  const heat = telemetrySignals();
+  const telemetry = openTelemetry({
+    ...{ ports, workers, settings },
+    onSample(data) {
+      screen.emit({ event: 'telemetry.sample', data });
+      heat.tell(data);
+    },
+  });
   let wanted = Number.POSITIVE_INFINITY;
   let trusted = true;
 
@@ -162,7 +170,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
         const { network, id: shardId } = change.shard;
         telemetry.started({ network, shardId, attempt: change.attempt });
       }
-      if (change.type === 'idle') telemetry.idle();
+      if (change.type === 'idle') rest();
       const missing = wanted - view.counts.accepted;
       // So many shards were asked for, whatever today's practice would be otherwise.
       if (change.type === 'no-work' && change.reason?.key === 'no-work.practice-over' && missing > 0 && Number.isFinite(missing)) {
@@ -184,7 +192,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
 
   function record(events: LedgerEvent[]): void {
     try {
-      ledger.record(events);
+      // Waiting for the disk would hold up what watches the worker go: 10 ms and more.
+      ledger.recordSoon(events);
     } catch (thrown) {
       // To yield and to go on matter more than that it is written down: a full disk must not keep the worker.
       const { code, params } = asHearthlendError(thrown);
@@ -207,6 +216,11 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     await workers.warm(last, model).finally(() => model.release());
   }
 
+  /** What pauses for its heat is watched until it has cooled down. */
+  function rest(): void {
+    if (!policy.status().decisions.some(({ rules }) => rules.includes('temperature'))) telemetry.idle();
+  }
+
   const powerLimits = openPowerLimits({ recordPath: join(dataDir, 'power-limits.json'), log });
   /** A GPU that works has the limit that the user granted; for a game, it has all that it had. */
   function limitPower(decisions: readonly Decision[]): void {
@@ -222,7 +236,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     onError: failed('a worker could not be stopped'),
   });
   const policy = createPolicy({
-    sources: ports.signalSources ?? [],
+    sources: [...(ports.signalSources ?? []), heat.source],
     devices: () => [...new Set<DeviceId>([...workers.devices(), 'cpu'])],
     rules: () => settings.current.rules,
     working: () => facts.started && !facts.stopping && facts.decision?.act !== 'pause',
@@ -233,6 +247,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     onDecisions(decisions, askedAt) {
       yielding.apply(decisions, askedAt);
       limitPower(decisions);
+      if (decisions.every(({ act }) => act === 'pause')) rest();
     },
   });
 

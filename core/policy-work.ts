@@ -72,6 +72,7 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
       if (held === null) return;
       const yieldMs = steady() - askedAt;
       record([{ kind: 'agent.yielded', at: clock(), yieldMs, freed: { memory: freedMemory(held), vram: [] } }]);
+      screen.touch('day');
       // Once what was handed back is recorded.
       setTimeout(() => aside !== null && giveHeapBack(), SETTLED_MS).unref();
     });
@@ -84,14 +85,6 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
     if (aside !== null && (aside === decision.reason.key || decision.reason.key === 'policy.over')) return;
     aside = decision.reason.key;
     record([{ kind: 'agent.paused', at: clock(), reason: decision.reason }]);
-  }
-
-  /** Where one GPU of several is wanted by somebody else, what it computes goes back, and on with the others. */
-  function shareOut(decisions: readonly Decision[]): void {
-    const wanted = workers.gpus().some(({ gpu, busy, aside: left }) => busy && !left && isPaused(decisions, gpu));
-    if (wanted) loop.pause();
-    workers.govern(decisions).catch(onError);
-    if (wanted && trusted()) loop.resume();
   }
 
   function goOn(): void {
@@ -111,7 +104,8 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
       const before = facts.decision;
       facts.decision = decision;
       if (decision.act !== 'pause') {
-        shareOut(decisions);
+        // One GPU of several may be wanted by somebody else: what it computes goes back, and the others go on.
+        workers.govern(decisions).catch(onError);
         if (before?.act === 'pause') goOn();
       } else if (finishing !== null) {
         clearTimeout(finishing.timer);
@@ -139,8 +133,4 @@ export function overall(decisions: readonly Decision[], earning: readonly Device
   const [first, ...others] = counted.length > 0 ? counted : decisions;
   if (first === undefined) throw new HearthlendError('INTERNAL', { detail: 'nothing was decided' });
   return others.reduce((most, each) => (each.duty > most.duty ? each : most), first);
-}
-
-function isPaused(decisions: readonly Decision[], device: DeviceId): boolean {
-  return decisions.some((decision) => decision.device === device && decision.act === 'pause');
 }

@@ -89,6 +89,7 @@ describe('an attempt without a result', () => {
   it('is handed back where this machine was the cause, and failed where the shard was', () => {
     const error = new HearthlendError('RUN_FAILED', { detail: 'x' });
     expect(endOf(error, 'practice', 'paused')).toEqual({ state: 'released', code: 'paused' });
+    expect(endOf(new HearthlendError('WORKER_STOPPED'), 'network')).toEqual({ state: 'released', code: 'paused' });
     expect(endOf(error, 'practice', 'stopped')).toEqual({ state: 'released', code: 'stopped' });
     expect(endOf(error, 'practice', 'revoked')).toEqual({ state: 'cancelled' });
     expect(endOf(error, 'practice', 'expired')).toEqual({ state: 'expired' });
