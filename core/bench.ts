@@ -9,29 +9,21 @@ import { type Life, measureLedger } from './bench/ledger.ts';
 import { describeMachine, type Machine } from './bench/machine.ts';
 import type { Measure } from './bench/measure.ts';
 import { measureProgram } from './bench/program.ts';
-import { measureSandbox } from './bench/sandbox.ts';
 import { machineScore } from './bench/score.ts';
-import { measureShards, THREADS, writeModel } from './bench/shards.ts';
+import { measureShards, THREADS } from './bench/shards.ts';
 import { measureTelemetry } from './bench/telemetry.ts';
-import { CPU } from './contract/backends.ts';
+import { withWindow, withWorkers } from './bench-workers.ts';
 import { HearthlendError } from './contract/errors.ts';
-import type { DescribedModel, EmbeddedCoordinator } from './contract/jobs.ts';
+import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import type { SignedBatch } from './contract/receipt.ts';
-import type { Shard } from './contract/shard.ts';
 import { openDataDir } from './datadir/open.ts';
 import { readHardware } from './hardware/read.ts';
 import { openIdentity } from './identity/identity.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
-import { createVet } from './models/vetting/vet.ts';
 import { loadPromptModel } from './prompt-model.ts';
-import { nativeWorkers } from './supervisor/native-process.ts';
 import { processTree, treeUsage } from './supervisor/process-usage.ts';
-import { detectWall } from './supervisor/sandbox/detect.ts';
-import { resolveNeeds } from './supervisor/sandbox/needs.ts';
-import { planBare, planLaunch } from './supervisor/sandbox/plan.ts';
-import { createSupervisor } from './supervisor/supervisor.ts';
 import { findNvidiaSmi, nvidiaSource } from './telemetry/nvidia.ts';
 import { createSampler } from './telemetry/sampler.ts';
 
@@ -60,7 +52,8 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
     yield* withMachine(options, dir);
     yield* withTelemetry(quick);
     yield* withAgent(options, dir);
-    yield* withWorkers(options, dir, quick);
+    yield* withWorkers(options.ports(dir), dir, quick);
+    yield* withWindow(options.ports(dir), dir, quick);
     yield* withLedger(dir, quick);
     const { command } = options;
     const newDataDir = () => mkdtempSync(join(dir, 'agent-'));
@@ -127,41 +120,6 @@ async function* withAgent({ ports: portsOf, quick }: BenchOptions, dir: string):
     yield* measureGeneration({ ...opened, model: local, modelPath, decoder, prompt: encode('light (noun):') }, quick);
   } finally {
     await app.stop({ now: true });
-  }
-}
-
-const SCRATCH_BYTES = 64 * 2 ** 20;
-const HEAP_MIB = 512;
-/** Links of a chain that computes for about a millisecond, and for some seconds. */
-const SHORT_LINKS = 6;
-const LONG_LINKS = 30_000;
-
-/** Two workers without an agent: one behind the machine's wall, one behind none. */
-async function* withWorkers({ ports: portsOf }: BenchOptions, dir: string, quick: boolean): AsyncGenerator<Measure> {
-  const { clock, parts } = portsOf(dir);
-  const { nodePath, workerScript: scriptPath } = parts;
-  const needs = await resolveNeeds({ nodePath, scriptPath, modelsDir: dir, scratchBytes: SCRATCH_BYTES, heapMiB: HEAP_MIB });
-  const wall = await detectWall(needs);
-  // Nothing to compare where there is no wall.
-  if (wall.program === null) return;
-  const worker = (name: string, launch: typeof planBare) => {
-    const options = { workDir: join(dir, name), modelMemoryBytes: 2 ** 30, vet: createVet(), clock };
-    const supervisor = createSupervisor({ ...options, start: nativeWorkers(({ modelsDir }) => launch({ ...needs, modelsDir })) });
-    return {
-      compute: (shard: Shard, { manifest, files }: DescribedModel, inputs: Uint8Array) =>
-        supervisor.run({ shard, model: { digest: shard.model.digest, manifest, files }, inputs, threads: THREADS, provider: CPU }),
-      stop: () => supervisor.stop(),
-      dispose: () => supervisor.dispose(),
-    };
-  };
-  const walled = worker('walled', (all) => planLaunch(wall, all));
-  const bare = worker('bare', planBare);
-  const chain = async (links: number) => ({ links, model: await describeModel(writeModel(dir, links)) });
-  try {
-    const [short, long] = [await chain(SHORT_LINKS), await chain(LONG_LINKS)];
-    yield* measureSandbox({ wall: wall.wall, walled, bare, short, long }, quick);
-  } finally {
-    await Promise.all([walled.dispose(), bare.dispose()]);
   }
 }
 

@@ -57,7 +57,7 @@ export async function* measureSandbox({ wall, walled, bare, short, long }: Sandb
     await new Promise((resolve) => setTimeout(resolve, 150)); // in the middle of its run, loading over
     kills.push((await walled.stop()).msToGone);
   }
-  yield measure('from the kill of a busy worker until it is gone', median(kills), 'ms');
+  yield measure(`from the kill of a busy worker behind ${wall} until it is gone`, median(kills), 'ms');
 }
 
 function compared(name: string, ours: number[], without: number[]): Measure {

@@ -47,6 +47,8 @@ export interface GpuWindowHost {
   /** Under what a page of it runs. */
   level: IsolationLevel;
   start: StartWorker;
+  /** The same, and one without the browser's sandbox, whatever they compute on: to be measured against each other. Null where that can't be. */
+  forBench: { walled: StartWorker; bare: StartWorker } | null;
   /** Tries to break out of the identical page. @throws where it doesn't run to its end */
   probe(): Promise<BreakOutAttempt[]>;
 }

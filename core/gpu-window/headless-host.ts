@@ -20,6 +20,12 @@ export function headlessHost({ browserPath, folder, uid, usage }: HeadlessParts)
   return {
     level,
     start: windowWorkers({ ...options, allowSoftware: false, usage }),
+    forBench: options.sandbox
+      ? {
+          walled: windowWorkers({ ...options, allowSoftware: true, usage }),
+          bare: windowWorkers({ ...options, sandbox: false, allowSoftware: true, usage }),
+        }
+      : null,
     probe: () => probeWindow(options),
   };
 }

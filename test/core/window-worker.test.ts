@@ -17,6 +17,7 @@ function open(kind: Settings['worker']['kind'], options: Partial<WindowOptions> 
   const probes: string[] = [];
   const host: GpuWindowHost = {
     level,
+    forBench: null,
     start: windowWorkers({ ...windowOptions, ...options }),
     async probe() {
       probes.push('probed');
