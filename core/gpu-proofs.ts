@@ -79,6 +79,18 @@ export async function proveCpu(parts: ProofParts, signal: AbortSignal): Promise<
   return signal.aborted ? untestedCpu() : prove(parts, target, null, signal);
 }
 
+/** WebGPU on a Vulkan driver that computes on the CPU: the real path without a GPU, and nothing to earn with. Null where there is no such driver. */
+export async function proveSoftware(parts: ProofParts, signal: AbortSignal): Promise<Backend | null> {
+  const { needs, ports, env } = parts;
+  const gpu = { vendor: null, driver: null, mig: null, address: null, software: true };
+  const { nodePath, platform } = needs;
+  if (platform !== 'linux') return null;
+  const device = await findDevice({ backend: 'webgpu', gpu, nodePath, cudaFolder: ports.dataDir, env, platform });
+  if (!device.ok) return null;
+  const target = { provider: { name: 'webgpu' as const, deviceId: 0 }, vendor: null, platform, software: true, now: ports.clock() };
+  return prove(parts, target, device.access, signal);
+}
+
 async function bindingOf(
   { ports, needs, wall, env }: ProofParts,
   gpu: Gpu,
