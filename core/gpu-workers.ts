@@ -141,7 +141,9 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       const { code, params } = asHearthlendError(thrown);
       const { cpuTries, remember } = afterFailure(code, String(params.detail ?? params.how ?? ''));
       if (!cpuTries || hooks.signal?.aborted === true) throw thrown;
-      log('warn', 'the CPU takes over', { gpu: lane.gpu, backend: lane.backend, model: task.model.digest, code, params });
+      // What an error says of a stranger's inputs is not logged.
+      const said = task.shard.origin === 'network' ? {} : { params };
+      log('warn', 'the CPU takes over', { gpu: lane.gpu, backend: lane.backend, model: task.model.digest, code, ...said });
       // What was told is not told again.
       const made = await onCpu({ ...hooks, onToken: (token, index) => (index < told ? undefined : hooks.onToken?.(token, index)) });
       if (remember) refuse(lane, task.model.digest);
