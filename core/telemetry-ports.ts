@@ -1,6 +1,6 @@
 import type { AppPorts } from './app-ports.ts';
-import type { AnyEvent } from './contract/rpc.ts';
 import type { Settings } from './contract/settings.ts';
+import type { TelemetrySample } from './contract/telemetry.ts';
 import { findNvidiaSmi, nvidiaSource } from './telemetry/nvidia.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import type { Workers } from './workers.ts';
@@ -9,17 +9,17 @@ interface TelemetryParts {
   ports: Pick<AppPorts, 'clock'>;
   workers: Pick<Workers, 'usage'>;
   settings: { current: Settings };
-  emit(event: AnyEvent): void;
+  onSample(sample: TelemetrySample): void;
 }
 
 /** The live eye on this machine, told of our workers by the supervisors. */
-export function openTelemetry({ ports, workers, settings, emit }: TelemetryParts): Telemetry {
+export function openTelemetry({ ports, workers, settings, onSample }: TelemetryParts): Telemetry {
   const program = findNvidiaSmi(process.platform, process.env);
   return createTelemetry({
     clock: ports.clock,
     workers: () => workers.usage(),
     nvidia: program === null ? null : nvidiaSource({ program }),
     loadWatts: () => settings.current.loadWatts,
-    onSample: (data) => emit({ event: 'telemetry.sample', data }),
+    onSample,
   });
 }
