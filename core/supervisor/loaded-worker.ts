@@ -99,13 +99,16 @@ export class LoadedWorker {
     const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
     // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
     const loaded = this.warm.some(({ key }) => key === sessionKey(task.model.digest, session, task.provider));
-    await this.#vet(task.model, shard.origin, this.#room(shard, loaded));
+    await this.#vet(task.model, shard.origin, this.#room(task, loaded));
     return { ...(await this.#loaded(task, session)), session };
   }
 
-  /** @param loaded what it needs it has then, and asking the system costs 0.3 ms */
-  #room({ limits }: Shard, loaded: boolean): { limitBytes: number; freeBytes: number | null } {
-    const free = loaded ? null : freeMemoryBytes();
+  /**
+   * What is free is asked for the CPU alone: a card's share is the limit that this worker was given.
+   * @param loaded what it needs it has then, and asking the system costs 0.3 ms
+   */
+  #room({ shard: { limits }, provider }: Pick<ShardTask, 'shard' | 'provider'>, loaded: boolean) {
+    const free = loaded || provider.name !== 'cpu' ? null : freeMemoryBytes();
     return {
       limitBytes: Math.min(this.#modelMemoryBytes, limits.memoryBytes),
       freeBytes: free === null ? null : free + (this.#measure() ?? 0),
