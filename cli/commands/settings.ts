@@ -36,11 +36,9 @@ function settingsLines(settings: Settings): string[] {
 
 /** Every setting under its dotted name; the rules have a command of their own. */
 function valuesOf({ rules: _rules, ...settings }: Settings): Map<string, unknown> {
-  return new Map(
-    Object.entries(settings).flatMap(([field, value]): [string, unknown][] =>
-      isRecord(value) ? Object.entries(value).map(([name, inner]) => [`${field}.${name}`, inner]) : [[field, value]],
-    ),
-  );
+  const named = (value: unknown, name: string): [string, unknown][] =>
+    isRecord(value) ? Object.entries(value).flatMap(([inner, each]) => named(each, `${name}.${inner}`)) : [[name, value]];
+  return new Map(Object.entries(settings).flatMap(([field, value]) => named(value, field)));
 }
 
 function shown(value: unknown): string {
@@ -54,23 +52,30 @@ function changeOf(settings: Settings, key: string, typed: string): SettingsChang
   const old = known.get(key);
   if (!known.has(key))
     throw new HearthlendError('USAGE', { detail: message('cli.usage.setting', { key, keys: [...known.keys()].join(', ') }) });
-  const [field = '', name] = key.split('.', 2);
-  const value = typedValue(typed, Array.isArray(old));
-  const change = name === undefined ? value : { ...((settings as Record<string, unknown>)[field] as object), [name]: value };
-  const parsed = SettingsChange.safeParse({ [field]: change });
-  if (!parsed.success) {
-    throw new HearthlendError('USAGE', {
-      detail: message('cli.usage.setting-value', { key, value: typed, detail: parsed.error.issues[0]?.message ?? '' }),
-    });
-  }
-  return parsed.data;
+  const [field = '', ...path] = key.split('.');
+  const changed = (value: unknown) =>
+    SettingsChange.safeParse({ [field]: replaced((settings as Record<string, unknown>)[field], path, value) });
+  const [parsed, ...others] = typedValues(typed, Array.isArray(old)).map(changed);
+  const change = [parsed, ...others].find((each) => each?.success === true)?.data;
+  if (change !== undefined) return change;
+  const detail = parsed?.error?.issues[0]?.message ?? '';
+  throw new HearthlendError('USAGE', { detail: message('cli.usage.setting-value', { key, value: typed, detail }) });
 }
 
-function typedValue(typed: string, list: boolean): unknown {
-  if (list) return typed === '' ? [] : typed.split(',');
-  if (typed === message('cli.settings.auto')) return null;
-  if (typed === 'true' || typed === 'false') return typed === 'true';
-  return /^\d+$/.test(typed) ? Number(typed) : typed;
+/** The same value but for one part of it. */
+function replaced(whole: unknown, [name, ...rest]: readonly string[], value: unknown): unknown {
+  if (name === undefined) return value;
+  const record = isRecord(whole) ? whole : {};
+  return { ...record, [name]: replaced(record[name], rest, value) };
+}
+
+/** What may be meant, likeliest first: a setting that is on auto may be a list. */
+function typedValues(typed: string, list: boolean): unknown[] {
+  const several = typed === '' ? [] : typed.split(',');
+  if (typed === message('cli.settings.auto')) return [null, typed];
+  if (list) return [several];
+  if (typed === 'true' || typed === 'false') return [typed === 'true'];
+  return /^\d+(\.\d+)?$/.test(typed) ? [Number(typed), several] : [typed, several];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

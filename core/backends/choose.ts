@@ -38,6 +38,6 @@ export function chooseWorkers(gpus: readonly ProvenGpu[], settings: Settings['wo
     const usable = backends.filter(({ works, software, name }) => works && !software && (wanted === 'auto' || name === wanted));
     const best = BEST_FIRST.find((name) => usable.some((each) => each.name === name));
     if (best === undefined) return [];
-    return [{ gpu, backend: best, memoryBytes: Math.min(sharedBytes, Math.floor((gpu.vramBytes ?? sharedBytes) * memoryShare)) }];
+    return [{ gpu, backend: best, memoryBytes: Math.floor((gpu.vramBytes ?? sharedBytes) * memoryShare) }];
   });
 }

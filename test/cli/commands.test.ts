@@ -40,6 +40,8 @@ test.each([
   [['ledger', 'export', '--format', 'csv', '--from', '2026-02-30'], 2],
   [['settings', 'set', 'nonsense', '1'], 2],
   [['settings', 'set', 'theme', 'pink'], 2],
+  [['settings', 'set', 'worker.gpus.backend', 'rocm'], 2],
+  [['settings', 'set', 'worker.gpus', 'x'], 2],
   [['settings', 'set', 'practice.minutesPerDay', '99999'], 2],
 ])('hearthlend %j ends with exit code %i', async (argv, exitCode) => {
   const app = new FakeApp();
@@ -66,6 +68,10 @@ test.each([
   [['settings', 'set', 'theme', 'dark'], { theme: 'dark', practice: { shardsPerDay: 200, minutesPerDay: 10 } }],
   [['settings', 'set', 'practice.minutesPerDay', '5'], { practice: { shardsPerDay: 200, minutesPerDay: 5 } }],
   [['settings', 'set', 'worker.threads', '4'], { worker: { threads: 4 } }],
+  [['settings', 'set', 'worker.gpus.backend', 'webgpu'], { worker: { gpus: { backend: 'webgpu', use: null } } }],
+  [['settings', 'set', 'worker.gpus.memoryShare', '0.5'], { worker: { gpus: { memoryShare: 0.5 } } }],
+  [['settings', 'set', 'worker.gpus.use', '0000:01:00.0'], { worker: { gpus: { use: ['0000:01:00.0'] } } }],
+  [['settings', 'set', 'worker.gpus.use', 'auto'], { worker: { gpus: { use: null } } }],
   [['settings', 'set', 'acceptedIsolation', 'os'], { acceptedIsolation: ['os'] }],
   [['rules', 'show'], { event: 'rules', preset: 'gaming-pc' }],
   [['rules', 'set', 'preset', 'quiet'], { event: 'rules', preset: 'quiet', limits: { duty: 0.5 } }],

@@ -5,7 +5,7 @@ import type { DevicePlan, GpuIdentity } from '../../../../../core/supervisor/san
 /** SwiftShader, Chromium's Vulkan driver on the CPU, as Debian's package lays it down: the real path of WebGPU without a GPU. */
 const MANIFEST = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
-export const SWIFTSHADER: GpuIdentity = { vendor: null, driver: null, mig: null, address: null, software: true };
+const SWIFTSHADER: GpuIdentity = { vendor: null, driver: null, mig: null, address: null, software: true };
 
 /** Why SwiftShader can't be used here; undefined where it can. */
 export function withoutSwiftShader(): string | undefined {
