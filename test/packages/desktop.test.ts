@@ -84,7 +84,7 @@ test('the app holds what it is built of and what it imports, and nothing else', 
   needsPacking(context);
   const ours = files.filter(({ path }) => !path.startsWith('node_modules/')).map(({ path }) => path);
   const rooms =
-    /^(LICENSE|NOTICE|package\.json|dist\/(electron|ui|wallet|worker)\/.*|resources\/icons\/tray[\w@]*\.png|resources\/models\/.*|node\/(node|LICENSE))$/;
+    /^(LICENSE|NOTICE|package\.json|dist\/(electron|gpu-window|ui|wallet|worker)\/.*|resources\/icons\/tray[\w@]*\.png|resources\/models\/.*|node\/(node|LICENSE))$/;
   expect(ours.filter((path) => !rooms.test(path))).toEqual([]);
   const packages = files.flatMap(({ path }) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/package\.json$/.exec(path)?.[1] ?? []);
   expect([...new Set(packages)].sort()).toEqual(packagesReached());
@@ -100,7 +100,7 @@ test("what the app starts or reads is where it looks for it: its own entry in th
     ([, name = '']) => `resources/icons/${name}`,
   );
   expect(pictures).not.toEqual([]);
-  for (const path of [...pictures, manifest.main, 'dist/ui/index.html', 'LICENSE', 'NOTICE'])
+  for (const path of [...pictures, manifest.main, 'dist/ui/index.html', 'dist/gpu-window/onnxruntime.wasm', 'LICENSE', 'NOTICE'])
     expect([path, place.get(path)]).toEqual([path, 'archive']);
   for (const path of [
     'dist/worker/native.mjs',

@@ -52,6 +52,9 @@ test('the npm package holds the built program, its model and its papers, and not
     'dist/worker/probe.mjs',
     'dist/wallet/signer.mjs',
     'dist/ui/index.html',
+    'dist/gpu-window/index.html',
+    'dist/gpu-window/page.js',
+    'dist/gpu-window/onnxruntime.wasm',
     'resources/linux/hearthlend.service',
     'resources/signals/windows.ps1',
     'resources/signals/macos.js',
@@ -69,9 +72,9 @@ test('the npm package holds the built program, its model and its papers, and not
   if (process.platform !== 'win32') expect(mode & 0o111).not.toBe(0);
 });
 
-test('the npm package stays small: 20 MB to fetch, 25 MB unpacked', () => {
+test('the npm package stays small: 20 MB to fetch, 45 MB unpacked', () => {
   expect(packed.size).toBeLessThan(20e6);
-  expect(packed.unpackedSize).toBeLessThan(25e6);
+  expect(packed.unpackedSize).toBeLessThan(45e6);
 });
 
 test('nothing in the npm package names a folder of the machine that built it, or holds a private key', () => {
