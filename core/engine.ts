@@ -28,6 +28,7 @@ import { createYielding } from './policy-work.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
+import { findNvidiaSmi } from './telemetry/nvidia.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { openTelemetry } from './telemetry-ports.ts';
 import { telemetrySignals } from './telemetry-signals.ts';
@@ -221,7 +222,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     if (!policy.status().decisions.some(({ rules }) => rules.includes('temperature'))) telemetry.idle();
   }
 
-  const powerLimits = openPowerLimits({ recordPath: join(dataDir, 'power-limits.json'), log });
+  const nvidiaTool = findNvidiaSmi(process.platform, process.env);
+  const powerLimits = openPowerLimits({ tool: nvidiaTool, recordPath: join(dataDir, 'power-limits.json'), log });
   /** A GPU that works has the limit that the user granted; for a game, it has all that it had. */
   function limitPower(decisions: readonly Decision[]): void {
     const { granted, gpuLimitWatts } = settings.current.rules.power;
@@ -231,6 +233,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
 
   const yielding = createYielding({
     ...{ loop, workers, view, remaining, record, clock, steady },
+    meter: { latest: () => telemetry.history().samples.at(-1) ?? null, tool: nvidiaTool },
     trusted: () => trusted,
     warm: () => void warmLast().catch((thrown: unknown) => isStopped(thrown) || failed('the last model could not be loaded ahead')(thrown)),
     onError: failed('a worker could not be stopped'),

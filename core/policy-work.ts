@@ -2,7 +2,7 @@ import { HearthlendError } from './contract/errors.ts';
 import type { Decision, DeviceId } from './contract/policy.ts';
 import { giveHeapBack } from './heap/give-back.ts';
 import type { LedgerEvent } from './ledger/event.ts';
-import { freedMemory, heldMemory } from './policy-memory.ts';
+import { freedMemory, heldMemory, type VramMeter } from './policy-memory.ts';
 import type { View } from './view.ts';
 import type { WorkLoop } from './work/loop.ts';
 import type { Remaining } from './work/remaining.ts';
@@ -16,6 +16,7 @@ interface YieldParts {
   workers: Workers;
   view: Pick<View, 'facts' | 'screen'>;
   remaining: Remaining;
+  meter: VramMeter;
   /** Tells the ledger; must not throw. */
   record(events: LedgerEvent[]): void;
   clock(): number;
@@ -38,7 +39,19 @@ export interface Yielding {
   close(): void;
 }
 
-export function createYielding({ loop, workers, view, remaining, record, clock, steady, trusted, warm, onError }: YieldParts): Yielding {
+export function createYielding({
+  loop,
+  workers,
+  view,
+  remaining,
+  meter,
+  record,
+  clock,
+  steady,
+  trusted,
+  warm,
+  onError,
+}: YieldParts): Yielding {
   const { facts, screen } = view;
   /** A shard that may end first, and since when it was to yield. */
   let finishing: { askedAt: number; timer: NodeJS.Timeout | undefined } | null = null;
@@ -63,15 +76,15 @@ export function createYielding({ loop, workers, view, remaining, record, clock, 
     clearTimeout(finishing?.timer);
     finishing = null;
     facts.finishing = false;
-    const held = heldMemory(workers);
+    const held = heldMemory(workers, meter);
     loop.pause();
     const gone = workers.stop();
     recordPause();
     screen.touch('state', 'day', 'current', 'load');
-    yielded = Promise.all([yielded, gone]).then(() => {
+    yielded = Promise.all([yielded, gone]).then(async () => {
       if (held === null) return;
       const yieldMs = steady() - askedAt;
-      record([{ kind: 'agent.yielded', at: clock(), yieldMs, freed: { memory: freedMemory(held), vram: [] } }]);
+      record([{ kind: 'agent.yielded', at: clock(), yieldMs, freed: await freedMemory(held, meter) }]);
       screen.touch('day');
       // Once what was handed back is recorded.
       setTimeout(() => aside !== null && giveHeapBack(), SETTLED_MS).unref();

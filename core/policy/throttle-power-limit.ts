@@ -8,8 +8,6 @@ import { ref } from '../contract/messages.ts';
 import type { PowerLimitState, SignalContext } from '../contract/policy.ts';
 import { storageError } from '../contract/storage-error.ts';
 
-/** NVIDIA's own tool: the only way to set a power limit that needs no library of ours in the driver. It asks for an administrator. */
-const TOOL = 'nvidia-smi';
 const ANSWER_MS = 10_000;
 /** At the end of the process there is no more time. */
 const LAST_MS = 3000;
@@ -32,12 +30,14 @@ export interface PowerLimits {
 }
 
 interface PowerLimitOptions {
+  /** NVIDIA's own: the one way to set a limit that needs no library in the driver. It mostly asks for an administrator. Null: there is none. */
+  tool: string | null;
   /** File that holds what was changed, for the next start. */
   recordPath: string;
   log: SignalContext['log'];
 }
 
-export function openPowerLimits({ recordPath, log }: PowerLimitOptions): PowerLimits {
+export function openPowerLimits({ tool, recordPath, log }: PowerLimitOptions): PowerLimits {
   let entries = readEntries(recordPath, log);
   const refused = new Map<GpuId, PowerLimitState>();
   let wanted: ReadonlyMap<GpuId, number> = new Map();
@@ -53,11 +53,26 @@ export function openPowerLimits({ recordPath, log }: PowerLimitOptions): PowerLi
   /** The last that a process can do, however it ends but for a kill. */
   function putBackNow(): void {
     const left = entries.filter(({ gpu, beforeWatts }) => {
-      const { status } = spawnSync(TOOL, limitArgs(gpu, beforeWatts), { timeout: LAST_MS, windowsHide: true, stdio: 'ignore' });
+      const { status } = spawnSync(tool ?? '', limitArgs(gpu, beforeWatts), { timeout: LAST_MS, windowsHide: true, stdio: 'ignore' });
       return status !== 0;
     });
     // What could not be put back is tried at the next start.
     if (left.length < entries.length) writeEntries(recordPath, left);
+  }
+
+  async function run(args: string[]): Promise<string> {
+    if (tool === null) throw new Error('there is no nvidia-smi');
+    const { stdout } = await promisify(execFile)(tool, args, { timeout: ANSWER_MS, windowsHide: true, maxBuffer: 1 << 20 });
+    return stdout;
+  }
+
+  /** The limit that holds, and between what it can be set, in W. */
+  async function readLimit(gpu: GpuId): Promise<{ watts: number; leastWatts: number; mostWatts: number }> {
+    const fields = 'power.limit,power.min_limit,power.max_limit';
+    const line = await run(['-i', gpu, `--query-gpu=${fields}`, '--format=csv,noheader,nounits']);
+    const [watts = Number.NaN, leastWatts = Number.NaN, mostWatts = Number.NaN] = line.trim().split(',').map(Number);
+    if (!(watts > 0 && leastWatts > 0 && mostWatts >= leastWatts)) throw new Error(`it has no power limit to set: ${line.trim()}`);
+    return { watts, leastWatts, mostWatts };
   }
 
   async function limit(gpu: GpuId, watts: number): Promise<void> {
@@ -132,20 +147,6 @@ export function openPowerLimits({ recordPath, log }: PowerLimitOptions): PowerLi
 }
 
 const limitArgs = (gpu: GpuId, watts: number) => ['-i', gpu, '-pl', String(Math.round(watts))];
-
-async function run(args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(TOOL, args, { timeout: ANSWER_MS, windowsHide: true, maxBuffer: 1 << 20 });
-  return stdout;
-}
-
-/** The limit that holds, and between what it can be set, in W. */
-async function readLimit(gpu: GpuId): Promise<{ watts: number; leastWatts: number; mostWatts: number }> {
-  const fields = 'power.limit,power.min_limit,power.max_limit';
-  const line = await run(['-i', gpu, `--query-gpu=${fields}`, '--format=csv,noheader,nounits']);
-  const [watts = Number.NaN, leastWatts = Number.NaN, mostWatts = Number.NaN] = line.trim().split(',').map(Number);
-  if (!(watts > 0 && leastWatts > 0 && mostWatts >= leastWatts)) throw new Error(`it has no power limit to set: ${line.trim()}`);
-  return { watts, leastWatts, mostWatts };
-}
 
 /** What the tool said, on one line. */
 function saidBy(thrown: unknown): string {

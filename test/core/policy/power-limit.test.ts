@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { messageOf } from '../../../core/contract/messages.ts';
 import { openPowerLimits } from '../../../core/policy/throttle-power-limit.ts';
 
 const [GPU, OTHER] = ['0000:01:00.0', '0000:41:00.0'] as const;
+const TOOL = join(import.meta.dirname, '../../fakes/nvidia/nvidia-smi');
 let folder = '';
 const record = () => join(folder, 'power-limits.json');
 const watts = (gpu: string = GPU) => Number(readFileSync(join(folder, gpu), 'utf8'));
@@ -19,14 +20,13 @@ describe.skipIf(process.platform === 'win32')('power limits', () => {
     folder = mkdtempSync(join(tmpdir(), 'hearthlend-power-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     for (const gpu of [GPU, OTHER]) writeFileSync(join(folder, gpu), '320.00\n');
-    vi.stubEnv('PATH', `${join(import.meta.dirname, '../../fakes/nvidia')}${delimiter}${process.env.PATH ?? ''}`);
     vi.stubEnv('HEARTHLEND_FAKE_GPUS', folder);
     onTestFinished(() => {
       vi.unstubAllEnvs();
     });
   });
 
-  const open = () => openPowerLimits({ recordPath: record(), log: () => undefined });
+  const open = () => openPowerLimits({ tool: TOOL, recordPath: record(), log: () => undefined });
 
   it('are set, told, and put back when they are not wanted any more', async () => {
     const limits = open();
@@ -82,7 +82,7 @@ describe.skipIf(process.platform === 'win32')('power limits', () => {
 
   async function ended(how: 'throw' | 'kill'): Promise<void> {
     const script = join(import.meta.dirname, '../../fakes/power-limit-process.ts');
-    const child = spawn(process.execPath, [script, record(), GPU, '180', how], { stdio: 'ignore' });
+    const child = spawn(process.execPath, [script, TOOL, record(), GPU, '180', how], { stdio: 'ignore' });
     await once(child, 'close');
   }
 
@@ -106,7 +106,7 @@ describe.skipIf(process.platform === 'win32')('power limits', () => {
   it('whose record can not be read are left as they are, and said', async () => {
     writeFileSync(record(), '{"not": "this"}');
     const said: string[] = [];
-    const limits = openPowerLimits({ recordPath: record(), log: (_level, event) => said.push(event) });
+    const limits = openPowerLimits({ tool: TOOL, recordPath: record(), log: (_level, event) => said.push(event) });
     await limits.close();
     expect(said).toEqual(['what power limits were before could not be read']);
     expect(watts()).toBe(320);

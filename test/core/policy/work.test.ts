@@ -3,6 +3,7 @@ import { ref } from '../../../core/contract/messages.ts';
 import type { Decision } from '../../../core/contract/policy.ts';
 import type { Shard } from '../../../core/contract/shard.ts';
 import type { LedgerEvent } from '../../../core/ledger/event.ts';
+import { heldFromLines } from '../../../core/policy-memory.ts';
 import { createYielding, overall } from '../../../core/policy-work.ts';
 import { Remaining } from '../../../core/work/remaining.ts';
 import type { WorkFacts } from '../../../core/work/state.ts';
@@ -40,6 +41,7 @@ function scene({ gpus = [] as { gpu: string; busy: boolean; aside: boolean }[] }
     } as never,
     view: { facts, screen: { touch: () => undefined } as never },
     remaining,
+    meter: { latest: () => null, tool: null },
     record: (events) => recorded.push(...events),
     clock: () => 1_000_000 + now,
     steady: () => now,
@@ -145,4 +147,17 @@ test('how long a generation still takes is reckoned from its tokens, and nothing
   remaining.started(shard('onnx.run'), 1000);
   expect(remaining.ms(1200)).toBe(300);
   expect(remaining.ms(1501)).toBeNull();
+});
+
+test('what our processes hold on each GPU is read from the tool, and unknown where it does not tell', () => {
+  const lines = '00000000:01:00.0, 4711, 812\n00000000:01:00.0, 4712, 100\n00000000:41:00.0, 4711, 5\n00000000:41:00.0, 9, 9000\n';
+  expect(heldFromLines(lines, new Set([4711, 4712]))).toEqual(
+    new Map([
+      [FIRST, 912 * 2 ** 20],
+      [SECOND, 5 * 2 ** 20],
+    ]),
+  );
+  expect(heldFromLines('', new Set([4711]))).toEqual(new Map());
+  expect(heldFromLines('00000000:01:00.0, 4711, [N/A]\n', new Set([4711]))).toBeNull();
+  expect(heldFromLines('00000000:01:00.0, 5, [N/A]\n', new Set([4711]))).toEqual(new Map());
 });
