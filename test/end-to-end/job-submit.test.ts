@@ -227,6 +227,19 @@ const refusals: Refusal[] = [
     inputs: one,
   },
   {
+    what: 'a constant that lies about its size',
+    code: 'MODEL_SIZE_WRONG',
+    names: 'tensor "w"',
+    files: {
+      'model.onnx': model({
+        ...edges,
+        nodes: [node('Add', ['x', 'w'], ['y'])],
+        constants: [tensor('w', 'float32', [2 ** 40], Float32Array.of(1))],
+      }),
+    },
+    inputs: one,
+  },
+  {
     what: 'external data outside the folder',
     code: 'MODEL_PATH_UNSAFE',
     names: '../secret.bin',

@@ -270,8 +270,13 @@ test('a constant of a node is looked at as those of the graph are', async () => 
   expect(await refusal(model(content))).toMatchObject({ code: 'MODEL_SIZE_WRONG', where: 'Constant "c" › a tensor' });
 });
 
-test('a file that ONNX Runtime would not take for protobuf is refused by its name', async () => {
-  expect(await refusal({ 'model.ORT': add(tensor('w', [2], [1, 2])) }, { entry: 'model.ORT' })).toMatchObject({ code: 'MODEL_INVALID' });
+test('a file that ONNX Runtime would read in its own format is refused, though it is a model, too', async () => {
+  const whole = add(tensor('w', [2], [1, 2]));
+  expect(await refusal({ 'model.ORT': whole }, { entry: 'model.ORT' })).toMatchObject({ code: 'MODEL_INVALID' });
+  // A name of the producer's that has the format's four letters at their place.
+  const two = concat(text(2, '..ORTM'), whole);
+  expect(new TextDecoder().decode(two.subarray(4, 8))).toBe('ORTM');
+  expect(await refusal(two)).toMatchObject({ code: 'MODEL_INVALID', detail: expect.stringContaining('own format') });
 });
 
 test('a model is read once, and judged anew each time', async () => {
