@@ -61,6 +61,26 @@ test('the agent sleeps with the machine and goes on when it wakes', async () => 
   await stateIs(/Working|proven/);
 });
 
+test('what the system tells the shell of lock, power and idle time is understood as the rules have it', async () => {
+  const told = await desktop.evaluate(
+    ({ powerMonitor }, source) => {
+      const { createRequire } = process.getBuiltinModule('node:module');
+      const { shellPower } = createRequire(source)(source) as typeof import('../../electron/ports/shell-power.ts');
+      const shell = shellPower(powerMonitor, 'win32');
+      const heard: string[] = [];
+      const leave = shell?.listen((event) => heard.push(event));
+      for (const event of ['lock-screen', 'on-battery', 'unlock-screen', 'on-ac']) powerMonitor.emit(event);
+      leave?.();
+      powerMonitor.emit('lock-screen');
+      return { heard, idle: shell?.idleSeconds(), battery: shell?.onBattery(), locked: shell?.locked() };
+    },
+    join(ROOT, 'electron/ports/shell-power.ts'),
+  );
+  expect(told.heard).toEqual(['locked', 'battery', 'unlocked', 'mains']);
+  expect(told).toMatchObject({ idle: expect.any(Number), battery: expect.any(Boolean) });
+  expect([true, false, null]).toContain(told.locked);
+});
+
 test('start at login follows its setting, wherever it is changed', async ({ skip }) => {
   skip(process.platform !== 'linux', 'the list of programs to start is a file on Linux alone');
   const entry = join(desktop.configDir, 'autostart/hearthlend.desktop');

@@ -96,7 +96,11 @@ export const app = new FakeApp() satisfies Pick<
 >;
 
 export const ipcMain = new EventEmitter();
-export const powerMonitor = new EventEmitter();
+export const powerMonitor = Object.assign(new EventEmitter(), {
+  getSystemIdleTime: () => 7,
+  getSystemIdleState: () => 'active' as const,
+  onBatteryPower: false,
+} satisfies Pick<Electron.PowerMonitor, 'getSystemIdleTime' | 'getSystemIdleState' | 'onBatteryPower'>);
 export const nativeTheme: Pick<Electron.NativeTheme, 'themeSource' | 'shouldUseDarkColors'> = {
   themeSource: 'system',
   shouldUseDarkColors: true,
