@@ -130,7 +130,7 @@ function planMesa(facts: DeviceFacts, rest: Partial<DeviceAccess> & { files: str
 }
 
 function vulkanRemedy(gpu: GpuIdentity) {
-  if (usesNvidiaDriver(gpu)) return 'backend.nvidia-driver.remedy' as const;
+  if (usesNvidiaDriver(gpu)) return 'backend.nvidia-vulkan.remedy' as const;
   return gpu.vendor === 'Intel' || gpu.vendor === 'AMD' || gpu.vendor === 'NVIDIA'
     ? ('backend.mesa.remedy' as const)
     : ('backend.vendor-driver.remedy' as const);

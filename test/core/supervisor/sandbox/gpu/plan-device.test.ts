@@ -160,7 +160,7 @@ test('what is missing is named, with what would bring it', () => {
   expect(lackOf('cuda', amd)).toEqual(['backend.cuda-not-nvidia', null]);
   expect(lackOf('cuda', card('NVIDIA', 'nouveau'))).toEqual(['backend.cuda-not-nvidia', null]);
   expect(lackOf('webgpu', amd, { drivers: [] })).toEqual(['backend.no-vulkan-driver', 'backend.mesa.remedy']);
-  expect(lackOf('webgpu', nvidia, { drivers: [] })).toEqual(['backend.no-vulkan-driver', 'backend.nvidia-driver.remedy']);
+  expect(lackOf('webgpu', nvidia, { drivers: [] })).toEqual(['backend.no-vulkan-driver', 'backend.nvidia-vulkan.remedy']);
   expect(lackOf('webgpu', card('Qualcomm', 'msm'))).toEqual(['backend.no-vulkan-driver', 'backend.vendor-driver.remedy']);
   expect(lackOf('webgpu', amd, { loader: null })).toEqual(['backend.no-vulkan-loader', 'backend.no-vulkan-loader.remedy']);
   expect(lackOf('webgpu', amd, { render: null })).toEqual(['backend.no-node', 'backend.no-render-node.remedy']);
