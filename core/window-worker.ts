@@ -21,6 +21,8 @@ export interface WindowWorker {
   warm(task: Omit<Parameters<Supervisor['warm']>[0], 'provider'>): Promise<void>;
   /** Null while there was no work for it. */
   supervisor(): Supervisor | null;
+  /** A window beside it, which earns nothing: to be opened, and disposed of. Null where the native worker is the one that computes. */
+  spare(): { gpu: GpuId | null; provider: Provider; open(): Supervisor } | null;
   isolation(): IsolationReport;
   probe(): Promise<IsolationReport>;
   /** The rules' decisions: which GPU the browser takes isn't told, so the strictest of them holds. */
@@ -65,13 +67,15 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
     return host ?? null;
   }
 
-  function chosen(): boolean {
-    if (aside) return false;
+  /** Whether it would be the one that computes, were nothing set aside. */
+  function preferred(): boolean {
     const there = found();
     const { acceptedIsolation: accepted, worker } = settings.current;
     const window = there === null ? null : { level: there.level, works };
     return chooseWorker({ setting: worker.kind, platform, accepted, native, window }) === 'window';
   }
+
+  const chosen = () => !aside && preferred();
 
   /** @throws where nothing can host it: it is asked for only while it is chosen */
   const opened = (): Supervisor => {
@@ -112,6 +116,10 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
     },
     warm: (task) => opened().warm({ ...task, provider: WEBGPU }),
     supervisor: () => supervisor,
+    spare() {
+      const { start } = found() ?? {};
+      return start !== undefined && preferred() ? { gpu: onlyGpu(), provider: WEBGPU, open: () => supervise('spare-window', start) } : null;
+    },
     isolation: () => probed ?? report(),
     async probe() {
       const at = ports.clock();

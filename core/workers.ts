@@ -69,7 +69,7 @@ export interface Workers {
   close(): Promise<void>;
 }
 
-/** A worker that earns nothing: on the processor (`gpu` null) or on a GPU. */
+/** A worker that earns nothing: on the processor, or on a GPU; `gpu` is null also for a page that isn't told which one it has. */
 interface SpareWorker {
   gpu: GpuId | null;
   provider: Provider;
@@ -202,11 +202,15 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     spares() {
       const { modelMemoryBytes } = settings.current.worker;
       const onCpu = { gpu: null, provider: CPU, memoryBytes: Math.min(modelMemoryBytes, totalmem()) };
-      const onGpus = gpus.proven().map(({ gpu, memoryBytes, binding }) => ({
+      // Where a page computes, the native worker's WebGPU doesn't.
+      const page = window.spare();
+      const native = gpus.proven().filter(({ binding }) => page === null || binding.provider.name !== page.provider.name);
+      const onGpus = native.map(({ gpu, memoryBytes, binding }) => ({
         ...{ gpu, provider: binding.provider, memoryBytes },
         open: () => supervise(`spare-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}-${binding.provider.name}`, memoryBytes, binding.access),
       }));
-      return [{ ...onCpu, open: () => supervise('spare-cpu', modelMemoryBytes) }, ...onGpus];
+      const onPage = page === null ? [] : [{ ...page, memoryBytes: onCpu.memoryBytes }];
+      return [{ ...onCpu, open: () => supervise('spare-cpu', modelMemoryBytes) }, ...onPage, ...onGpus];
     },
     threads: (origin) => threads({ origin }),
     isolation: () => (window.chosen() ? window.isolation() : report),

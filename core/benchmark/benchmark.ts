@@ -119,7 +119,7 @@ export function createBenchmark(ports: BenchmarkPorts): Benchmark {
     signal: AbortSignal;
     at: number;
   }): Promise<Measured[]> {
-    const steps = all.workers.reduce((sum, { gpu }) => sum + figureNames(gpu !== null).length, 0);
+    const steps = all.workers.reduce((sum, { backend }) => sum + figureNames(backend).length, 0);
     const measured: Measured[] = [];
     let step = 0;
     for (const worker of all.workers) {
@@ -181,14 +181,15 @@ function concluded(facts: Facts, measured: Measured[], workers: readonly Benchma
     recommended: best === null ? null : { backend: best.backend, gpu: best.gpu },
     shardClasses: device === undefined ? [] : shardClasses(device.memoryBytes, bandwidth === null ? null : bandwidth * GIGA),
     wordsPerSecond: words,
-    sentence: sentence(words, gpu, facts.noise !== null),
+    sentence: sentence(words, { onGpu: best !== null && best.backend !== 'cpu', gpu }, facts.noise !== null),
   };
 }
 
-function sentence(words: number | null, gpu: string | null, noisy: boolean): MessageRef {
+function sentence(words: number | null, where: { onGpu: boolean; gpu: string | null }, noisy: boolean): MessageRef {
   if (words === null) return ref('benchmark.sentence.nothing');
   const rounded = words < 10 ? Number(words.toPrecision(2)) : Math.round(words);
+  const { onGpu, gpu } = where;
   const params = gpu === null ? { words: rounded } : { words: rounded, gpu };
-  if (noisy) return ref(gpu === null ? 'benchmark.sentence.cpu-noisy' : 'benchmark.sentence.gpu-noisy', params);
-  return ref(gpu === null ? 'benchmark.sentence.cpu' : 'benchmark.sentence.gpu', params);
+  const device = onGpu ? (gpu === null ? 'graphics' : 'gpu') : 'cpu';
+  return ref(`benchmark.sentence.${device}${noisy ? '-noisy' : ''}`, params);
 }

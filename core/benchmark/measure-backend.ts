@@ -1,3 +1,4 @@
+import type { BackendName } from '../contract/backends.ts';
 import type { BackendScore, Figure, FigureName } from '../contract/benchmark.ts';
 import { asHearthlendError } from '../contract/errors.ts';
 import { decodeSafetensors } from '../contract/safetensors.ts';
@@ -51,8 +52,9 @@ interface Measuring {
 export type Measured = BackendScore & { wordsPerToken: number | null };
 
 /** What is measured of a backend, in this order. */
-export function figureNames(gpu: boolean): FigureName[] {
-  return ['matrixFp32', 'matrixFp16', 'memoryBandwidth', ...(gpu ? (['upload', 'download'] as const) : []), 'tokens', 'modelLoad'];
+export function figureNames(backend: BackendName): FigureName[] {
+  const copies = backend === 'cpu' ? [] : (['upload', 'download'] as const);
+  return ['matrixFp32', 'matrixFp16', 'memoryBandwidth', ...copies, 'tokens', 'modelLoad'];
 }
 
 /**
@@ -66,7 +68,7 @@ export async function measureBackend(measuring: Measuring): Promise<Measured> {
   const figures: Figure[] = [];
   let wordsPerToken: number | null = null;
   let error: BackendScore['error'] = null;
-  for (const name of figureNames(worker.gpu !== null)) {
+  for (const name of figureNames(worker.backend)) {
     if (late.aborted) break;
     onFigure(name);
     try {

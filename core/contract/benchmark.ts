@@ -29,7 +29,7 @@ export type FigureName = keyof typeof FIGURE_UNITS;
 export const Figure = z.strictObject({ name: FigureName, median: z.number().min(0), spread: z.number().min(0), samples: z.int().min(1) });
 export type Figure = z.infer<typeof Figure>;
 
-/** A way to compute: a provider on the processor (`gpu` null) or on a GPU. */
+/** A way to compute: a provider, and the GPU that it has; null for the processor, and for a page that isn't told which one its browser gives it. */
 const Where = { backend: BackendName, gpu: GpuId.nullable() };
 
 export const BackendScore = z.strictObject({

@@ -48,11 +48,15 @@ test('the window computes while it is chosen, gives way to what the rules want t
   expect(window.supervisor()?.running()).toBe(true);
   await window.govern([{ act: 'pause', duty: 0 } as Decision, { act: 'run', duty: 1 } as Decision]);
   expect([window.chosen(), window.supervisor()?.running()]).toEqual([false, false]);
+  // To be measured, another one may be opened meanwhile.
+  const spare = window.spare()?.open();
+  expect(await spare?.run({ ...turns(1), provider: { name: 'webgpu', deviceId: 0 } })).toMatchObject({ tokensMade: 0 });
+  await spare?.dispose();
   await window.govern([{ act: 'run', duty: 1 } as Decision]);
   expect(window.chosen()).toBe(true);
   settings.current = Settings.parse({ worker: { kind: 'native' } });
   await window.choose();
-  expect(window.chosen()).toBe(false);
+  expect([window.chosen(), window.spare()]).toEqual([false, null]);
 });
 
 test("where it was not set but chosen, the native worker takes over what a window without a GPU can not, but no stranger's work", async () => {

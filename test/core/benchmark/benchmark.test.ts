@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type BenchmarkPorts, createBenchmark } from '../../../core/benchmark/benchmark.ts';
 import { openResults } from '../../../core/benchmark/history.ts';
 import { downloadKernel, type Kernel, matrixKernel, memoryKernel, uploadKernel } from '../../../core/benchmark/kernels.ts';
-import type { Effort } from '../../../core/benchmark/measure-backend.ts';
+import { type Effort, figureNames } from '../../../core/benchmark/measure-backend.ts';
 import { type BenchmarkWorker, stageKernel } from '../../../core/benchmark/worker.ts';
 import { CPU, type Provider } from '../../../core/contract/backends.ts';
 import { type BenchmarkProgress, BenchmarkResult } from '../../../core/contract/benchmark.ts';
@@ -139,6 +139,15 @@ test('kernels compute what they are to, on the processor and by WebGPU on SwiftS
   expect(await answer(gpu, 'memory', memoryKernel(1000, 4))).toEqual([5]);
   expect(await answer(gpu, 'upload', uploadKernel(1000))).toEqual([1]);
   expect(await answer(gpu, 'download', downloadKernel(3))).toEqual([1, 1, 1]);
+});
+
+test('a backend that is not the processor has copies to measure, also where it is not told which GPU it has', async () => {
+  const { run, progress } = bench({ openWorkers: async () => [{ ...worker(), backend: 'webgpu' }] });
+  const { backends, sentence, shardClasses } = await run({ ...OPTIONS, effort: { ...TINY, figureMs: 0, tokens: 4, leastSamples: 1 } });
+  expect(backends[0]?.figures.map(({ name }) => name)).toEqual(figureNames('webgpu'));
+  expect(progress[0]?.steps).toBe(7);
+  expect(sentence.key).toMatch(/^benchmark\.sentence\.graphics/);
+  expect(shardClasses[0]?.serves).toBe(true);
 });
 
 test('on a busy machine nothing is measured, unless it is wanted all the same', async () => {
