@@ -8,7 +8,7 @@ import { inWindows, minuteOfWeek, minutesUntil } from './decide-week.ts';
  * What a rule says of the signals alone. `between`: neither bad enough to pause nor good enough to go on; `off`: nobody asked this rule.
  * `until` is ms since 1970, where it is known.
  */
-export type Verdict = { says: 'no'; reason: MessageRef; until?: number | null } | { says: 'yes' | 'between' | 'off' };
+type Verdict = { says: 'no'; reason: MessageRef; until?: number | null } | { says: 'yes' | 'between' | 'off' };
 
 /** A rule: its verdict, how long it must say yes before work goes on, and what is told meanwhile. */
 export interface Rule {

@@ -46,7 +46,7 @@ const PRESETS: Record<PresetName, RulesChange> = {
 };
 
 /** The rules after a preset was chosen. The user's own program list, tariff and granted power limit stay: they are no matter of taste. */
-export function withPreset(preset: PresetName, { programs, electricity, power }: Rules): Rules {
+function withPreset(preset: PresetName, { programs, electricity, power }: Rules): Rules {
   const rules = Rules.parse({ ...PRESETS[preset], preset });
   const { added, removed } = programs;
   return { ...rules, programs: { ...rules.programs, added, removed }, electricity, power };

@@ -59,7 +59,11 @@ export class FakeApp implements App {
       },
       'work.resume': async () => ({}),
       'work.start': async ({ forMs }) => ({ overrides: [], until: forMs }),
-      'policy.status': async () => ({ signals: Signals.parse({ now: 0, utcOffsetMinutes: 0, steadyMs: 0 }), decisions: [], powerLimits: [] }),
+      'policy.status': async () => ({
+        signals: Signals.parse({ now: 0, utcOffsetMinutes: 0, steadyMs: 0 }),
+        decisions: [],
+        powerLimits: [],
+      }),
       'policy.test': async () => ({ decisions: [] }),
       'policy.history': async () => [],
       'practice.extend': async () => ({}),
