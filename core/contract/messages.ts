@@ -17,7 +17,19 @@ import { asHearthlendError, type HearthlendError } from './errors.ts';
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
  * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `desktop` (tray, dialogs and notifications of the desktop app).
  */
-const en = { ...backends, ...errors, ...status, ...hardware, ...cli, ...screen, ...desktop, ...policy, ...thisPc, ...whenToWork, ...benchmark };
+const en = {
+  ...backends,
+  ...errors,
+  ...status,
+  ...hardware,
+  ...cli,
+  ...screen,
+  ...desktop,
+  ...policy,
+  ...thisPc,
+  ...whenToWork,
+  ...benchmark,
+};
 export type MessageKey = keyof typeof en;
 export type MessageParams = Record<string, string | number>;
 
