@@ -34,6 +34,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   let samples: TelemetrySample[] = [];
   let take: ReturnType<typeof createSampler> | undefined;
   let sampling: NodeJS.Timeout | undefined;
+  let beginning: NodeJS.Immediate | undefined;
   let stopping: NodeJS.Timeout | undefined;
   /** What is computed beside shards. */
   let watchers = 0;
@@ -51,15 +52,19 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     clearTimeout(stopping);
     stopping = undefined;
     if (sampling !== undefined) return;
-    nvidia?.start();
     sampling = setInterval(sample, SAMPLE_MS);
-    sample();
+    // Not before what is to be watched has been started itself: it takes a millisecond or two.
+    beginning = setImmediate(() => {
+      nvidia?.start();
+      sample();
+    });
   }
 
   function stop(): void {
     clearTimeout(stopping);
     stopping = undefined;
     clearInterval(sampling);
+    clearImmediate(beginning);
     sampling = undefined;
     nvidia?.stop();
     energies.forget();
