@@ -6,6 +6,7 @@ import { SAFETY_ID } from '../frame/use-route.ts';
 import { say } from '../words/say.ts';
 import { timeText } from '../words/times.ts';
 import { useAct } from '../words/use-act.ts';
+import { isCounted } from './headline.ts';
 
 type Probe = NonNullable<IsolationReport['probe']>;
 
@@ -103,7 +104,7 @@ function Kinds({ probe: { attempts }, level }: { probe: Probe; level: IsolationR
 
 function Kind({ kind, made, open }: { kind: BreakOutAttempt['kind']; made: readonly BreakOutAttempt[]; open: boolean }): React.ReactNode {
   const reached = made.filter((attempt) => attempt.succeeded).length;
-  const count = made.length;
+  const count = made.filter(isCounted).length;
   // Where no wall was promised, what gets through is what was said above.
   const dot = reached === 0 ? 'dot ok' : open ? 'dot warn' : 'dot bad';
   return (
@@ -111,16 +112,14 @@ function Kind({ kind, made, open }: { kind: BreakOutAttempt['kind']; made: reado
       <summary>
         <i className={dot} />
         <span className="what">{message(`safety.kind.${kind}`)}</span>
-        <span className="outcome">
-          {reached === 0 ? message('safety.stopped', { count }) : message('safety.reached', { count, reached })}
-        </span>
+        <span className="outcome">{outcome(reached, count)}</span>
       </summary>
       <ul className="attempts">
-        {made.map(({ name, detail, succeeded }) => (
+        {made.map(({ name, detail, wall, succeeded }) => (
           <li key={name}>
             <span>
               {name}
-              <span className="detail">{detail}</span>
+              <span className="detail">{wall === undefined ? detail : message(`isolation.wall.${wall}`)}</span>
             </span>
             <span className={succeeded ? 'bad' : 'ok'}>{message(succeeded ? 'screen.safety.succeeded' : 'screen.safety.stopped')}</span>
           </li>
@@ -128,4 +127,9 @@ function Kind({ kind, made, open }: { kind: BreakOutAttempt['kind']; made: reado
       </ul>
     </details>
   );
+}
+
+function outcome(reached: number, count: number): string {
+  if (reached > 0) return message('safety.reached', { count, reached });
+  return count === 0 ? message('safety.stopped-anyway') : message('safety.stopped', { count });
 }
