@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Wallet } from 'ethers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { appPorts } from '../../cli/ports/app-ports.ts';
 import { findInstallation } from '../../cli/ports/installation.ts';
 import { type App, createApp } from '../../core/app.ts';
@@ -175,7 +175,11 @@ test('the task that runs may end first where it ends soon, and is handed in; not
   await until(({ recent }) => recent?.[0]?.state === 'accepted' && recent[0].attempt === 1);
   expect((await app.handlers['job.show']({ jobId })).state).toBe('done');
   expect(await lastPause()).toMatchObject({ to: null, reason: { key: 'policy.manual.finish' } });
+  // What the worker had loaded went with it, and is loaded again before anybody asks for it.
+  const loaded = () => readdirSync(join(dataDir, 'workers/cpu/models'));
+  expect(loaded()).toEqual([]);
   await app.handlers['work.resume']({});
+  await vi.waitFor(() => expect(loaded()).toHaveLength(1), { timeout: 10_000, interval: 20 });
 });
 
 test('asleep and awake: what the user said of pausing stays as it is', async () => {
