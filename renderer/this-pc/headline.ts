@@ -1,6 +1,6 @@
 import type { BackendReport } from '../../core/contract/backends.ts';
 import type { Gpu, HardwareReport } from '../../core/contract/hardware.ts';
-import type { IsolationReport } from '../../core/contract/isolation.ts';
+import type { BreakOutAttempt, IsolationReport } from '../../core/contract/isolation.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { say } from '../words/say.ts';
@@ -45,5 +45,10 @@ function safetyWords({ level, probe }: IsolationReport): string {
   if (level === 'process') return message('pc.why.open');
   if (probe === null) return message('pc.why.untested');
   if (probe.attempts.some((attempt) => attempt.succeeded)) return message('pc.why.broken');
-  return message('pc.why.sealed', { attempts: probe.attempts.length });
+  return message('pc.why.sealed', { attempts: probe.attempts.filter(isCounted).length });
+}
+
+/** Whether an attempt shows a wall of ours: what the bare system denies to everybody shows none. */
+export function isCounted({ wall }: BreakOutAttempt): boolean {
+  return wall !== 'kernel' && wall !== 'browser';
 }

@@ -257,6 +257,24 @@ test('the attempts to break out are made anew at a press, and what they came to 
   await safety.getByRole('alert').getByText('The disk with /data is full.').waitFor();
 });
 
+test('each attempt says which wall stopped it, and what the system denies to everybody counts for none', async () => {
+  const { page, agent } = await openPc();
+  const attempt = { succeeded: false, detail: 'EPERM' } as const;
+  const attempts = [
+    { ...attempt, name: 'read the keystore', kind: 'files', wall: 'mounts' },
+    { ...attempt, name: 'open /dev/mem', kind: 'files', wall: 'kernel' },
+    { ...attempt, name: 'load a kernel module', kind: 'privilege', wall: 'kernel' },
+  ] as const;
+  agent.change({ isolation: { ...agent.snapshot.isolation, probe: { at: 1, attempts: [...attempts] } } });
+  await page.getByText('is sealed off: 1 attempt to break out').waitFor();
+  const files = page.locator('.kinds details').first();
+  await files.getByText('tried once, stopped').waitFor();
+  await files.locator('summary').click();
+  await files.getByText('not there, or read-only').waitFor();
+  await files.getByText('the bare kernel; not counted').waitFor();
+  await page.locator('.kinds details').nth(1).getByText('nobody may, here').waitFor();
+});
+
 test('a bug report gets this PC’s description, and no number of one machine', async () => {
   const { page } = await openPc();
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
