@@ -65,10 +65,9 @@ test('when practice is over the tray offers more of it; a dialog that fails and 
   await page.getByRole('heading', { level: 1, name: /proven/ }).waitFor();
   const shown = await watchShown(desktop);
   // The menu is drawn anew at the next change.
-  await desktop.evaluate(({ powerMonitor }) => {
-    powerMonitor.emit('suspend');
-    powerMonitor.emit('resume');
-  }, null);
+  await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('suspend'), null);
+  await until(async () => (await shown.menu()).includes('Resume'));
+  await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('resume'), null);
   await shown.press('Keep practising');
   await page.getByRole('heading', { level: 1, name: /Working/ }).waitFor();
   await desktop.evaluate(({ app, dialog, protocol, BrowserWindow }) => {
