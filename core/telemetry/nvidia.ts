@@ -127,7 +127,7 @@ export function nvidiaSource(options: NvidiaOptions): NvidiaSource {
   };
 }
 
-/** Where nvidia-smi lies on this machine; null where the driver isn't installed. Looked for by whole paths: a folder of the user's may hold anything. */
+/** Where nvidia-smi lies on this machine, by a whole path: where drivers put it, then where PATH leads (NixOS); null where the driver isn't installed. */
 export function findNvidiaSmi(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): string | null {
   if (platform === 'win32') {
     const system = join(env.SystemRoot ?? 'C:\\Windows', 'System32');
