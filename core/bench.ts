@@ -12,16 +12,22 @@ import { measureProgram } from './bench/program.ts';
 import { machineScore } from './bench/score.ts';
 import { measureShards, THREADS } from './bench/shards.ts';
 import { measureTelemetry } from './bench/telemetry.ts';
+import { measureWatching, type WatchingBench } from './bench/watching.ts';
+import { withProofs } from './bench-proofs.ts';
 import { withWindow, withWorkers } from './bench-workers.ts';
+import { withYield } from './bench-yield.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
+import type { SignalSource } from './contract/policy.ts';
 import type { SignedBatch } from './contract/receipt.ts';
+import { Rules } from './contract/rules.ts';
 import { openDataDir } from './datadir/open.ts';
 import { readHardware } from './hardware/read.ts';
 import { openIdentity } from './identity/identity.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
+import { createPolicy } from './policy/controller.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import { processTree, treeUsage } from './supervisor/process-usage.ts';
 import { findNvidiaSmi, nvidiaSource } from './telemetry/nvidia.ts';
@@ -49,9 +55,14 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
   try {
     yield describeMachine(THREADS);
     yield* withInventory(options, dir);
+    yield* withProofs(options.ports(dir), dir, () =>
+      readHardware({ dataDir: dir, nodePath: options.ports(dir).parts.nodePath, env: process.env }),
+    );
     yield* withMachine(options, dir);
     yield* withTelemetry(quick);
+    yield* withWatching(options, dir);
     yield* withAgent(options, dir);
+    yield* withYield(options.ports, join(dir, 'yielding'), quick);
     yield* withWorkers(options.ports(dir), dir, quick);
     yield* withWindow(options.ports(dir), dir, quick);
     yield* withLedger(dir, quick);
@@ -96,6 +107,43 @@ async function* withTelemetry(quick: boolean): AsyncGenerator<Measure> {
     usage: treeUsage,
   };
   yield* measureTelemetry(bench, quick);
+}
+
+/** The sources that the shell hands in, and the deciding from what they tell. */
+function withWatching({ ports, quick }: BenchOptions, dir: string): AsyncGenerator<Measure> {
+  const { signalSources = [], clock, log } = ports(dir);
+  const start: WatchingBench['start'] = (added, onPrograms) => {
+    const rules = Rules.parse({ programs: { added } });
+    const policy = createPolicy({
+      sources: signalSources.map((source) => hearing(source, onPrograms)),
+      devices: () => ['cpu'],
+      rules: () => rules,
+      working: () => false,
+      clock,
+      steady: () => performance.now(),
+      utcOffsetMinutes: () => 0,
+      log,
+      onDecisions: () => undefined,
+    });
+    policy.start();
+    return { stop: () => policy.close() };
+  };
+  return measureWatching({ dir, start, usage: treeUsage }, quick);
+}
+
+/** A source whose word of running programs is heard besides. */
+function hearing(source: SignalSource, onPrograms: (names: readonly string[]) => void): SignalSource {
+  return {
+    name: source.name,
+    start: (context) =>
+      source.start({
+        ...context,
+        publish(change) {
+          context.publish(change);
+          if (change.programs != null) onPrograms(change.programs.map(({ name }) => name));
+        },
+      }),
+  };
 }
 
 /** A whole agent whose own network lends what the bench hands in. */

@@ -6,8 +6,11 @@ import { createProcessTable } from './process-table.ts';
 const SOONEST_MS = 250;
 /** A program is seen within this, whatever a look costs. */
 const LATEST_MS = 1000;
-/** The wait is so many times what a look has cost: a quarter of a percent of a core. */
+/** The wait is so many times what looks have cost of late: a quarter of a percent of a core. */
 const COST_FACTOR = 400;
+/** Weight of the last look in what they cost, and its most: a crowd that has just come must not slow down the looks that follow. */
+const LAST_LOOK = 0.1;
+const MOST_MS = 5;
 const REPEAT_MS = 20_000;
 const MAX_PROGRAMS = 1000;
 
@@ -20,6 +23,7 @@ export const programsSource: SignalSource = {
     let listed = context.rules().programs;
     let toldAt = Number.NEGATIVE_INFINITY;
     let timer: NodeJS.Timeout;
+    let costMs = 0;
 
     const tell = (): void => {
       const found = table.matches((name) => watched.get(programKey(name)));
@@ -28,11 +32,11 @@ export const programsSource: SignalSource = {
       toldAt = performance.now();
     };
     const look = (): void => {
-      const from = process.threadCpuUsage();
+      const from = process.cpuUsage();
       if (table.poll() || performance.now() - toldAt > REPEAT_MS) tell();
-      const { user, system } = process.threadCpuUsage(from);
-      const wait = ((user + system) / 1000) * COST_FACTOR;
-      timer = setTimeout(look, Math.min(LATEST_MS, Math.max(SOONEST_MS, wait)));
+      const { user, system } = process.cpuUsage(from);
+      costMs += (Math.min(MOST_MS, (user + system) / 1000) - costMs) * LAST_LOOK;
+      timer = setTimeout(look, Math.min(LATEST_MS, Math.max(SOONEST_MS, costMs * COST_FACTOR)));
     };
     const leave = context.onChange(() => {
       const { programs } = context.rules();

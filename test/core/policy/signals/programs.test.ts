@@ -117,10 +117,17 @@ test.each<[string, Partial<ProcessFacts>, string[]]>([
 /** A machine of which every read is counted. */
 function countedMachine(count: number) {
   const machine = new Map(Array.from({ length: count }, (_, pid) => [pid + 1, `program-${pid}`]));
-  const reads = { comm: 0, facts: 0 };
+  const reads = { list: 0, comm: 0, facts: 0 };
   let now = 0;
+  let last = count;
+  const threads = new Set<number>();
   const ports: ProcReads = {
-    pids: () => [...machine.keys()],
+    pids() {
+      reads.list += 1;
+      return [...machine.keys()].filter((pid) => !threads.has(pid));
+    },
+    lastPid: () => last,
+    isThread: (pid) => threads.has(pid),
     comm(pid) {
       reads.comm += 1;
       return machine.get(pid)?.slice(0, 15) ?? null;
@@ -132,39 +139,98 @@ function countedMachine(count: number) {
     },
     now: () => now,
   };
-  return { machine, reads, ports, pass: (ms: number) => (now += ms) };
+  const table = createProcessTable(ports);
+  return {
+    machine,
+    reads,
+    table,
+    start(name: string, { thread = false } = {}) {
+      last += 1;
+      machine.set(last, name);
+      if (thread) threads.add(last);
+      return last;
+    },
+    /** Polls every quarter of a second for so long. Returns whether anything was news. */
+    watch(ms: number) {
+      let changed = false;
+      for (const end = now + ms; now < end; ) {
+        now += 250;
+        changed = table.poll() || changed;
+      }
+      return changed;
+    },
+    matches: () => table.matches((name) => (name.startsWith('a-game') ? name : undefined)),
+  };
 }
 
-test('a look at a machine where nothing happens reads of a sixtieth of its processes', () => {
-  const { reads, ports, pass } = countedMachine(600);
-  const table = createProcessTable(ports);
-  expect(table.poll()).toBe(true);
-  expect(reads.facts).toBe(600);
-  for (let poll = 0; poll < 40; poll += 1) {
-    pass(500);
-    table.poll();
-  }
-  reads.comm = 0;
-  pass(500);
-  expect(table.poll()).toBe(false);
-  expect(reads).toEqual({ comm: 10, facts: 600 });
+test('where nothing is started, processes are listed every two seconds, and each is looked at twice a minute', () => {
+  const { reads, watch } = countedMachine(600);
+  expect(watch(250)).toBe(true);
+  expect(reads).toMatchObject({ list: 1, facts: 600 });
+  watch(20_000);
+  Object.assign(reads, { list: 0, comm: 0, facts: 0 });
+  expect(watch(60_000)).toBe(false);
+  expect(reads.list).toBe(30);
+  expect(reads.comm).toBeGreaterThanOrEqual(1200);
+  expect(reads.comm).toBeLessThan(1300);
+  expect(reads.facts).toBe(0);
 });
 
-test('a process that has become another program is found within a round, and its number may be used again', () => {
-  const { machine, ports, pass } = countedMachine(10);
-  const table = createProcessTable(ports);
-  for (let poll = 0; poll < 50; poll += 1) {
-    pass(500);
-    table.poll();
-  }
-  machine.set(3, 'a-game');
-  const matches = () => table.matches((name) => (name === 'a-game' ? 'A Game' : undefined));
-  for (let poll = 0; poll < 60; poll += 1) {
-    pass(500);
-    table.poll();
-  }
-  expect(matches()).toEqual([{ pid: 3, name: 'A Game' }]);
-  machine.delete(3);
+test('a program that is started is seen at the next poll, and so is its end, whatever else goes on', () => {
+  const { machine, start, table, watch, matches } = countedMachine(600);
+  watch(10_000);
+  const pid = start('a-game');
+  expect(watch(250)).toBe(true);
+  expect(matches()).toEqual([{ pid, name: 'a-game' }]);
+  machine.delete(pid);
   expect(table.poll()).toBe(true);
   expect(matches()).toEqual([]);
+});
+
+test('threads are no programs of their own, and a start among them needs no listing', () => {
+  const { reads, start, watch, matches } = countedMachine(100);
+  watch(2500);
+  reads.list = 0;
+  for (let started = 0; started < 10; started += 1) start('a-game-that-runs', { thread: true });
+  const pid = start('a-game');
+  watch(250);
+  expect(matches()).toEqual([{ pid, name: 'a-game' }]);
+  expect(reads.list).toBe(0);
+});
+
+test('a process that has become another program is seen within a round, and its number may be used again', () => {
+  const { machine, watch, matches } = countedMachine(10);
+  watch(60_000);
+  machine.set(3, 'a-game');
+  watch(32_000);
+  expect(matches()).toEqual([{ pid: 3, name: 'a-game' }]);
+  machine.set(3, 'another');
+  watch(250);
+  expect(matches()).toEqual([]);
+});
+
+test('a program that is started by way of another is seen while that is young', () => {
+  const { machine, start, watch, matches } = countedMachine(10);
+  watch(1000);
+  const pid = start('sh');
+  watch(1000);
+  machine.set(pid, 'a-game');
+  watch(1250);
+  expect(matches()).toEqual([{ pid, name: 'a-game' }]);
+});
+
+test('five hundred at once are looked at once each, and then as they grow older', () => {
+  const { reads, start, watch } = countedMachine(10);
+  watch(20_000);
+  Object.assign(reads, { list: 0, comm: 0, facts: 0 });
+  for (let started = 0; started < 500; started += 1) start(`crowd-${started}`);
+  expect(watch(250)).toBe(true);
+  expect(reads.facts).toBe(500);
+  const before = reads.comm;
+  watch(250);
+  // Nobody's second look comes with everybody else's.
+  expect(reads.comm - before).toBeLessThanOrEqual(20);
+  watch(20_000);
+  // Three looks while they are young, and the round of all.
+  expect(reads.comm).toBeLessThan(500 * 5);
 });
