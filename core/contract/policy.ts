@@ -77,6 +77,15 @@ export type RuleName = z.infer<typeof RuleName>;
 /** Rules that a manual start may go against. Sleep and heat are not up to the user, and a manual stop is what the start ends. */
 export const OVERRIDABLE = RULE_NAMES.filter((name) => !['suspended', 'measuring', 'manual', 'temperature'].includes(name));
 
+const USERS_PAUSES = ['reason.paused-by-you', 'reason.paused-until', 'policy.manual.until-idle', 'policy.manual.finish'];
+const MACHINES_PAUSES = ['reason.suspended', 'reason.measuring', 'policy.temperature'];
+
+/** By whose word work is paused: the user's, which `work.resume` ends; a rule's, against which `work.start` goes; or one that nobody can go against. */
+export function pausedBy({ key }: MessageRef): 'user' | 'rule' | 'machine' {
+  if (USERS_PAUSES.includes(key)) return 'user';
+  return MACHINES_PAUSES.includes(key) ? 'machine' : 'rule';
+}
+
 /** What the user said last; null once it is over. Times on the steady clock. */
 export const ManualOrder = z.discriminatedUnion('order', [
   /** Work in spite of these rules, and no others, until then. */

@@ -1,11 +1,13 @@
 import { todaysNumber } from '../../core/contract/amounts.ts';
 import { message } from '../../core/contract/messages.ts';
+import { pausedBy } from '../../core/contract/policy.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 
 /** What a press in the tray's menu does. */
 export type TrayAction =
   | { do: 'open' }
   | { do: 'resume' }
+  | { do: 'start'; forMs: number }
   | { do: 'practise' }
   | { do: 'pause'; forMs: number | null }
   | { do: 'quit'; now: boolean };
@@ -50,8 +52,12 @@ export function trayMenu(view: TrayView, now: Date): TrayEntry[] {
   if (quitting) {
     return [...entries, 'line', { label: message('desktop.quitting') }, quitNow];
   }
-  if (state.name === 'paused') entries.push({ label: message('desktop.resume'), action: { do: 'resume' } });
-  else {
+  if (state.name === 'paused') {
+    const by = pausedBy(state.reason);
+    if (by === 'user') entries.push({ label: message('desktop.resume'), action: { do: 'resume' } });
+    // Against sleep and heat nobody can start anything.
+    if (by === 'rule') entries.push({ label: message('desktop.start-anyway'), action: { do: 'start', forMs: HOUR_MS } });
+  } else {
     if (state.name === 'proven') entries.push({ label: message('desktop.keep-practising'), action: { do: 'practise' } });
     entries.push({
       label: message('desktop.pause'),

@@ -20,6 +20,9 @@ export function initTray(deps: Deps): Feature {
       case 'resume':
         agent.handlers['work.resume']({}).catch(troubles.tell);
         break;
+      case 'start':
+        agent.handlers['work.start']({ forMs: action.forMs }).catch(troubles.tell);
+        break;
       case 'practise':
         agent.handlers['practice.extend']({ shards: PRACTICE_SHARDS }).catch(troubles.tell);
         break;

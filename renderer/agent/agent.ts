@@ -17,6 +17,8 @@ export interface Agent {
   /** @param forMs how long, null until resumed */
   pause(forMs: number | null): Promise<void>;
   resume(): Promise<void>;
+  /** Works for so long although a rule says no. */
+  startAnyway(forMs: number): Promise<void>;
   keepPractising(): Promise<void>;
   /** @param vary whether the same prompt may get another answer next time */
   ask(prompt: string, vary: boolean): Promise<void>;
@@ -117,6 +119,7 @@ export function createAgent(store: Store, open: Open): Agent {
   return {
     pause: (forMs) => noticing(call('work.pause', { forMs })),
     resume: () => noticing(call('work.resume', {})),
+    startAnyway: (forMs) => noticing(call('work.start', { forMs })),
     keepPractising: () => noticing(call('practice.extend', { shards: PRACTICE_SHARDS })),
     ask: async (prompt, vary) => {
       const id = nextAnswerId;

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
+import { pausedBy } from '../../core/contract/policy.ts';
 import type { AgentState } from '../../core/contract/snapshot.ts';
 import { type Agent, useAgent } from '../agent/agent.ts';
 import { RetryButton } from '../frame/retry.tsx';
@@ -8,7 +9,7 @@ import { ADDRESS } from '../frame/use-route.ts';
 const HOUR_MS = 3_600_000;
 
 /** The one button, and at most one quieter one beside it. */
-export function HeroButtons({ live, agentState }: { live: boolean; agentState: AgentState['name'] }): React.ReactNode {
+export function HeroButtons({ live, agentState }: { live: boolean; agentState: AgentState }): React.ReactNode {
   const agent = useAgent();
   const [busy, setBusy] = useState(false);
 
@@ -25,6 +26,7 @@ export function HeroButtons({ live, agentState }: { live: boolean; agentState: A
       </div>
     );
   }
+  const { name } = agentState;
   const main = mainButton(agentState, agent);
   // Greyed by aria-disabled alone: `disabled` would drop the keyboard's focus in the middle of a press.
   const unpressable = busy || main.work === null;
@@ -40,7 +42,7 @@ export function HeroButtons({ live, agentState }: { live: boolean; agentState: A
       >
         {main.words}
       </button>
-      {(agentState === 'working' || agentState === 'waiting' || agentState === 'starting') && (
+      {(name === 'working' || name === 'waiting' || name === 'starting') && (
         <button
           type="button"
           className="button ghost"
@@ -51,7 +53,7 @@ export function HeroButtons({ live, agentState }: { live: boolean; agentState: A
           {message('screen.pause-hour')}
         </button>
       )}
-      {agentState === 'proven' && (
+      {name === 'proven' && (
         <a className="button ghost" href={ADDRESS['use-it']}>
           {message('screen.use-it-yourself')}
         </a>
@@ -61,10 +63,14 @@ export function HeroButtons({ live, agentState }: { live: boolean; agentState: A
 }
 
 /** What the ember button says and does in each state. */
-function mainButton(state: AgentState['name'], agent: Agent): { words: string; work: (() => Promise<void>) | null } {
-  switch (state) {
-    case 'paused':
-      return { words: message('screen.resume'), work: agent.resume };
+function mainButton({ name, reason }: AgentState, agent: Agent): { words: string; work: (() => Promise<void>) | null } {
+  switch (name) {
+    case 'paused': {
+      const by = pausedBy(reason);
+      // What only a rule keeps back, a press on Resume would leave where it is.
+      if (by === 'rule') return { words: message('screen.start-anyway'), work: () => agent.startAnyway(HOUR_MS) };
+      return { words: message('screen.resume'), work: by === 'user' ? agent.resume : null };
+    }
     case 'failed':
       return { words: message('screen.try-again'), work: agent.resume };
     case 'proven':

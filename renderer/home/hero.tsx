@@ -22,7 +22,7 @@ export function Hero({ state, snapshot }: { state: AppState; snapshot: Snapshot 
         </div>
         {live ? <Chips snapshot={snapshot} /> : <RetryCountdown link={state.link} />}
       </div>
-      <HeroButtons live={live} agentState={snapshot.state.name} />
+      <HeroButtons live={live} agentState={snapshot.state} />
     </section>
   );
 }

@@ -162,9 +162,13 @@ test('the tray offers what can be done in the state it is in, and shows today’
     expect.arrayContaining(['Open Hearthlend', 'Pause', 'For 1 hour', 'Until tomorrow', 'Until I resume', 'Quit now']),
   );
   expect(working).not.toContain('Resume');
-  const paused = labels(trayMenu({ ...view, state: { ...view.state, name: 'paused' } }, now));
-  expect(paused).toContain('Resume');
-  expect(paused).not.toContain('Pause');
+  const because = (key: 'reason.paused-by-you' | 'policy.battery' | 'reason.suspended') =>
+    labels(trayMenu({ ...view, state: { ...view.state, name: 'paused', reason: { key, params: {} } } }, now));
+  expect(because('reason.paused-by-you')).toContain('Resume');
+  expect(because('reason.paused-by-you')).not.toContain('Pause');
+  expect(because('policy.battery')).toContain('Work anyway for 1 hour');
+  expect(because('policy.battery')).not.toContain('Resume');
+  expect(because('reason.suspended')).toEqual(expect.not.arrayContaining(['Resume', 'Work anyway for 1 hour', 'Pause']));
   expect(labels(trayMenu({ ...view, state: { ...view.state, name: 'proven' } }, now))).toContain('Keep practising');
   const leaving = labels(trayMenu({ ...view, quitting: true }, now));
   expect(leaving).toContain('Finishing this task…');

@@ -52,6 +52,15 @@ test('pause, pause for an hour and resume call the agent, and its new state is s
   await page.getByText('Resumes by itself at 18:30').waitFor();
 });
 
+test('what a rule keeps back can be started all the same, for an hour', async () => {
+  const { page, agent } = await start();
+  agent.change({ state: state('paused', 'policy.battery'), current: null, load: null });
+  const started = agent.called('work.start');
+  await page.getByRole('button', { name: 'Work anyway for 1 hour' }).click();
+  expect((await started).input).toEqual({ forMs: 3_600_000 });
+  expect(await page.getByRole('button', { name: 'Resume', exact: true }).count()).toBe(0);
+});
+
 test('a press that fails says what happened and what to do', async () => {
   const { page, agent } = await start();
   agent.overrides['work.pause'] = () => Promise.reject(new HearthlendError('DISK_FULL', { path: '/data' }));
