@@ -1,5 +1,6 @@
+import { CPU, type Provider } from '../contract/backends.ts';
 import { HearthlendError } from '../contract/errors.ts';
-import type { SessionOptions, Shard } from '../contract/shard.ts';
+import type { SessionOptions } from '../contract/shard.ts';
 import { checkFinite, checkOutputs, checkTokens } from './answer.ts';
 import { freeMemoryBytes } from './free-memory.ts';
 import type { Pace } from './pace.ts';
@@ -14,6 +15,16 @@ const UNLOAD_MS = 10_000;
 
 interface LoadedModel extends WarmSession {
   outputs: string[];
+}
+
+/**
+ * What a driver takes of the machine's own memory, on top of models and work, once a GPU is used: CUDA's context and the libraries of its
+ * kernels come to more than a gigabyte.
+ */
+const DRIVER_BYTES = 2 * 2 ** 30;
+
+export function driverBytes({ name }: Provider): number {
+  return name === CPU.name ? 0 : DRIVER_BYTES;
 }
 
 /** A worker and the models that are loaded in it. */
@@ -51,7 +62,7 @@ export class LoadedWorker {
     const sent: number[] = [];
     const startedAt = performance.now();
     const frozenBeforeMs = this.#pace.frozenMs;
-    const { reply, body } = await this.#within(shard, model.bytes, () => {
+    const { reply, body } = await this.#within(task, model.bytes, () => {
       const { digest, provider } = model;
       const base = { id: this.#nextId(), model: digest, session, provider, outputBytes: shard.limits.outputBytes };
       if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
@@ -133,7 +144,7 @@ export class LoadedWorker {
     this.#residentBytes = this.#measure() ?? this.#residentBytes;
     const before = this.#residentBytes;
     try {
-      const { reply } = await this.#within(task.shard, 0, () =>
+      const { reply } = await this.#within(task, 0, () =>
         this.process.request<'load'>({
           ...{ type: 'load', id: this.#nextId(), model: digest, session, provider },
           entry: manifest.entry,
@@ -141,7 +152,9 @@ export class LoadedWorker {
         }),
       );
       this.#residentBytes = this.#measure() ?? reply.residentBytes;
-      const bytes = Math.max(fileBytes, before === null || this.#residentBytes === null ? 0 : this.#residentBytes - before);
+      const grownBytes = before === null || this.#residentBytes === null ? 0 : this.#residentBytes - before;
+      // On a GPU it lies in the card's memory; what grew here is the driver.
+      const bytes = provider.name === CPU.name ? Math.max(fileBytes, grownBytes) : fileBytes;
       await this.#makeRoom(bytes);
       const model = { key, digest, session, provider, bytes, outputs: reply.outputs.map((output) => output.name) };
       this.warm.push(model);
@@ -169,14 +182,15 @@ export class LoadedWorker {
    * other models keep is not this shard's.
    */
   async #within<T extends { reply: { residentBytes: number | null } }>(
-    shard: Shard,
+    { shard, provider }: Pick<ShardTask, 'shard' | 'provider'>,
     modelBytes: number,
     action: () => Promise<T>,
   ): Promise<T> {
     const { wallMs: limitMs, memoryBytes: limitBytes } = shard.limits;
     const before = this.#residentBytes;
+    const allowedBytes = limitBytes + driverBytes(provider);
     const over = (residentBytes: number | null) =>
-      before !== null && residentBytes !== null && residentBytes - before + modelBytes > limitBytes;
+      before !== null && residentBytes !== null && residentBytes - before + modelBytes > allowedBytes;
     const outOfMemory = () => new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes });
     const startedAt = performance.now();
     const frozenBeforeMs = this.#pace.frozenMs;

@@ -8,7 +8,7 @@ import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
 import type { StartWorker, Usage } from '../contract/worker-host.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
-import { LoadedWorker } from './loaded-worker.ts';
+import { driverBytes, LoadedWorker } from './loaded-worker.ts';
 import { Pace } from './pace.ts';
 import { Staging } from './staging.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -266,7 +266,10 @@ class OneWorker implements Supervisor {
     const made = await worker.compute(task, hooks.onToken);
     this.#budget = UNSPENT;
     const commitment = await sha256(made.outputs);
-    if (made.residentBytes !== null && made.residentBytes > this.#options.modelMemoryBytes + worker.process.runtimeBytes) {
+    if (
+      made.residentBytes !== null &&
+      made.residentBytes > this.#options.modelMemoryBytes + worker.process.runtimeBytes + driverBytes(task.provider)
+    ) {
       // ONNX Runtime keeps what a run needed at its peak, and the allocator what was freed. Ending the process gives all of it back.
       this.#options.log?.('info', 'worker-retired', { residentBytes: made.residentBytes });
       await worker.process.kill(new HearthlendError('WORKER_STOPPED'));
