@@ -16,6 +16,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log/log.ts';
 import type { Models } from './model-handlers.ts';
 import { changedRules } from './policy/presets.ts';
+import { runningPrograms } from './policy/running-programs.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
@@ -66,6 +67,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
     'policy.test': async ({ signals, rules }) => ({
       decisions: engine.policy.test(signals, changedRules(settings.current.rules, rules)),
     }),
+    'policy.programs': () => runningPrograms(process.platform),
     'policy.history': async ({ from, to }) => ledger.pauses(from, to, MAX_PAUSES),
     async 'practice.extend'({ shards }) {
       coordinator.extendPractice(shards);

@@ -72,6 +72,8 @@ export const CALLS = {
     input: z.strictObject({ signals: Signals, rules: RulesChange.default({}) }),
     output: z.strictObject({ decisions: z.array(Decision).max(129) }),
   },
+  /** The files of the user's programs that run now, to be put on the list. Asked when the user wants to add one. */
+  'policy.programs': { scope: 'screen', input: nothing, output: z.array(z.string().min(1).max(260)).max(500) },
   /** The pauses that touch a time (ms since 1970), the last 1000 of them, oldest first. */
   'policy.history': {
     scope: 'screen',

@@ -10,6 +10,8 @@ const HISTORY_MS = 7 * DAY_MS;
 export interface PolicyActs {
   /** Asks how it stands: rules, what they make of the machine now, and the pauses of the last days. */
   refresh(): Promise<void>;
+  /** The files of the user's programs that run now. */
+  running(): Promise<string[]>;
   change(rules: RulesChange): Promise<void>;
   /** Pauses until the user is away, or when the task that runs is done. */
   pause(how: 'until-idle' | 'finish'): Promise<void>;
@@ -29,6 +31,7 @@ export function createPolicyActs(call: RpcClient['call'], { change }: Pick<Store
   }
   return {
     refresh,
+    running: () => call('policy.programs', {}),
     async change(sections) {
       const { rules } = await call('settings.set', { rules: sections });
       change((state) => (state.when === null ? state : { ...state, when: { ...state.when, rules } }));

@@ -2,6 +2,8 @@ import { useId, useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
 import type { PolicyStatus } from '../../core/contract/policy.ts';
 import type { Rules } from '../../core/contract/rules.ts';
+import { useAgent } from '../agent/agent.ts';
+import { useAct } from '../words/use-act.ts';
 import type { Change } from './field-view.tsx';
 
 const MAX_PROGRAMS = 5000;
@@ -45,6 +47,10 @@ export function Programs({ rules, status, onChange }: { rules: Rules; status: Po
               </button>
             </p>
           )}
+          <RunningNow
+            known={(name) => rules.programs.added.some((each) => each.toLowerCase() === name.toLowerCase())}
+            onAdd={(name) => change({ added: [...programs.added, name] })}
+          />
           <AddProgram
             full={programs.added.length >= MAX_PROGRAMS}
             onAdd={(name) => {
@@ -71,6 +77,42 @@ export function Programs({ rules, status, onChange }: { rules: Rules; status: Po
         </>
       )}
     </section>
+  );
+}
+
+/** What runs now, asked for at a press, to add it from. */
+function RunningNow({ known, onAdd }: { known(name: string): boolean; onAdd(name: string): void }): React.ReactNode {
+  const { policy } = useAgent();
+  const act = useAct();
+  const [names, setNames] = useState<readonly string[] | null>(null);
+  const open = names !== null;
+  return (
+    <div>
+      <button
+        type="button"
+        className="plain"
+        aria-expanded={open}
+        onClick={() => {
+          if (open) setNames(null);
+          else void act.run(async () => setNames(await policy.running()));
+        }}
+      >
+        {message(open ? 'when.programs.hide' : 'when.programs.add-running')}
+      </button>
+      {act.trouble !== null && (
+        <p className="bad" role="alert">
+          {act.trouble}
+        </p>
+      )}
+      {names !== null && (
+        <List
+          title={message('when.programs.now')}
+          names={names.filter((name) => !known(name))}
+          button={message('when.programs.add')}
+          onPress={onAdd}
+        />
+      )}
+    </div>
   );
 }
 

@@ -163,6 +163,7 @@ export class FakeAgent {
       'work.start': async ({ forMs }) => ({ overrides: [], until: this.snapshot.now + forMs }),
       'policy.status': async () => this.policy.status,
       'policy.test': notHere,
+      'policy.programs': async () => [],
       'policy.history': async () => this.policy.pauses,
       'practice.extend': nothing,
       'prompt.ask': notHere,

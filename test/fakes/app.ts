@@ -65,6 +65,7 @@ export class FakeApp implements App {
         powerLimits: [],
       }),
       'policy.test': async () => ({ decisions: [] }),
+      'policy.programs': async () => [],
       'policy.history': async () => [],
       'practice.extend': async () => ({}),
       'prompt.ask': async () => ({ jobId: 'job-1' }),

@@ -140,6 +140,21 @@ test('programs are added by name, or as the one that fills the screen now; those
   await expect.poll(() => agent.settings.rules.programs).toMatchObject({ added: ['blender'], removed: [] });
 });
 
+test('what runs now is shown at a press, to be added from, and why where it can’t be', async () => {
+  const { page, agent } = await openWhen();
+  const card = page.getByRole('region', { name: 'Games and programs' });
+  agent.overrides['policy.programs'] = async () => ['blender', 'Cities.exe'];
+  await card.getByRole('button', { name: 'Add what is running now' }).click();
+  await card.getByRole('button', { name: 'Add: Cities.exe' }).click();
+  await card.getByRole('button', { name: 'Remove: Cities.exe' }).waitFor();
+  expect(await card.getByRole('button', { name: 'Add: Cities.exe' }).count()).toBe(0);
+  await card.getByRole('button', { name: 'Add: blender' }).waitFor();
+  await card.getByRole('button', { name: 'Hide what is running' }).click();
+  agent.overrides['policy.programs'] = () => Promise.reject(new HearthlendError('PROGRAMS_UNKNOWN', { detail: 'freebsd' }));
+  await card.getByRole('button', { name: 'Add what is running now' }).click();
+  await card.getByRole('alert').getByText("Type the name of the program's file instead.").waitFor();
+});
+
 test('hours are added, changed and removed from the keyboard, and keep at least one day', async () => {
   const { page, agent } = await openWhen();
   const card = page.getByRole('region', { name: 'Hours' });
