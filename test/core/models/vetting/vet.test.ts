@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,8 +8,12 @@ import { HearthlendError } from '../../../../core/contract/errors.ts';
 import { describeError } from '../../../../core/contract/messages.ts';
 import type { ModelManifest } from '../../../../core/contract/model.ts';
 import type { Shard } from '../../../../core/contract/shard.ts';
+import { describeModel } from '../../../../core/models/describe.ts';
+import { modelDigest } from '../../../../core/models/digest.ts';
 import type { Room } from '../../../../core/models/vetting/judge.ts';
 import { createVet } from '../../../../core/models/vetting/vet.ts';
+import { SMALL } from '../../../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../../../fixtures/decoder/make-decoder.ts';
 import { modelCases } from '../../../fixtures/onnx-models.ts';
 import {
   type Bytes,
@@ -72,6 +76,15 @@ test.each(modelCases().map(({ name, files }) => [name, files] as const))(
     expect(await refusal(files)).toBeNull();
   },
 );
+
+test('decoders as they are published, with ONNX Runtime’s own attention and weights of 4 bits, may be a stranger’s', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hearthlend-vet-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  makeDecoder(folder, SMALL);
+  const path = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.onnx')) as string;
+  const { manifest, files } = await describeModel(join(folder, path));
+  await createVet()({ digest: modelDigest(manifest), manifest, files }, 'network', ROOM);
+});
 
 test('the practice model holds to strangers’ rules', async () => {
   const path = join(import.meta.dirname, '../../../../resources/models/wordnet-lm/onnx/model.onnx');
