@@ -189,7 +189,7 @@ async function startReal(path: string, args: string[], env: Record<string, strin
 
 /** Waits until something is so, on machines that may be slow and busy. */
 export function until(holds: () => boolean | Promise<boolean>): Promise<unknown> {
-  return vi.waitUntil(holds, { timeout: 20_000 });
+  return vi.waitUntil(holds, { timeout: 45_000 });
 }
 
 /** A folder that looks like the program's own, but for `left`, for what can go wrong with one. */

@@ -221,7 +221,8 @@ test('the page can’t call what is the command line’s alone, and rubbish is n
     await new Promise<void>((resolve) => {
       bridge.onMessage((message) => {
         const { id } = message as { id?: number };
-        if (id !== undefined) heard.push({ ...(message as object), id });
+        // The page's own calls have small numbers, and may still be answered.
+        if (id !== undefined && id > 9000) heard.push({ ...(message as object), id });
         if (id === 9004) resolve();
       });
       bridge.send({ id: 9001, call: 'agent.stop', input: { now: true } });
