@@ -4,7 +4,18 @@ import { decodeSafetensors } from '../../../../../core/contract/safetensors.ts';
 import type { Tensor } from '../../../../../core/contract/tensor.ts';
 import { planLaunch } from '../../../../../core/supervisor/sandbox/plan.ts';
 import { model, node, tensor, value } from '../../../../fixtures/onnx-writer.ts';
-import { failure, float32, needs, runTask, storeModel, supervise, wall } from '../../workbench.ts';
+import {
+  failure,
+  float32,
+  generateTask,
+  needs,
+  runTask,
+  storeModel,
+  storePracticeModel,
+  supervise,
+  tokensOf,
+  wall,
+} from '../../workbench.ts';
 import { findSwiftShader, withoutSwiftShader } from './software.ts';
 
 const WEBGPU = { name: 'webgpu', deviceId: 0 } as const;
@@ -40,7 +51,12 @@ test("WebGPU computes in the sandbox with SwiftShader's files and no others besi
   const distance = Math.hypot(...actual.map((each, at) => each - (expected[at] as number))) / Math.hypot(...expected);
   expect(distance).toBeLessThan(ACROSS_BACKENDS);
   expect(onGpu.commitment).not.toBe(onCpu.commitment);
-});
+  // A decoder with its cache, the same way: the practice model draws the same tokens.
+  const practice = storePracticeModel();
+  const generate = (provider?: typeof WEBGPU) =>
+    supervisor.run(generateTask(practice, [0, 318, 27, 99, 12], { maxNewTokens: 3, wallMs: 100_000, ...(provider && { provider }) }));
+  expect(tokensOf((await generate(WEBGPU)).outputs)).toEqual(tokensOf((await generate()).outputs));
+}, 120_000);
 
 test('a provider that this machine or its sandbox lacks is a coded refusal, and the worker goes on with the CPU', async () => {
   const supervisor = supervise();
