@@ -242,7 +242,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     sources: [...(ports.signalSources ?? []), heat.source],
     devices: () => [...new Set<DeviceId>([...workers.devices(), 'cpu'])],
     rules: () => settings.current.rules,
-    working: () => facts.started && !facts.stopping && facts.decision?.act !== 'pause',
+    working: () => facts.started && !facts.stopping,
     clock,
     steady,
     utcOffsetMinutes: (now) => -new Date(now).getTimezoneOffset(),

@@ -18,7 +18,7 @@ export interface PolicyOptions {
   /** What is decided for, first of all the one that works. */
   devices(): readonly DeviceId[];
   rules(): Rules;
-  /** Whether a worker computes or may at any moment. */
+  /** Whether work goes on but for what is decided here. */
   working(): boolean;
   /** ms since 1970 */
   clock(): number;
@@ -54,6 +54,8 @@ export interface Policy {
   close(): Promise<void>;
 }
 
+/** Rules that only a GPU's own sensors can end: those are watched on while one of them keeps work away. */
+const SENSED: readonly RuleName[] = ['temperature', 'otherGpu', 'otherVram'];
 /** A timer must not fire a moment before what it waits for. */
 const MARGIN_MS = 1;
 
@@ -68,6 +70,7 @@ export function createPolicy(options: PolicyOptions): Policy {
   let memory: Memory = {};
   let decisions: Decision[] = [];
   let told = '';
+  let worked = false;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   const listeners = new Set<() => void>();
@@ -98,9 +101,18 @@ export function createPolicy(options: PolicyOptions): Policy {
     const now = JSON.stringify(
       decisions.map(({ until, ...decision }) => ({ ...decision, until: until === null ? null : Math.round(until / 1000) })),
     );
-    if (now === told) return;
-    told = now;
-    options.onDecisions(decisions, askedAt);
+    if (now !== told) {
+      told = now;
+      options.onDecisions(decisions, askedAt);
+    }
+    if (working() !== worked) {
+      worked = working();
+      for (const listener of [...listeners]) listener();
+    }
+  }
+
+  function working(): boolean {
+    return options.working() && decisions.some(({ act, rules: held }) => act !== 'pause' || held.some((name) => SENSED.includes(name)));
   }
 
   function suspend(): void {
@@ -124,7 +136,7 @@ export function createPolicy(options: PolicyOptions): Policy {
     },
     sleep: (falls) => (falls ? suspend() : wake()),
     rules,
-    working: options.working,
+    working,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, expect, it, vi } from 'vitest';
-import type { Decision, SignalContext, SignalSource } from '../../../core/contract/policy.ts';
+import type { Decision, DeviceId, SignalContext, SignalSource } from '../../../core/contract/policy.ts';
 import { STALE_MS } from '../../../core/contract/policy.ts';
 import type { Rules } from '../../../core/contract/rules.ts';
 import { createPolicy, type Policy } from '../../../core/policy/controller.ts';
@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** A policy over clocks and a source of the test's; timers are the test's too. */
-function scene(rules: Rules = rulesOf()) {
+function scene(rules: Rules = rulesOf(), devices: DeviceId[] = ['cpu']) {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const told: Decision[] = [];
   let context: SignalContext | undefined;
@@ -32,7 +32,7 @@ function scene(rules: Rules = rulesOf()) {
   };
   const policy = createPolicy({
     sources: [source],
-    devices: () => ['cpu'],
+    devices: () => devices,
     rules: () => rules,
     working: () => true,
     clock: () => clocks.wall,
@@ -120,6 +120,21 @@ it('measuring sets everything aside, whatever the user started', () => {
   expect(told.at(-1)).toMatchObject({ act: 'pause', reason: { key: 'reason.measuring' }, graceMs: 0 });
   policy.measure(false);
   expect(told.at(-1)?.act).toBe('run');
+});
+
+it('sources hear whether a GPU is to be watched: while it works, and while only its own sensors can tell when it may', () => {
+  const { policy, context, pass } = scene(rulesOf(), ['cpu', GPU]);
+  const heard: boolean[] = [];
+  context.onChange(() => heard.push(context.working()));
+  expect(context.working()).toBe(true);
+  policy.pause(null);
+  expect(heard).toEqual([false]);
+  policy.order(null);
+  context.publish({ gpus: { [GPU]: { temperatureC: 95 } }, programs: GAME });
+  expect(context.working()).toBe(true);
+  context.publish({ gpus: { [GPU]: { temperatureC: 60 } } });
+  pass(16_000);
+  expect([context.working(), heard]).toEqual([false, [false, true, false]]);
 });
 
 it('sources are stopped at the end, and what they tell afterwards is nobody’s', async () => {
