@@ -1,5 +1,5 @@
-// `npm run torture`: kills, a full disk, a jumping clock, hostile workers, broken frames, hours of work. `-- --scale 0.05` for a twentieth of it,
-// `-- --part kills` for one part.
+// `npm run torture`: kills, a full disk, a jumping clock, hostile workers, mutated models and frames, hours of work. `-- --scale 0.05` for a
+// twentieth of it, `-- --part kills` for one part, `-- --seed 2` for other mutations.
 import { join } from 'node:path';
 import { runAttached } from '../cli/attached.mjs';
 import { build } from './build.mjs';
