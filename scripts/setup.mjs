@@ -144,6 +144,24 @@ export const chromium = {
   pacman: ['chromium', 'ttf-liberation'],
   brew: ['--cask', 'google-chrome'],
 };
+/** @type {SystemPackage} */
+export const xvfb = {
+  what: 'Xvfb (tests of what the user does at an X11 desktop)',
+  programs: ['Xvfb'],
+  apt: ['xvfb'],
+  dnf: ['xorg-x11-server-Xvfb'],
+  pacman: ['xorg-server-xvfb'],
+  brew: [],
+};
+/** @type {SystemPackage} */
+export const dbus = {
+  what: 'dbus-daemon (tests of what Linux tells of session and network)',
+  programs: ['dbus-daemon'],
+  apt: ['dbus-daemon'],
+  dnf: ['dbus-daemon'],
+  pacman: ['dbus'],
+  brew: [],
+};
 
 /**
  * How to install `missing` here: `install` is what we may run ourselves, else `say` is the command for the reader.

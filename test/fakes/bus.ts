@@ -26,7 +26,7 @@ export async function openBus(): Promise<{ address: string; die(): Promise<void>
   return { address: String(address).trim(), die };
 }
 
-export type Answer = { signature: string; values: Writable[] } | null;
+type Answer = { signature: string; values: Writable[] } | null;
 
 /** Somebody who offers a service on a bus. */
 export interface Service {

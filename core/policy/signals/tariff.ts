@@ -15,7 +15,7 @@ export function priceAt(tariff: Tariff | null, now: number, utcOffsetMinutes: nu
 }
 
 /** The local time's distance from UTC at a moment, in minutes east, by the zone that this process has. */
-export function utcOffsetMinutesAt(now: number): number {
+function utcOffsetMinutesAt(now: number): number {
   // 0 and not -0 at UTC.
   return 0 - new Date(now).getTimezoneOffset();
 }

@@ -9,7 +9,7 @@ const DAEMON = { destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DB
 
 export const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 
-export interface Call {
+interface Call {
   destination: string;
   path: string;
   interface: string;

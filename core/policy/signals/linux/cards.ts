@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export type CardMaker = 'amd' | 'intel' | 'nvidia';
+type CardMaker = 'amd' | 'intel' | 'nvidia';
 const MAKERS: Record<string, CardMaker> = { '0x1002': 'amd', '0x8086': 'intel', '0x10de': 'nvidia' };
 const MAX_DEVICES = 4096;
 
@@ -28,7 +28,7 @@ export function listCards(root = '/'): Card[] {
 }
 
 /** A file of a card's; null where there is none, or the driver doesn't answer. */
-export function readCard(root: string, id: string, file: string): string | null {
+function readCard(root: string, id: string, file: string): string | null {
   try {
     return readFileSync(join(root, 'sys/bus/pci/devices', id, file), 'utf8').trim();
   } catch {

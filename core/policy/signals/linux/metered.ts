@@ -12,7 +12,7 @@ const manager = {
 };
 
 /** NetworkManager's NMMetered: 0 unknown, 1 yes, 2 no, 3 guessed yes, 4 guessed no. A guess is what it would act on itself. */
-export function meteredFrom(value: Value | null): boolean | null {
+function meteredFrom(value: Value | null): boolean | null {
   if (value === 1 || value === 3) return true;
   return value === 2 || value === 4 ? false : null;
 }

@@ -1,7 +1,7 @@
 // X11's bytes, as far as they are needed here. Sources: the X Window System Protocol (version 11), encoding appendix; the SYNC extension.
 
 /** No answer that is asked for here comes near this. */
-export const MAX_MESSAGE_BYTES = 2 ** 20;
+const MAX_MESSAGE_BYTES = 2 ** 20;
 const COOKIE = 'MIT-MAGIC-COOKIE-1';
 const GENERIC_EVENT = 35;
 

@@ -12,7 +12,7 @@ const MAX_STATES = 64;
 const MAX_CLASS_LONGS = 128;
 
 /** The window in front. */
-export interface Front {
+interface Front {
   fullScreen: boolean;
   /** Of its program, as it says itself. */
   pid: number | null;

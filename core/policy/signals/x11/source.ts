@@ -77,6 +77,6 @@ async function watch(
   return setInterval(tell, ASK_MS);
 }
 
-export function isWayland(env: Record<string, string | undefined>): boolean {
+function isWayland(env: Record<string, string | undefined>): boolean {
   return env.XDG_SESSION_TYPE === 'wayland' || (env.WAYLAND_DISPLAY ?? '') !== '';
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
@@ -9,11 +9,13 @@ import type { SignalChange } from '../../../../core/contract/policy.ts';
 import { keepUp } from '../../../../core/policy/signals/keep-up.ts';
 import { cpuSource, otherCpuShare, parseCpuTicks, parseProcessTicks } from '../../../../core/policy/signals/linux/cpu.ts';
 import { type PowerSupply, powerFrom, powerSupplySource } from '../../../../core/policy/signals/linux/power-supply.ts';
+import { ownProcesses } from '../../../../core/policy/signals/linux/proc.ts';
 import { createMerge } from '../../../../core/policy/signals/merge.ts';
 import { oneAtATime } from '../../../../core/policy/signals/one-at-a-time.ts';
 import { openSignalSources } from '../../../../core/policy/signals/open.ts';
 import { type ShellPower, shellPowerSource } from '../../../../core/policy/signals/shell-power.ts';
 import { priceAt, tariffSource } from '../../../../core/policy/signals/tariff.ts';
+import { startStranger } from '../../../fakes/stranger.ts';
 import { watch } from './watching.ts';
 
 test("others' share of the processor is what is busy without what is ours", () => {
@@ -34,16 +36,26 @@ test('the processor time of a process includes what its ended children took, wha
   expect(parseProcessTicks('42 (gone')).toBe(0);
 });
 
-test("a program of ours that is busy is not taken for others'", async ({ skip }) => {
+test("what we start, and what that starts, is ours; a stranger's program is not", async ({ skip }) => {
   if (process.platform !== 'linux') skip('there is no /proc');
-  const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
-  onTestFinished(() => void busy.kill('SIGKILL'));
-  await once(busy, 'spawn');
-  const before = { machine: parseCpuTicks('cpu 0 0 0 0'), own: 0 };
-  expect(before.machine).toEqual({ busy: 0, total: 0 });
-  const told = await watch(cpuSource).until(({ otherCpuLoad }) => otherCpuLoad != null);
-  // Everything but the core that is ours may be anybody's.
-  expect(told.otherCpuLoad).toBeLessThanOrEqual(1 - 0.5 / availableParallelism());
+  const shell = spawn('sh', ['-c', 'sleep 100 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  onTestFinished(() => void process.kill(-(shell.pid as number), 'SIGKILL'));
+  const [told] = (await once(shell.stdout, 'data')) as [Buffer];
+  const stranger = startStranger('exec sleep 100');
+  const own = ownProcesses();
+  expect([process.pid, shell.pid as number, Number(String(told).trim()), stranger.pid].map((pid) => own.has(pid))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ]);
+});
+
+test("others' share of this machine's processor is told", async ({ skip }) => {
+  if (process.platform !== 'linux') skip('there is no /proc');
+  const { otherCpuLoad } = await watch(cpuSource).until((change) => change.otherCpuLoad != null);
+  expect(otherCpuLoad).toBeGreaterThanOrEqual(0);
+  expect(otherCpuLoad).toBeLessThanOrEqual(1);
 });
 
 const supply = (facts: Partial<PowerSupply>): PowerSupply => ({
