@@ -166,6 +166,18 @@ test('what the user says pauses at once, and a start says which rules it goes ag
   await endJob(jobId);
 });
 
+test('a share of the time is a share of the load, and the words say why', async (ctx) => {
+  const jobId = await busy(FOREVER);
+  await app.handlers['settings.set']({ rules: { limits: { duty: 0.25 } } });
+  await until(({ state }) => state?.reason.key === 'policy.duty');
+  expect(messageOf((snapshot.state as Snapshot['state']).reason)).toBe('I work 25% of the time, as your rules say.');
+  if (process.platform === 'linux' && snapshot.isolation?.level === 'os') await until(({ load = null }) => load !== null && load < 0.5);
+  else ctx.annotate('without bubblewrap a worker rests between tasks alone');
+  await app.handlers['settings.set']({ rules: { limits: { duty: 1 } } });
+  await until(({ state }) => state?.reason.key === 'reason.own-job');
+  await endJob(jobId);
+});
+
 test('the task that runs may end first where it ends soon, and is handed in; nothing is leased after it', async () => {
   const jobId = await busy(3_000_000);
   await app.handlers['work.pause']({ forMs: null, finish: true });
