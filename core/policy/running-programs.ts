@@ -45,9 +45,10 @@ function ofProc(): string[] {
     const exe = followProc(`${pid}/exe`);
     const cmdline = readProc(`${pid}/cmdline`);
     if (own.has(pid) || exe === null || cmdline === null) return [];
-    // Of Wine's programs the Windows name is among the others: it is the one that a person knows.
+    // Of Wine's programs the Windows name is among the others: it is the one that a person knows. Arguments may be anything, the file is not.
     const names = programNames({ comm: readProc(`${pid}/comm`)?.trimEnd() ?? '', exe, cmdline });
-    return names.find((name) => /\.exe$/i.test(name)) ?? names[0] ?? [];
+    if (names.length === 0) return [];
+    return names.find((name) => /\.exe$/i.test(name)) ?? exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
   });
 }
 
