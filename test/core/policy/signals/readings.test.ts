@@ -157,18 +157,30 @@ test('a tariff that is entered is the price at once', () => {
   expect(watched.changes.at(-1)).toEqual({ electricityPerKwh: 0.31 });
 });
 
-test('of several who tell the same, the first who knows it counts', () => {
+test('of several who tell the same, the first who knows it counts; what the others say changes nothing meanwhile', () => {
   const merge = createMerge(2);
   expect(merge(1, { idleMs: 500 })).toEqual({ idleMs: 500 });
-  expect(merge(0, { idleMs: null, metered: false })).toEqual({ idleMs: 500, metered: false });
+  expect(merge(0, { idleMs: null, metered: false })).toEqual({ metered: false });
   expect(merge(0, { idleMs: 7 })).toEqual({ idleMs: 7 });
-  expect(merge(1, { idleMs: 900, sessionLocked: true })).toEqual({ idleMs: 7, sessionLocked: true });
+  expect(merge(1, { idleMs: 900, sessionLocked: true })).toEqual({ sessionLocked: true });
   expect(merge(0, { idleMs: null })).toEqual({ idleMs: 900 });
   expect(merge(1, { idleMs: null })).toEqual({ idleMs: null });
   expect(merge(1, { gpus: { 'gpu-0': { otherLoad: 0.5 } } })).toEqual({ gpus: { 'gpu-0': { otherLoad: 0.5 } } });
   expect(merge(0, { gpus: { 'gpu-0': { otherLoad: null }, 'gpu-1': { otherLoad: 1 } } })).toEqual({
-    gpus: { 'gpu-0': { otherLoad: 0.5 }, 'gpu-1': { otherLoad: 1 } },
+    gpus: { 'gpu-0': {}, 'gpu-1': { otherLoad: 1 } },
   });
+});
+
+test('one that no longer repeats itself is not passed on as new, and no longer counts', () => {
+  let now = 0;
+  const merge = createMerge(2, () => now);
+  merge(0, { idleMs: 600_000 });
+  now = 59_000;
+  expect(merge(1, { idleMs: null })).toEqual({});
+  expect(merge(1, { idleMs: 3 })).toEqual({});
+  now = 61_000;
+  expect(merge(1, { idleMs: 5 })).toEqual({ idleMs: 5 });
+  expect(merge(1, { idleMs: null })).toEqual({ idleMs: null });
 });
 
 test('what breaks is opened again, its readings unknown in between; stopping waits for what it has open to be closed', async () => {
