@@ -137,8 +137,9 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     if (change.type === 'started') {
       last = change.shard;
       remaining.started(change.shard, steady());
-    } else if (change.type === 'token') remaining.token(steady());
-    else if (change.type === 'computed') remaining.computed(steady());
+    } else if (change.type === 'token') remaining.token(change.shard.id, steady());
+    else if (change.type === 'computed') remaining.computed(change.shard.id, steady());
+    else if (change.type === 'ended') remaining.ended(change.key.shardId);
     else if (change.type === 'idle') yielding.idle();
   }
 

@@ -63,7 +63,7 @@ function scene({ gpus = [] as { gpu: string; busy: boolean; aside: boolean }[] }
   };
 }
 
-const shard = (kind: Shard['kind'], maxNewTokens = 100) => ({ kind, maxNewTokens, model: { digest: 'm' } }) as Shard;
+const shard = (kind: Shard['kind'], id = 's') => ({ id, kind, maxNewTokens: 100, model: { digest: 'm' } }) as Shard;
 
 test('what was decided is done and recorded once, with how long it took and what came back', async () => {
   const { done, recorded, yielding, at } = scene();
@@ -97,7 +97,7 @@ test('a shard ends first where it is known to end soon, and is cut off where tha
     const { done, yielding, facts, remaining, at } = scene();
     if (ran !== null) {
       remaining.started(shard('onnx.run'), 0);
-      remaining.computed(ran);
+      remaining.computed('s', ran);
     }
     facts.current = { origin: 'own', network: 'local' };
     remaining.started(shard('onnx.run'), 100_000);
@@ -137,16 +137,34 @@ test('one GPU of several that is wanted is left alone, and the others go on', ()
 test('how long a generation still takes is reckoned from its tokens, and nothing is from too few', () => {
   const remaining = new Remaining();
   remaining.started(shard('onnx.generate'), 0);
-  for (let token = 0; token < 3; token += 1) remaining.token(1000 + token * 10);
+  for (let token = 0; token < 3; token += 1) remaining.token('s', 1000 + token * 10);
   expect(remaining.ms(1030)).toBeNull();
-  remaining.token(1030);
+  remaining.token('s', 1030);
   expect(remaining.ms(1030)).toBe(960);
+});
+
+test('how long a run still takes is reckoned from those before, and unknown beyond the longest of them', () => {
+  const remaining = new Remaining();
+  expect(remaining.ms(0)).toBeNull();
   remaining.started(shard('onnx.run'), 0);
   expect(remaining.ms(10)).toBeNull();
-  remaining.computed(500);
+  remaining.computed('s', 500);
   remaining.started(shard('onnx.run'), 1000);
   expect(remaining.ms(1200)).toBe(300);
   expect(remaining.ms(1501)).toBeNull();
+});
+
+test('of several at once the last to end counts, and all must be known', () => {
+  const remaining = new Remaining();
+  remaining.started(shard('onnx.run'), 0);
+  remaining.computed('s', 500);
+  remaining.started(shard('onnx.run', 'a'), 1000);
+  remaining.started(shard('onnx.run', 'b'), 1100);
+  expect(remaining.ms(1200)).toBe(400);
+  remaining.started({ ...shard('onnx.run', 'c'), model: { digest: 'other', bytes: 1 } }, 1200);
+  expect(remaining.ms(1200)).toBeNull();
+  for (const id of ['b', 'c']) remaining.ended(id);
+  expect(remaining.ms(1200)).toBe(300);
 });
 
 test('what our processes hold on each GPU is read from the tool, and unknown where it does not tell', () => {
