@@ -66,7 +66,7 @@ test('when practice is over the tray offers more of it; a dialog that fails and 
   const shown = await watchShown(desktop);
   // The menu is drawn anew at the next change.
   await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('suspend'), null);
-  await until(async () => (await shown.menu()).includes('Resume'));
+  await until(async () => (await shown.menu())[0] === 'Paused');
   await desktop.evaluate(({ powerMonitor }) => void powerMonitor.emit('resume'), null);
   await shown.press('Keep practising');
   await page.getByRole('heading', { level: 1, name: /Working/ }).waitFor();

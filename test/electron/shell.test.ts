@@ -115,7 +115,7 @@ test('a list of programs that can’t be written is told of', async ({ skip }) =
   await hearthlend('settings', 'set', 'startAtLogin', 'false');
 });
 
-test('the tray shows state and number, pauses, resumes and opens', async () => {
+test('the tray shows state and number, pauses, resumes, starts against a rule, and opens', async () => {
   await shown.press('For 1 hour');
   await stateIs(/Paused/);
   expect(await shown.tip()).toMatch(/^Hearthlend: .+\nToday: [\d,]+ tasks? checked$/);
@@ -125,6 +125,11 @@ test('the tray shows state and number, pauses, resumes and opens', async () => {
   await stateIs(/Paused/);
   await shown.press('Resume');
   await stateIs(/Working|proven/);
+  await hearthlend('rules', 'set', 'schedule.only', 'true');
+  await stateIs(/Paused/);
+  await shown.press('Work anyway for 1 hour');
+  await stateIs(/Working|proven/);
+  await hearthlend('rules', 'set', 'schedule.only', 'false');
   const before = await shown.focuses();
   await shown.press('Open Hearthlend');
   await shown.clickTray();
