@@ -47,7 +47,7 @@ export async function runDesktop({ options, dataDir, log, announce, troubles }: 
   const version = electron.getVersion();
   const appPath = electron.getAppPath();
   const parts = partsOf({ packaged: electron.isPackaged, appPath, resourcesPath: process.resourcesPath, platform: process.platform });
-  const { app, onSettings } = watchSettings(await createApp(appPorts({ dataDir, version, log, parts })));
+  const { app, onSettings } = watchSettings(await createApp(appPorts({ dataDir, appPath, version, log, parts })));
   const loaded: Feature[] = [];
   const quit = createQuit(app, () => {
     window.close();

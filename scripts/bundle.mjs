@@ -22,6 +22,7 @@ const programs = [
   { entry: 'electron/main.ts', file: 'electron/main.mjs', external: (name) => name === 'electron' || name in dependencies },
   // Electron runs a sandboxed preload as CommonJS.
   { entry: 'electron/preload.ts', file: 'electron/preload.cjs', external: (name) => name === 'electron' },
+  { entry: 'electron/gpu-window/preload.ts', file: 'electron/gpu-window-preload.cjs', external: (name) => name === 'electron' },
   { entry: 'worker/native/main.ts', file: 'worker/native.mjs', external: (name) => name === 'onnxruntime-node' },
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
   { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },

@@ -26,6 +26,7 @@ const sources: Record<string, string> = {
   'cli/later.ts': "export const later: string = 'later';\n",
   'electron/main.ts': "import { app } from 'electron';\nconsole.log(app);\n",
   'electron/preload.ts': "import { ipcRenderer } from 'electron';\nconsole.log(ipcRenderer);\n",
+  'electron/gpu-window/preload.ts': "import { ipcRenderer } from 'electron';\nconsole.log(ipcRenderer);\n",
   'core/wallet/signer/main.ts': "process.stdout.write('signs');\n",
   'core/word.ts': "export const word: string = 'first ';\n",
   'worker/native/main.ts':

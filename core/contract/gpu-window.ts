@@ -18,9 +18,14 @@ export interface GivenFile {
   bytes: ArrayBuffer;
 }
 
-/** What a page is given over its one port, in this order: ONNX Runtime's WebAssembly, then requests with all that they need. */
+/**
+ * What a page is given over its one port: ONNX Runtime's WebAssembly first, then requests with all that they need. Where a message can't carry
+ * much at once, parts go before it: of the file of this path, or of what has no path ('': the WebAssembly, a request's body); an empty one says that
+ * the file is there.
+ */
 export type PageMessage =
-  | { kind: 'start'; wasm: ArrayBuffer }
+  | { kind: 'part'; path: string; bytes: ArrayBuffer }
+  | { kind: 'start'; wasm: ArrayBuffer | null }
   | { kind: 'request'; request: WorkerRequest; body: ArrayBuffer | null; files: GivenFile[] };
 
 /** What it says over the port beside the bytes of its frames (Uint8Array): that it can compute, or why it can't. */

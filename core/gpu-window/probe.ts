@@ -155,7 +155,13 @@ export async function tryEveryWay(
 }
 
 /** What is told of an attempt: that it succeeded and how, or the wall that stopped it. */
-function verdict({ way: { name, kind }, attempt: { reached, refusal, directive }, visited, blocked, logged }: Tried): BreakOutAttempt {
+export function verdict({
+  way: { name, kind },
+  attempt: { reached, refusal, directive },
+  visited,
+  blocked,
+  logged,
+}: Tried): BreakOutAttempt {
   const found = visited ? 'it reached this machine from the page' : reached;
   if (found !== null) return { name, kind, succeeded: true, detail: found.slice(0, DETAIL_CHARS) };
   const said = refusal ?? logged;

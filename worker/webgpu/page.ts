@@ -9,6 +9,7 @@ import { findAdapter } from './adapter.ts';
 import { sendReply } from './frames.ts';
 import { GpuPasses } from './gpu-passes.ts';
 import { loadOnnxRuntime, type Ort } from './onnxruntime.ts';
+import { Parts } from './parts.ts';
 import { Sessions } from './sessions.ts';
 
 /** The GPU window's page: computes shards and does nothing else. It is handed one port, and all that it works on comes over that. */
@@ -16,11 +17,13 @@ function serve(port: MessagePort): void {
   const say = (word: PageWord) => port.postMessage(word);
   let answer: ((message: Extract<PageMessage, { kind: 'request' }>) => Promise<void>) | undefined;
   let previous: Promise<unknown> = Promise.resolve();
+  const parts = new Parts();
   port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
     previous = previous
       .then(async () => {
-        if (data.kind === 'start') answer = await start(port, data.wasm, say);
-        else await answer?.(data);
+        if (data.kind === 'part') parts.add(data.path, data.bytes);
+        else if (data.kind === 'start') answer = await start(port, data.wasm ?? parts.body() ?? new ArrayBuffer(0), say);
+        else await answer?.({ ...data, body: data.body ?? parts.body(), files: [...data.files, ...parts.files()] });
       })
       .catch((error) => say({ kind: 'failed', detail: String(error).slice(0, 2000) }));
   };

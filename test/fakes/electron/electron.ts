@@ -29,6 +29,7 @@ class FakeApp extends EventEmitter {
   };
   setAsDefaultProtocolClient = (name: string): boolean => this.protocols.push(name) > 0;
   setLoginItemSettings = (_settings: Electron.Settings): void => undefined;
+  commandLine = { hasSwitch: (_name: string): boolean => false };
   appUserModelId = '';
   setAppUserModelId = (id: string): void => {
     this.appUserModelId = id;
@@ -180,10 +181,20 @@ export const protocol = {
   unhandle: (scheme: string) => void handlers.delete(scheme),
 } satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged' | 'handle' | 'unhandle'>;
 
+export { FakeMessageChannel as MessageChannelMain } from './message-channel.ts';
 export { FakeSession };
 
 const defaultSession = new FakeSession();
-export const session = { defaultSession };
+const partitions = new Map<string, FakeSession>();
+export const session = {
+  defaultSession,
+  fromPartition(name: string, _options?: Electron.FromPartitionOptions): FakeSession {
+    const found = partitions.get(name) ?? new FakeSession();
+    if (!partitions.has(name)) app.emit('session-created', found);
+    partitions.set(name, found);
+    return found;
+  },
+};
 
 /** Windows of this program. */
 export class BrowserWindow extends FakeBrowserWindow {
@@ -193,7 +204,7 @@ export class BrowserWindow extends FakeBrowserWindow {
     super(options, {
       app,
       ipcMain,
-      session: defaultSession,
+      session: (options.webPreferences?.session as unknown as FakeSession | undefined) ?? defaultSession,
       userData: app.paths.get('userData') ?? '',
       serve: (scheme) => handlers.get(scheme),
     });

@@ -8,10 +8,25 @@ export const PRELOAD_WORLD = `(() => {
   if (window !== window.top) return;
   const channels = new Map();
   const ipcRenderer = {
+    once: (channel, listener) => ipcRenderer.on(channel, listener),
     on: (channel, listener) => { channels.set(channel, [...(channels.get(channel) ?? []), listener]); return ipcRenderer; },
     send: (channel, ...args) => __toMain(JSON.stringify({ channel, args })),
   };
   globalThis.__fromMain = (channel, args) => { for (const listener of channels.get(channel) ?? []) listener({ senderId: 0 }, ...args); };
+  // A port of the main process: its far end is here, and what goes through it goes as text.
+  globalThis.__openPort = (channel, id) => {
+    const { port1, port2 } = new MessageChannel();
+    globalThis['__port' + id] = port1;
+    port1.onmessage = ({ data }) => {
+      const sent = data instanceof Uint8Array ? { bytes: data.toBase64() } : { value: data };
+      __toMain(JSON.stringify({ channel: '__port' + id, args: [sent] }));
+    };
+    for (const listener of channels.get(channel) ?? []) listener({ senderId: 0, ports: [port2] });
+  };
+  globalThis.__toPort = (id, message, bytes) => {
+    if (bytes !== null) message.bytes = Uint8Array.fromBase64(bytes).buffer;
+    globalThis['__port' + id].postMessage(message);
+  };
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail: JSON.stringify(detail) }));
   const exposed = new Map();
   const contextBridge = {

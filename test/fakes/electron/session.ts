@@ -44,6 +44,14 @@ export class FakeSession
   setDisplayMediaRequestHandler(handler: DisplayHandler): void {
     this.#display = handler;
   }
+  readonly served = new Map<string, (request: Request) => Response | Promise<Response>>();
+  protocol = {
+    handle: (scheme: string, handler: (request: Request) => Response | Promise<Response>): void => void this.served.set(scheme, handler),
+  };
+  offline = false;
+  enableNetworkEmulation({ offline = false }: Electron.EnableNetworkEmulationOptions): void {
+    this.offline = offline;
+  }
   webRequest = {
     onBeforeRequest: (listener: BeforeRequest): void => {
       this.#before = listener;

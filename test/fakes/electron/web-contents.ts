@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import type { CDPSession, Page } from 'playwright-core';
 import { fromPage } from './address.ts';
 import { beforeClose } from './browser.ts';
+import type { FakePort } from './message-channel.ts';
 import { PAGE_WORLD, PRELOAD_WORLD } from './preload-world.ts';
 
 const WORLD = 'preload';
@@ -68,6 +69,26 @@ export class FakeWebContents extends EventEmitter implements Pick<Electron.WebCo
     if (this.#world === undefined) return;
     const expression = `__fromMain(${JSON.stringify(channel)}, ${JSON.stringify(args)})`;
     this.#session?.send('Runtime.evaluate', { expression, contextId: this.#world }).catch(() => undefined); // the page may be leaving
+  }
+
+  /** Hands the preload one end of a port whose other end is the main process's. */
+  postMessage(channel: string, _message: unknown, [port]: FakePort[] = []): void {
+    if (port === undefined) return;
+    const call = (expression: string) =>
+      this.#session?.send('Runtime.evaluate', { expression, contextId: this.#world as number }).catch(() => undefined);
+    this.#ipcMain.on(`__port${port.id}`, (_event, sent) => port.received(sent));
+    void call(`__openPort(${JSON.stringify(channel)}, ${port.id})`);
+    port.connect((message, bytes) => void call(`__toPort(${port.id}, ${JSON.stringify(message)}, ${JSON.stringify(bytes)})`));
+  }
+
+  webRtcPolicy = 'default';
+  setWebRTCIPHandlingPolicy(policy: string): void {
+    this.webRtcPolicy = policy;
+  }
+
+  /** As a renderer that is gone: the page with it. */
+  forcefullyCrashRenderer(): void {
+    this.emit('render-process-gone', {}, { reason: 'crashed', exitCode: 5 });
   }
 
   isDestroyed = (): boolean => this.#gone;

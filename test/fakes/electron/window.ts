@@ -14,6 +14,9 @@ export interface WindowParts {
   serve(scheme: string): ((request: Request) => Response | Promise<Response>) | undefined;
 }
 
+/** Pages that are some window's. */
+const taken = new WeakSet<Page>();
+
 /** A window whose page is one of Chromium's. Its frame, place and state are remembered, not drawn. */
 export class FakeBrowserWindow
   extends EventEmitter
@@ -52,8 +55,10 @@ export class FakeBrowserWindow
 
   async loadURL(url: string): Promise<void> {
     const context = await openBrowser(this.#parts.userData);
-    const [blank] = context.pages().filter((page) => page.url() === 'about:blank');
+    const [blank] = context.pages().filter((page) => page.url() === 'about:blank' && !taken.has(page));
+    if (blank !== undefined) taken.add(blank);
     const page = blank ?? (await context.newPage());
+    taken.add(page);
     this.page = page;
     if (this.#destroyed) {
       await page.close();
@@ -112,7 +117,8 @@ export class FakeBrowserWindow
       await route.abort();
       return;
     }
-    const handler = this.#parts.serve(url.split(':', 1)[0] ?? '');
+    const scheme = url.split(':', 1)[0] ?? '';
+    const handler = this.#parts.session.served.get(scheme) ?? this.#parts.serve(scheme);
     if (handler === undefined) {
       await route.abort();
       return;
