@@ -21,6 +21,7 @@ import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import type { SignalSource } from './contract/policy.ts';
 import type { SignedBatch } from './contract/receipt.ts';
 import { Rules } from './contract/rules.ts';
+import { Settings } from './contract/settings.ts';
 import { openDataDir } from './datadir/open.ts';
 import { readHardware } from './hardware/read.ts';
 import { openIdentity } from './identity/identity.ts';
@@ -28,7 +29,9 @@ import type { LedgerEvent } from './ledger/event.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
 import { createPolicy } from './policy/controller.ts';
+import { changedRules } from './policy/presets.ts';
 import { loadPromptModel } from './prompt-model.ts';
+import { saveSettings } from './settings/settings.ts';
 import { processTree, treeUsage } from './supervisor/process-usage.ts';
 import { findNvidiaSmi, nvidiaSource } from './telemetry/nvidia.ts';
 import { createSampler } from './telemetry/sampler.ts';
@@ -67,7 +70,12 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
     yield* withWindow(options.ports(dir), dir, quick);
     yield* withLedger(dir, quick);
     const { command } = options;
-    const newDataDir = () => mkdtempSync(join(dir, 'agent-'));
+    const newDataDir = () => {
+      const dataDir = mkdtempSync(join(dir, 'agent-'));
+      // A battery or a game is no reason to measure nothing.
+      saveSettings(join(dataDir, 'settings.json'), Settings.parse({ rules: changedRules(Rules.parse({}), { preset: 'always' }) }));
+      return dataDir;
+    };
     yield* measureProgram({ command, newDataDir, usage: treeUsage }, quick);
   } finally {
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
@@ -152,6 +160,7 @@ async function* withAgent({ ports: portsOf, quick }: BenchOptions, dir: string):
   let opened: { gate: Gate; intake: EmbeddedCoordinator } | undefined;
   const app = await createApp({
     ...ports,
+    signalSources: [],
     async createCoordinator(needs) {
       const intake = await ports.createCoordinator(needs);
       const gate = createGate(intake);
