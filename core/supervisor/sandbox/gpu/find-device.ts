@@ -9,9 +9,10 @@ import {
   DRIVER_SETTINGS,
   driversFor,
   type GpuIdentity,
+  NVIDIA_CONTROL,
   NVIDIA_MODESET,
-  NVIDIA_NODES,
   NVIDIA_PROC,
+  NVIDIA_UVM,
   planDevice,
   SYSFS_FILES,
   usesNvidiaDriver,
@@ -68,7 +69,7 @@ async function readFacts({ backend, gpu, nodePath, cudaFolder, env }: DeviceRequ
     nvidia === null ? [] : [`/dev/nvidia${nvidia.minor}`, ...nvidia.capabilities.map((each) => `/dev/nvidia-caps/nvidia-cap${each}`)];
   const provided = new Set(providers ?? []);
   return {
-    nodes: [...own, ...NVIDIA_NODES, NVIDIA_MODESET].filter((node) =>
+    nodes: [...own, NVIDIA_CONTROL, NVIDIA_UVM, NVIDIA_MODESET].filter((node) =>
       mayOpen(node, node.includes('nvidia-cap') ? constants.R_OK : READ_WRITE),
     ),
     nvidia,

@@ -37,8 +37,9 @@ export type DevicePlan = { ok: true; access: DeviceAccess } | { ok: false; reaso
 /** libdrm (xf86drm.c) looks these up to tell a card by its node. */
 export const SYSFS_FILES = ['uevent', 'vendor', 'device', 'subsystem_vendor', 'subsystem_device', 'revision'];
 export const DRIVER_SETTINGS = ['/usr/share/drirc.d', '/usr/share/libdrm/amdgpu.ids'];
-/** Its control node, and that of its unified memory. The rest of its nodes are of one card each. */
-export const NVIDIA_NODES = ['/dev/nvidiactl', '/dev/nvidia-uvm'];
+/** Its control node, and that of its unified memory, without which CUDA does not start. The rest of its nodes are of one card each. */
+export const NVIDIA_CONTROL = '/dev/nvidiactl';
+export const NVIDIA_UVM = '/dev/nvidia-uvm';
 /** Its Vulkan driver opens this one at its start, though nothing is shown. */
 export const NVIDIA_MODESET = '/dev/nvidia-modeset';
 /** What NVIDIA's libraries read before they open anything: whether the nodes are theirs to make, and by which numbers. */
@@ -80,7 +81,7 @@ export function planDevice(backend: BackendName, gpu: GpuIdentity, facts: Device
     environment: { VK_DRIVER_FILES: manifests.join(':'), VK_ICD_FILENAMES: manifests.join(':') },
   };
   if (gpu.software === true) return granted(vulkan);
-  if (usesNvidiaDriver(gpu)) return planNvidia(facts, [...NVIDIA_NODES, NVIDIA_MODESET], vulkan);
+  if (usesNvidiaDriver(gpu)) return planNvidia(facts, [NVIDIA_CONTROL], [NVIDIA_UVM, NVIDIA_MODESET], vulkan);
   return planMesa(facts, vulkan);
 }
 
@@ -95,21 +96,20 @@ function planCuda(gpu: GpuIdentity, facts: DeviceFacts): DevicePlan {
     return lacking(ref('backend.libraries-missing', { names: facts.missing.join(', ') }), ref('backend.cuda-libraries.remedy'));
   }
   const environment = { CUDA_CACHE_MAXSIZE: String(CUDA_CACHE_BYTES) };
-  return planNvidia(facts, NVIDIA_NODES, { libraries: facts.libraries, providers: facts.providers, environment });
+  return planNvidia(facts, [NVIDIA_CONTROL, NVIDIA_UVM], [], { libraries: facts.libraries, providers: facts.providers, environment });
 }
 
 /**
  * The one card's node, and so the one card: NVIDIA's libraries pass over those whose node they can't open, which is how containers are given
  * single GPUs. Inside it is device 0.
  */
-function planNvidia(facts: DeviceFacts, shared: readonly string[], rest: Partial<DeviceAccess>): DevicePlan {
+function planNvidia(facts: DeviceFacts, needs: readonly string[], may: readonly string[], rest: Partial<DeviceAccess>): DevicePlan {
   const { nvidia } = facts;
   if (nvidia === null) return lacking(ref('backend.no-nvidia-driver'), ref('backend.nvidia-driver.remedy'));
   const own = [`/dev/nvidia${nvidia.minor}`, ...nvidia.capabilities.map((minor) => `/dev/nvidia-caps/nvidia-cap${minor}`)];
-  const needed = [...own, '/dev/nvidiactl'];
-  const missing = needed.filter((node) => !facts.nodes.includes(node));
+  const missing = [...own, ...needs].filter((node) => !facts.nodes.includes(node));
   if (missing.length > 0) return lacking(ref('backend.no-node', { nodes: missing.join(', ') }), ref('backend.no-nvidia-node.remedy'));
-  const nodes = [...own, ...shared.filter((node) => facts.nodes.includes(node))];
+  const nodes = [...own, ...needs, ...may.filter((node) => facts.nodes.includes(node))];
   return granted({ ...rest, nodes, proc: facts.proc, ioctls: 'any' });
 }
 

@@ -156,6 +156,11 @@ test('what is missing is named, with what would bring it', () => {
   ]);
   expect(lackOf('cuda', nvidia, { missing: ['libcuda.so.1'] })).toEqual(['backend.no-nvidia-driver', 'backend.nvidia-driver.remedy']);
   expect(lackOf('cuda', nvidia, { nvidia: null })).toEqual(['backend.no-nvidia-driver', 'backend.nvidia-driver.remedy']);
+  expect(lackOf('cuda', nvidia, { nodes: ['/dev/nvidia1', '/dev/nvidiactl'] })).toEqual([
+    'backend.no-node',
+    'backend.no-nvidia-node.remedy',
+  ]);
+  expect(accessOf('webgpu', nvidia, { nodes: ['/dev/nvidia1', '/dev/nvidiactl'] }).nodes).toEqual(['/dev/nvidia1', '/dev/nvidiactl']);
   expect(lackOf('cuda', nvidia, { nodes: [] })).toEqual(['backend.no-node', 'backend.no-nvidia-node.remedy']);
   expect(lackOf('cuda', amd)).toEqual(['backend.cuda-not-nvidia', null]);
   expect(lackOf('cuda', card('NVIDIA', 'nouveau'))).toEqual(['backend.cuda-not-nvidia', null]);
