@@ -38,15 +38,18 @@ export class WireReader {
   readonly #file: FileHandle;
   readonly #size: number;
   readonly #window: Buffer;
+  readonly #deadline: number;
   #windowStart = 0;
   #windowEnd = 0;
   #fillBytes = LEAP_BYTES;
   #position = 0;
   #fields = 0;
 
-  constructor(file: FileHandle, size: number) {
+  /** @param patienceMs how long the reading may take in all: a file of empty fields can hold a billion of them */
+  constructor(file: FileHandle, size: number, patienceMs = Number.POSITIVE_INFINITY) {
     this.#file = file;
     this.#size = size;
+    this.#deadline = performance.now() + patienceMs;
     this.#window = Buffer.allocUnsafe(Math.max(FIELD_HEAD_BYTES, Math.min(WINDOW_BYTES, size)));
   }
 
@@ -102,6 +105,7 @@ export class WireReader {
   }
 
   async #fill(position: number): Promise<void> {
+    if (performance.now() > this.#deadline) throw invalidModel('it takes too long to read');
     const onward = position >= this.#windowStart && position <= this.#windowEnd;
     this.#fillBytes = onward ? Math.min(4 * this.#fillBytes, this.#window.byteLength) : LEAP_BYTES;
     this.#windowStart = position;

@@ -25,6 +25,8 @@ export interface ModelFacts {
 /** The largest language models have some 30,000 nodes and 3,000 constants. */
 const MAX_NODES = 1_000_000;
 const MAX_TENSORS = 1_000_000;
+const MAX_FUNCTIONS = 100_000;
+const MAX_VALUES = 2_000_000;
 /** The reader's own bound; here with functions put in their places. */
 const MAX_DEPTH = 32;
 /** Up to here it is kept what goes from node to node. */
@@ -59,6 +61,9 @@ export class Inspection implements GraphObserver {
   readonly #external = new Set<string>();
   /** Nodes of the main graph itself, so far. */
   #outer = 0;
+  /** Functions and values, so far. */
+  #entered = 0;
+  #valued = 0;
   #tensors = 0;
   #weightBytes = 0;
   #keptBytes = 0;
@@ -79,7 +84,8 @@ export class Inspection implements GraphObserver {
   }
 
   enterFunction(): void {
-    if (this.#functions.size === MAX_NODES) throw this.#tooComplex(`it has more than ${MAX_NODES} functions`);
+    this.#entered += 1;
+    if (this.#entered > MAX_FUNCTIONS) throw this.#tooComplex(`it has more than ${MAX_FUNCTIONS} functions`);
     this.#enter(newBody(''), null);
   }
 
@@ -168,6 +174,8 @@ export class Inspection implements GraphObserver {
   }
 
   value({ name, type, shape }: DeclaredValue): void {
+    this.#valued += 1;
+    if (this.#valued > MAX_VALUES) throw this.#tooComplex(`it has more than ${MAX_VALUES} values`);
     if (type === null || shape === null || !Object.hasOwn(TENSOR_TYPES, type)) return;
     if (!shape.every((size) => typeof size === 'number')) return;
     const elements = elementCount(shape as number[]);

@@ -25,6 +25,8 @@ interface ModelFiles {
 export type Vet = (model: ModelFiles, origin: Shard['origin'], room: Room) => Promise<void>;
 
 const MAX_REMEMBERED = 256;
+/** A model of 30,000 nodes takes half a second. */
+const PATIENCE_MS = 20_000;
 
 export function createVet(): Vet {
   /** What holds together, the most recently used last. What doesn't is read again, since it may be the disk's fault. */
@@ -52,7 +54,7 @@ async function inspectModel({ manifest, files }: ModelFiles): Promise<ModelFacts
   try {
     file = await open(path);
     if (await isOrtFormat(entry, file)) throw invalidModel(`${entry} is in ONNX Runtime's own format, not an .onnx file`);
-    await readGraph(new WireReader(file, bytes), bytes, inspection);
+    await readGraph(new WireReader(file, bytes, PATIENCE_MS), bytes, inspection);
   } catch (cause) {
     if (cause instanceof HearthlendError) throw cause;
     throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });

@@ -234,6 +234,14 @@ test('a function that calls itself, and functions that multiply, are refused, wh
   expect(await refusal(model(simple(foreign('f0', 'own')), ...ladder))).toMatchObject({ code: 'MODEL_TOO_COMPLEX' });
 });
 
+test('a file of nothing but empty functions is not read to its end', async () => {
+  const many = Buffer.alloc(3 * 200_000, bytes(25));
+  expect(await refusal(concat(model(simple()), many))).toMatchObject({
+    code: 'MODEL_TOO_COMPLEX',
+    detail: 'it has more than 100000 functions',
+  });
+});
+
 test('what a model takes at least is compared with what may and what can be had', async () => {
   const shape = tensorType(ELEMENT.float32, [1024, 1024]);
   const content = model(
