@@ -6,6 +6,7 @@ import { type BackendReport, CPU, type Provider } from './contract/backends.ts';
 import type { GpuId, HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { ReferenceWorker } from './contract/jobs.ts';
+import { ref } from './contract/messages.ts';
 import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
@@ -144,6 +145,9 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     onlyGpu: () => (gpus.report().gpus.length === 1 ? (gpus.report().gpus[0]?.gpu ?? null) : null),
     onChange: () => onChange('isolation'),
   });
+  /** While the window computes, no native worker does. */
+  const reported = (found: BackendReport): BackendReport =>
+    window.chosen() ? { ...found, workers: [], reason: ref('backend.window-serves') } : found;
   const earning = () => [
     worker,
     ...[...gpus.workers().map(({ supervisor }) => supervisor), window.supervisor()].filter((each) => each !== null),
@@ -160,8 +164,8 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       const onNative = () => gpus.compute(task, hooks, onCpu) ?? onCpu(hooks);
       return window.chosen() ? window.compute(task, hooks, onNative) : onNative();
     },
-    prove: (hardware, again) => gpus.prove(hardware, again),
-    backends: () => gpus.report(),
+    prove: async (hardware, again) => reported(await gpus.prove(hardware, again)),
+    backends: () => reported(gpus.report()),
     gpus: () => gpus.workers(),
     choose: async () => void (await Promise.all([gpus.choose(), window.choose()])),
     reference: {
