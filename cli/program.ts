@@ -1,7 +1,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
-import { duration, instant, temperature, wholeNumber } from './commands/arguments.ts';
+import { duration, instant, promptText, temperature, wholeNumber } from './commands/arguments.ts';
 import { runBackendAdd } from './commands/backend.ts';
 import { runBenchCommand } from './commands/bench.ts';
 import type { Context, ExitCode } from './commands/command.ts';
@@ -9,7 +9,7 @@ import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
 import { runDiagnostics } from './commands/diagnostics.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runEarnings } from './commands/earnings.ts';
-import { runJobCancel, runJobList, runJobShow } from './commands/job.ts';
+import { runJobCancel, runJobList, runJobSave, runJobShow } from './commands/job.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
 import { runPrompt } from './commands/prompt.ts';
 import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
@@ -177,7 +177,7 @@ function addBackendCommands(program: Command, run: Run): void {
 function addPromptCommand(program: Command, run: Run): void {
   program
     .command('prompt')
-    .argument('<text>', message('cli.help.prompt-text'))
+    .argument('<text>', message('cli.help.prompt-text'), promptText)
     .description(message('cli.help.prompt'))
     .requiredOption('--model <path>', message('cli.help.prompt-model'))
     .option('--max-tokens <count>', message('cli.help.max-tokens'), wholeNumber(1, MAX_COUNT))
@@ -228,6 +228,12 @@ function addJobCommands(program: Command, run: Run): void {
     .argument('<job>', message('cli.help.job-id'))
     .description(message('cli.help.job-show'))
     .action((id: string) => run((context) => runJobShow(context, id)));
+  job
+    .command('save')
+    .argument('<job>', message('cli.help.job-id'))
+    .description(message('cli.help.job-save'))
+    .requiredOption('--outputs <file>', message('cli.help.outputs'))
+    .action((id: string, options: { outputs: string }) => run((context) => runJobSave(context, id, options.outputs)));
   job
     .command('cancel')
     .argument('<job>', message('cli.help.job-id'))

@@ -86,11 +86,10 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
       const job = await known(id);
       if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: id });
       if (job.state === 'failed') throw new HearthlendError('JOB_FAILED', { job: id, detail: reasonOf(job) });
+      if (job.state !== 'done') throw new HearthlendError('JOB_UNFINISHED', { job: id });
       const [record] = await store.shardsOf(id);
       const attempt = record === undefined ? null : await store.attempt({ shardId: record.shard.id, attempt: record.attempt });
-      if (job.state !== 'done' || attempt === null || attempt.submission === null) {
-        throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
-      }
+      if (attempt === null || attempt.submission === null) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
       return blobs.read(attempt.submission.commitment);
     },
   };

@@ -12,6 +12,12 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** A text to continue. */
+export function promptText(text: string): string {
+  if (text === '') throw new InvalidArgumentError(message('cli.usage.prompt-empty'));
+  return text;
+}
+
 /** A temperature to draw at, 0 for none: between the sampler's bounds. */
 export function temperature(text: string): number {
   const number = Number(text);

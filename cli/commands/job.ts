@@ -1,8 +1,10 @@
-import { message } from '../../core/contract/messages.ts';
+import { resolve } from 'node:path';
+import { describeError, message } from '../../core/contract/messages.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import type { Context, ExitCode } from './command.ts';
+import { failureOf } from './submit.ts';
 
 export async function runJobList({ world, terminal, dataDir }: Context): Promise<ExitCode> {
   const reach = await reachAgent(world, dataDir);
@@ -25,12 +27,30 @@ export async function runJobCancel(context: Context, jobId: string): Promise<Exi
   return showJob(context, (reach) => reach.client.call('job.cancel', { jobId }));
 }
 
+/** Writes the outputs of a job that is done: those of one that outlived its `job submit`, say. */
+export async function runJobSave({ world, terminal, dataDir }: Context, jobId: string, file: string): Promise<ExitCode> {
+  const outputs = resolve(world.cwd, file);
+  const reach = await reachAgent(world, dataDir);
+  try {
+    const saved = await reach.client.call('job.save', { jobId, outputs });
+    terminal.text(message('cli.job.saved', { ...saved, path: outputs }));
+    terminal.emit({ event: 'done', jobId, outputs, ...saved });
+  } finally {
+    await reach.close();
+  }
+  return 0;
+}
+
 async function showJob({ world, terminal, dataDir }: Context, ask: (reach: Reach) => Promise<JobStatus>): Promise<ExitCode> {
   const reach = await reachAgent(world, dataDir);
   try {
     const job = await ask(reach);
     terminal.emit(job);
     for (const line of jobLines([job], terminal.bold)) terminal.text(line);
+    if (job.state === 'failed') {
+      const { what, next } = describeError(failureOf(job));
+      for (const line of ['', what, next]) terminal.text(line);
+    }
   } finally {
     await reach.close();
   }

@@ -145,7 +145,7 @@ export async function runModelRemove({ world, terminal, dataDir }: Context, name
 
 /** What names no path of this machine: a model of a hub, or an address. */
 export function isRemote(source: string): boolean {
-  return /^(hf:|https?:\/\/)/i.test(source);
+  return /^(hf:|[a-z][a-z0-9+.-]*:\/\/)/i.test(source);
 }
 
 /** How this user reaches hubs, by the names that huggingface_hub and curl give to it. Lower-case proxy settings go before the others, as there. */

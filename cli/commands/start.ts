@@ -5,7 +5,7 @@ import { type ServedAgent, serveAgent } from '../../core/loopback/serve.ts';
 import { openAgent } from '../agent/reach.ts';
 import { showWindow } from '../window/show.ts';
 import { acceptedSince } from './accepted.ts';
-import type { Context, ExitCode } from './command.ts';
+import { type Context, type ExitCode, requireKnownNetwork } from './command.ts';
 
 export interface StartOptions {
   headless: boolean;
@@ -22,6 +22,7 @@ const LEAVE_WITHIN_MS = 3000;
 /** Runs the agent until it has what `--shards` asked for or is asked to stop. The first request finishes the shard that runs, the second doesn't. */
 export async function runStart(context: Context, options: StartOptions): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
+  for (const network of options.networks) requireKnownNetwork(network);
   const app = await openAgent(world, dataDir);
   const stopping = stopOnRequest(context, app);
   let agent: ServedAgent | undefined;
@@ -47,6 +48,8 @@ export async function runStart(context: Context, options: StartOptions): Promise
     }
     summary = await Promise.race([app.finished, stopping.left]);
   } catch (error) {
+    // The error is what there is to tell, and no stopping of what never began.
+    stopReporting();
     await app.stop({ now: true }).catch(() => undefined); // the error at hand came first and says more
     throw error;
   } finally {

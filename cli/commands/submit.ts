@@ -1,12 +1,12 @@
 import { constants, existsSync } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ERROR_CODES, type ErrorCode, HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
-import type { Context, ExitCode } from './command.ts';
+import { type Context, type ExitCode, requireKnownNetwork } from './command.ts';
 import { isRemote } from './model.ts';
 
 export interface SubmitOptions {
@@ -21,21 +21,28 @@ export interface SubmitOptions {
 
 /** Runs a model on the running agent, else on one started for it, and writes its outputs. */
 export async function runSubmit({ world, terminal, dataDir }: Context, options: SubmitOptions): Promise<ExitCode> {
-  if (options.network !== 'local') throw new HearthlendError('NETWORK_UNKNOWN', { network: options.network });
-  const outputs = resolve(world.cwd, options.outputs);
+  requireKnownNetwork(options.network);
+  const [model, inputs, outputs] = [
+    modelOf(world.cwd, options.model),
+    resolve(world.cwd, options.inputs),
+    resolve(world.cwd, options.outputs),
+  ];
   await requireWritableFolder(outputs);
+  if (await isOneOf(outputs, [model, inputs]))
+    throw new HearthlendError('USAGE', { detail: message('cli.usage.outputs', { path: outputs }) });
   const reach = await reachAgent(world, dataDir);
   let cancel: () => void = () => undefined;
   const stopListening = world.signals.on(() => cancel());
   try {
     const follower = await followJobs(reach);
     const submitted = await reach.client.call('job.submit', {
-      model: modelOf(world.cwd, options.model),
-      inputs: resolve(world.cwd, options.inputs),
+      model,
+      inputs,
       threads: options.threads,
       wallMs: options.wallMs,
     });
     const { id } = submitted;
+    reach.client.onClose(() => follower.fail(id, new HearthlendError('JOB_LEFT', { job: id })));
     terminal.emit({ event: 'job.changed', ...submitted });
     let presses = 0;
     cancel = () => {
@@ -69,10 +76,10 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
   }
 }
 
-/** A model that was added goes by its name or digest; everything else is a path from here. */
+/** What is there is a path from here; a model that was added goes by its name or digest. */
 export function modelOf(cwd: string, model: string): string {
   const path = resolve(cwd, model);
-  return isRemote(model) || (/^[0-9a-f]{8,64}$/.test(model) && !existsSync(path)) ? model : path;
+  return isRemote(model) || (/^[^/\\]+$/.test(model) && !existsSync(path)) ? model : path;
 }
 
 /** Hours of computing must not end at a folder that isn't there. @throws FILE_UNWRITABLE */
@@ -82,8 +89,14 @@ async function requireWritableFolder(path: string): Promise<void> {
   });
 }
 
+/** Whether a file that is there is one of the others, by whatever name. */
+async function isOneOf(path: string, others: readonly string[]): Promise<boolean> {
+  const [here, ...there] = await Promise.all([path, ...others].map((each) => realpath(each).catch(() => null)));
+  return typeof here === 'string' && there.includes(here);
+}
+
 interface JobFollower {
-  /** Settled when the job is over; `onChange` is told of every state until then. Rejects where the connection is lost. */
+  /** Settled when the job is over, or `fail` was called; `onChange` is told of every state until then. */
   finished(job: JobStatus, onChange: (job: JobStatus) => void): Promise<JobStatus>;
   fail(jobId: string, error: unknown): void;
 }
@@ -102,9 +115,6 @@ async function followJobs(reach: Reach): Promise<JobFollower> {
       waiter.onChange(job);
       if (isOver(job)) waiter.resolve(job);
     }
-  });
-  reach.client.onClose(() => {
-    for (const waiter of waiting.values()) waiter.reject(new HearthlendError('RPC_DISCONNECTED'));
   });
   await reach.client.call('app.watch', {});
   return {
@@ -127,8 +137,12 @@ function isOver(job: JobStatus): boolean {
 /** @throws the job's own error, JOB_FAILED, JOB_CANCELLED */
 export function requireDone(job: JobStatus): void {
   if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: job.id });
-  if (job.state !== 'failed') return;
+  if (job.state === 'failed') throw failureOf(job);
+}
+
+/** Why a job failed. */
+export function failureOf(job: JobStatus): HearthlendError {
   const code = job.error?.code ?? '';
-  if ((ERROR_CODES as readonly string[]).includes(code)) throw new HearthlendError(code as ErrorCode, job.error?.params ?? {});
-  throw new HearthlendError('JOB_FAILED', { job: job.id, detail: code });
+  if ((ERROR_CODES as readonly string[]).includes(code)) return new HearthlendError(code as ErrorCode, job.error?.params ?? {});
+  return new HearthlendError('JOB_FAILED', { job: job.id, detail: code });
 }

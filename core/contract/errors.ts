@@ -81,6 +81,8 @@ export const ERROR_CODES = [
   'JOB_UNKNOWN',
   'JOB_FAILED',
   'JOB_CANCELLED',
+  'JOB_UNFINISHED',
+  'JOB_LEFT',
   // storage
   'DISK_FULL',
   'DATA_DIR_UNWRITABLE',

@@ -50,7 +50,7 @@ export interface JobIntake {
   job(id: string): Promise<JobStatus | null>;
   jobs(): Promise<JobStatus[]>;
   cancelJob(id: string): Promise<JobStatus>;
-  /** The outputs blob of a job that is done. @throws JOB_UNKNOWN, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
+  /** The outputs blob of a job that is done. @throws JOB_UNKNOWN, JOB_UNFINISHED, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
   outputs(id: string): Promise<Uint8Array>;
   onJob(listener: (job: JobStatus) => void): () => void;
 }

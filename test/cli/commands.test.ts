@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -35,6 +35,8 @@ test.each([
   [['pause', '--for', 'soon'], 2],
   [['pause', '--for', '30x'], 2],
   [['job', 'submit'], 2],
+  [['prompt', '', '--model', 'm.onnx'], 2],
+  [['job', 'save', 'job-1'], 2],
   [['ledger', 'export'], 2],
   [['ledger', 'export', '--format', 'xml'], 2],
   [['ledger', 'export', '--format', 'csv', '--from', '2026-02-30'], 2],
@@ -171,6 +173,7 @@ test('job submit hands its job to the running agent, and paths are meant from th
   };
   const console = openConsole(() => app);
   const agent = await startAgent(console);
+  writeFileSync(join(console.dataDir, 'm.onnx'), 'a model');
   const command = console.run(...submit, '--threads', '2', '--timeout', '60');
   expect(await command.exitCode).toBe(0);
   expect(asked).toEqual({ model: join(console.dataDir, 'm.onnx'), inputs: join(console.dataDir, 'in.npz'), threads: 2, wallMs: 60_000 });
@@ -185,6 +188,45 @@ test('a job that fails is told by its own error', async () => {
   const command = openConsole(() => app).run(...submit);
   expect(await command.exitCode).toBe(1);
   expect(command.stderr.text).toContain('The model needs an input pixels');
+});
+
+test('a failed job says in words why, also later', async () => {
+  const app = new FakeApp();
+  app.onStart = () => app.changeJob('job-1', { state: 'failed', error: { code: 'INPUT_MISSING', params: { name: 'pixels' } } });
+  await openConsole(() => app).run(...submit).exitCode;
+  const command = openConsole(() => app).run('job', 'show', 'job-1');
+  expect(await command.exitCode).toBe(0);
+  expect(command.stdout.text).toContain('The model needs an input pixels');
+});
+
+test('a job that outlives its submission is kept, and its outputs can be written later', async () => {
+  const console = openConsole(() => new FakeApp());
+  const agent = await startAgent(console);
+  const submitted = console.run(...submit, '--json');
+  await submitted.stdout.seen(/queued/);
+  await agent.stop();
+  expect(await submitted.exitCode).toBe(1);
+  expect(submitted.stdout.json().at(-1)).toMatchObject({
+    code: 'JOB_LEFT',
+    message: expect.stringContaining('before the job job-1 was done'),
+    next: expect.stringContaining('hearthlend job save job-1'),
+  });
+  const saved = console.run('job', 'save', 'job-1', '--outputs', 'late.npz', '--json');
+  expect(await saved.exitCode).toBe(0);
+  expect(saved.stdout.json()).toEqual([
+    { event: 'done', jobId: 'job-1', outputs: join(console.dataDir, 'late.npz'), tensors: 2, bytes: 640 },
+  ]);
+});
+
+test('outputs never take the place of the model or the inputs, by whatever name', async () => {
+  const app = new FakeApp();
+  const console = openConsole(() => app);
+  writeFileSync(join(console.dataDir, 'in.npz'), 'inputs');
+  symlinkSync('in.npz', join(console.dataDir, 'out.npz'));
+  const command = console.run(...submit);
+  expect(await command.exitCode).toBe(2);
+  expect(command.stderr.text).toContain('is the model or the inputs');
+  expect(app.jobs).toEqual([]);
 });
 
 test('Ctrl-C takes the job back', async () => {

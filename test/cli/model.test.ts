@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hubAccess } from '../../cli/commands/model.ts';
 import type { World } from '../../cli/world.ts';
@@ -55,6 +57,12 @@ test("a path is meant from here, and needs nobody's yes", async () => {
   expect(app.modelsAdded).toMatchObject([{ source: `${console.dataDir}/mine/model.onnx`, pin: null }]);
 });
 
+test('an address of another kind is no path', async () => {
+  const app = new FakeApp();
+  await openConsole(() => app).run('model', 'add', 'ftp://example.com/model.onnx', '--yes').exitCode;
+  expect(app.modelsAdded).toMatchObject([{ source: 'ftp://example.com/model.onnx' }]);
+});
+
 test('models are listed, shown and removed in words', async () => {
   const console = openConsole(() => new FakeApp());
   const text = async (...argv: string[]) => {
@@ -102,11 +110,13 @@ test('a job takes an added model by its name or digest, and everything else for 
     return app.changeJob(`job-${models.length}`, { state: 'done', finishedAt: 2 });
   };
   const console = openConsole(() => app);
-  for (const model of ['hf:someone/tiny', 'abababab', 'https://example.com/m.onnx', 'm.onnx', 'abc']) {
+  writeFileSync(join(console.dataDir, 'here.onnx'), 'a model');
+  for (const model of ['hf:someone/tiny', 'abababab', 'https://example.com/m.onnx', 'model.onnx', 'here.onnx', './m.onnx', 'sub/abc']) {
     await console.run('job', 'submit', '--model', model, '--inputs', 'in.npz', '--outputs', 'out.npz').exitCode;
   }
   const { dataDir } = console;
-  expect(models).toEqual(['hf:someone/tiny', 'abababab', 'https://example.com/m.onnx', `${dataDir}/m.onnx`, `${dataDir}/abc`]);
+  const added = ['hf:someone/tiny', 'abababab', 'https://example.com/m.onnx', 'model.onnx'];
+  expect(models).toEqual([...added, `${dataDir}/here.onnx`, `${dataDir}/m.onnx`, `${dataDir}/sub/abc`]);
 });
 
 test('hub, token and proxy are those of the environment', () => {

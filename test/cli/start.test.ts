@@ -134,7 +134,19 @@ test('a port that another program holds is named, and the data folder is let go'
   expect(command.stderr.text).toContain(`The port ${port} is used by another program.`);
   expect(command.stderr.text).toContain('Choose another with --port');
   expect(app.stops).toEqual([{ now: true }]);
+  expect(command.stdout.text).toBe('');
   await new Promise((resolve) => other.close(resolve));
+});
+
+test('a network that nobody knows is refused before anything starts', async () => {
+  const opened: FakeApp[] = [];
+  const command = openConsole(() => {
+    opened.push(new FakeApp());
+    return opened[0] as FakeApp;
+  }).run('start', '--headless', '--network', 'wss://example.com');
+  expect(await command.exitCode).toBe(1);
+  expect(command.stderr.text).toContain('There is no network wss://example.com.');
+  expect([opened, command.stdout.text]).toEqual([[], '']);
 });
 
 test('an agent that can not go on says why and fails', async () => {

@@ -468,7 +468,7 @@ export function describeNetwork(name: string, candidate: Candidate): void {
         await network.release(prepared.shard.id, 1, 'paused', null);
         const job = await network.submitJob(runRequest(bench.writeModel('own.onnx', 'own')));
         expect(job).toMatchObject({ state: 'queued', shards: 1, accepted: 0, error: null, finishedAt: null });
-        await expectError(network.outputs(job.id), 'BLOB_MISSING');
+        await expectError(network.outputs(job.id), 'JOB_UNFINISHED');
         const lease = await takeLease(network);
         expect(lease.shard).toMatchObject({ jobId: job.id, origin: 'own', price: { perUnit: '0' } });
         const outputs = outputsOf(lease.shard, await inputsOf(network, lease.shard));
