@@ -6,6 +6,8 @@ export interface Usage {
   residentBytes: number;
   /** Processor time so far. */
   cpuMs: number;
+  /** Left out where it isn't known. */
+  threads?: number;
 }
 
 /** What becomes known of a worker, in this order; `gone` once, last. */

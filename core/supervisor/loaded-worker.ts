@@ -12,6 +12,8 @@ import type { WorkerProcess } from './worker-process.ts';
 /** How often the worker's memory is looked at while it works. It can't look itself: the model blocks it. */
 const MEMORY_SAMPLE_MS = 50;
 const UNLOAD_MS = 10_000;
+/** Each loaded model has as many as it computes on, on a large machine some hundred; nobody has use for so many. */
+const MAX_THREADS = 8192;
 
 interface LoadedModel extends WarmSession {
   outputs: string[];
@@ -203,7 +205,10 @@ export class LoadedWorker {
     };
     timer = setTimeout(expire, limitMs);
     const sampler = setInterval(() => {
-      if (over(this.#measure())) this.#kill(outOfMemory());
+      const usage = this.process.usage();
+      const threads = usage?.threads ?? 0;
+      if (threads > MAX_THREADS) this.#kill(new HearthlendError('WORKER_PROTOCOL', { detail: `it runs ${threads} threads` }));
+      else if (over(usage?.residentBytes ?? null)) this.#kill(outOfMemory());
     }, MEMORY_SAMPLE_MS);
     try {
       const answer = await action();

@@ -5,18 +5,21 @@ import type { Usage } from '../contract/worker-host.ts';
 const MS_PER_TICK = 10;
 /** A native worker is a sandbox's two processes and Node, a browser some ten. */
 const MAX_PROCESSES = 64;
+/** Threads of one process whose children are looked for: whoever starts more is not to keep the agent busy with looking. */
+const MAX_LOOKED_AT = 1024;
 
 /** Usage of the tree of processes below `pid`, itself included; null where this system doesn't tell (no /proc), or it is gone. */
 export function treeUsage(pid: number): Usage | null {
   const pids = processTree(pid);
   if (pids === null) return null;
-  const usage: Usage = { residentBytes: 0, cpuMs: 0 };
+  const usage = { residentBytes: 0, cpuMs: 0, threads: 0 };
   for (const each of pids) {
     const stat = readProc(`${each}/stat`);
     if (stat === null) continue;
     // The second field is the program's name in parentheses and may hold anything; what follows it is numbers, from field 3 on.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     usage.cpuMs += (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    usage.threads += Number(fields[17]);
     usage.residentBytes += residentBytes([each]);
   }
   return usage;
@@ -43,7 +46,7 @@ function childrenOf(pid: number): number[] | null {
   if (process.platform !== 'linux') return null;
   let threads: string[];
   try {
-    threads = readdirSync(`/proc/${pid}/task`);
+    threads = readdirSync(`/proc/${pid}/task`).slice(0, MAX_LOOKED_AT);
   } catch {
     return null;
   }

@@ -1,7 +1,10 @@
+import { readdirSync } from 'node:fs';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { describeError } from '../../../core/contract/messages.ts';
 import { decodeSafetensors } from '../../../core/contract/safetensors.ts';
+import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
+import { treeUsage } from '../../../core/supervisor/process-usage.ts';
 import { model as emptyModel } from '../../fixtures/onnx-writer.ts';
 import { failure, float32, generateTask, hostile, runTask, storeModel, supervise, tokensOf } from './workbench.ts';
 
@@ -62,6 +65,22 @@ test('a worker that hangs is killed at the time limit', async () => {
 
 test('a worker that eats memory is killed at the memory limit', async () => {
   expect(await against('eats-memory')).toEqual({ code: 'WORKER_OUT_OF_MEMORY', params: { limitBytes: 2 ** 28 } });
+});
+
+test('a worker that starts threads without end is killed for it', async () => {
+  const real = nativeWorkers(hostile('hangs'));
+  const supervisor = supervise({
+    start: (needs) => Object.assign(real(needs), { usage: () => ({ residentBytes: 1, cpuMs: 0, threads: 30_000 }) }),
+  });
+  expect(await failure(supervisor.run(runTask(model(), inputs)))).toEqual({
+    code: 'WORKER_PROTOCOL',
+    params: { detail: 'it runs 30000 threads' },
+  });
+});
+
+test.runIf(process.platform === 'linux')('threads are counted as the system does', () => {
+  const threads = readdirSync('/proc/self/task').length;
+  expect(Math.abs((treeUsage(process.pid)?.threads ?? 0) - threads)).toBeLessThan(50);
 });
 
 test('a worker that ends in the middle of a task is reported with how it ended', async () => {
