@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { ShardState } from '../../../core/contract/shard-state.ts';
 import { connectWriter } from '../../../core/ledger/connect.ts';
 import type { LedgerEvent } from '../../../core/ledger/event.ts';
+import { readHead } from '../../../core/ledger/head.ts';
 import { Ledger } from '../../../core/ledger/ledger.ts';
 import {
   ASSET,
@@ -93,6 +94,20 @@ test('everything is there again after closing and opening', async () => {
   workThrough(again, 4, 4, DAY_MS + 90_000);
   expect(again.receiptsOf(NETWORK, 1, 100).map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   expect((await again.verify()).problems).toEqual([]);
+});
+
+test('the end is signed at closing, though somebody reads the file and what came last was not waited for', async () => {
+  const { ledger, path, reopen } = openScene();
+  ledger.record([leased(1, DAY_MS)]);
+  const reader = new Database(path, { readonly: true });
+  const reading = reader.prepare('SELECT sequence FROM entries').iterate();
+  reading.next();
+  ledger.recordSoon([step('shard.fetched', 1, DAY_MS + 1)]);
+  ledger.close();
+  reading.return?.();
+  reader.close();
+  expect(readHead(path)).toMatchObject({ sequence: 2 });
+  expect(await reopen().verify()).toMatchObject({ ok: true, entries: 2 });
 });
 
 test('a transition that may not follow throws, and nothing of its transaction is written', async () => {
