@@ -5,7 +5,7 @@ import { type Explanation, explainFailure, explainWrong } from './explain.ts';
 import { distanceOf, kernelInput, kernelModel } from './kernel.ts';
 
 /** How long one backend may take, from the start of its process on: drivers load and compile, on a busy machine for seconds. */
-export const PROVE_MS = 10_000;
+const PROVE_MS = 10_000;
 
 /** A try of a model in a process of its own, in the sandbox of a worker: two passes on the provider, one on the CPU. */
 type Try = (request: {

@@ -25,6 +25,7 @@ const MAX_COMMENT_BYTES = 0xffff;
 const MAX_DIRECTORY_BYTES = 16 << 20;
 /** In a 32-bit field: the value is in a zip64 record, for which there is no need under 4 GB. */
 const ELSEWHERE = 0xffffffff;
+const CHUNK_BYTES = 1 << 20;
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -67,7 +68,7 @@ export class ZipFile {
     let crc = 0;
     let bytes = 0;
     try {
-      const packed = this.#file.createReadStream({ start, end: start + entry.packedBytes - 1, autoClose: false });
+      const packed = chunksOf(this.#file, start, entry.packedBytes, this.#host);
       const unpack = async (chunks: AsyncIterable<Buffer>) => {
         for await (const chunk of chunks) {
           bytes += chunk.byteLength;
@@ -76,8 +77,7 @@ export class ZipFile {
           await out.writeFile(chunk);
         }
       };
-      if (entry.packedBytes > 0)
-        await (entry.method === DEFLATED ? pipeline(packed, createInflateRaw(), unpack) : pipeline(packed, unpack));
+      await (entry.method === DEFLATED ? pipeline(packed, createInflateRaw(), unpack) : unpack(packed));
       await out.sync();
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
@@ -129,6 +129,10 @@ function findEnd(tail: Buffer): number {
     if (tail.readUInt32LE(at) === END && at + END_BYTES + tail.readUInt16LE(at + 20) === tail.length) return at;
   }
   return -1;
+}
+
+async function* chunksOf(file: FileHandle, start: number, bytes: number, host: string): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes; at += CHUNK_BYTES) yield await read(file, start + at, Math.min(CHUNK_BYTES, bytes - at), host);
 }
 
 async function read(file: FileHandle, position: number, bytes: number, host: string): Promise<Buffer> {
