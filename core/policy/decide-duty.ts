@@ -43,11 +43,11 @@ export function dutyOf(
   }
   if (controls.heat !== null && temperature.targetC !== null) {
     const degrees = temperature.targetC;
-    caps.push({ duty: controls.heat.duty, reason: (percent) => ref('policy.duty.temperature', { percent, degrees }) });
+    caps.push({ duty: controls.heat.duty, reason: () => ref('policy.duty.temperature', { degrees }) });
   }
   if (controls.power !== null && power.maxWatts !== null) {
     const watts = power.maxWatts;
-    caps.push({ duty: controls.power.duty, reason: (percent) => ref('policy.duty.power', { percent, watts }) });
+    caps.push({ duty: controls.power.duty, reason: () => ref('policy.duty.power', { watts }) });
   }
   const least = caps.reduce((a, b) => (b.duty < a.duty ? b : a));
   const duty = Math.round(least.duty * 100) / 100;

@@ -5,7 +5,8 @@ import type { Rules } from '../contract/rules.ts';
 import { inWindows, minuteOfWeek, minutesUntil } from './decide-week.ts';
 
 /**
- * What a rule says of the signals alone. `between`: neither bad enough to pause nor good enough to go on; `off`: nobody asked this rule.
+ * What a rule says of the signals alone. `between`: neither bad enough to pause nor good enough to go on; `off`: nobody asked this rule. A reason
+ * names the limit and not the reading: words that change every second are read by nobody.
  * `until` is ms since 1970, where it is known.
  */
 type Verdict = { says: 'no'; reason: MessageRef; until?: number | null } | { says: 'yes' | 'between' | 'off' };
@@ -130,7 +131,7 @@ function judgeProfit(signals: Signals, { profit, electricity }: Rules): Verdict 
   const now = known(signals.profitPerHour, signals);
   if (now === null || now >= (profit.resumeAbovePerHour ?? minPerHour)) return YES;
   if (now >= minPerHour) return BETWEEN;
-  return { says: 'no', reason: ref('policy.profit', { profit: now, least: minPerHour, currency: electricity.currency }) };
+  return { says: 'no', reason: ref('policy.profit', { least: minPerHour, currency: electricity.currency }) };
 }
 
 const AT_ONCE = () => 0;
@@ -147,9 +148,7 @@ export const RULES: Record<RuleName, Rule> = {
       const degrees = gpu === null ? null : known(gpu.temperatureC, signals);
       const { pauseAboveC, resumeBelowC } = temperature;
       if (degrees === null) return YES;
-      return above(degrees, pauseAboveC, resumeBelowC, () =>
-        ref('policy.temperature', { degrees: Math.round(degrees), resume: resumeBelowC }),
-      );
+      return above(degrees, pauseAboveC, resumeBelowC, () => ref('policy.temperature', { most: pauseAboveC, resume: resumeBelowC }));
     },
     resumeAfterMs: ({ temperature }) => temperature.resumeAfterMs,
   },
@@ -162,18 +161,19 @@ export const RULES: Record<RuleName, Rule> = {
       const load = gpu === null ? null : known(gpu.otherLoad, signals);
       if (load === null) return YES;
       return above(load, otherGpu.aboveShare, otherGpu.resumeBelowShare, () =>
-        ref('policy.other-gpu', { percent: percent(load), resume: percent(otherGpu.resumeBelowShare) }),
+        ref('policy.other-gpu', { resume: percent(otherGpu.resumeBelowShare) }),
       );
     },
     resumeAfterMs: ({ otherGpu }) => otherGpu.resumeAfterMs,
   },
   otherVram: {
     judge(signals, { otherVram }, gpu) {
-      if (otherVram.aboveBytes === null) return OFF;
+      const { aboveBytes, resumeBelowBytes } = otherVram;
+      if (aboveBytes === null) return OFF;
       const bytes = gpu === null ? null : known(gpu.otherVramBytes, signals);
       if (bytes === null) return YES;
-      return above(bytes, otherVram.aboveBytes, otherVram.resumeBelowBytes ?? otherVram.aboveBytes, () =>
-        ref('policy.other-vram', { gigabytes: Math.round(bytes / 1e8) / 10 }),
+      return above(bytes, aboveBytes, resumeBelowBytes ?? aboveBytes, () =>
+        ref('policy.other-vram', { gigabytes: Math.round(aboveBytes / 1e8) / 10 }),
       );
     },
     resumeAfterMs: ({ otherVram }) => otherVram.resumeAfterMs,
@@ -184,7 +184,7 @@ export const RULES: Record<RuleName, Rule> = {
       const load = known(signals.otherCpuLoad, signals);
       if (load === null) return YES;
       return above(load, otherCpu.aboveShare, otherCpu.resumeBelowShare, () =>
-        ref('policy.other-cpu', { percent: percent(load), resume: percent(otherCpu.resumeBelowShare) }),
+        ref('policy.other-cpu', { resume: percent(otherCpu.resumeBelowShare) }),
       );
     },
     resumeAfterMs: ({ otherCpu }) => otherCpu.resumeAfterMs,

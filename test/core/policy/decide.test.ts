@@ -128,7 +128,7 @@ describe('each GPU', () => {
     const at = machine(rulesOf());
     const hot = at(signalsAt(0, { gpu: { temperatureC: 95 } }));
     expect([hot.cpu.act, hot.gpu.act, hot.gpu.graceMs]).toEqual(['run', 'pause', 0]);
-    expect(messageOf(hot.gpu.reason)).toBe("The GPU is at 95 °C. I'll go on when it is down to 70 °C.");
+    expect(messageOf(hot.gpu.reason)).toBe("The GPU is above 87 °C. I'll go on when it is down to 70 °C.");
   });
 
   it('stays paused between the value that pauses and the one that lets it go on', () => {
