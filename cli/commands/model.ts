@@ -43,10 +43,10 @@ export async function runModelAdd({ world, terminal, dataDir }: Context, options
     if (plan.licence === null && remote && !options.acceptMissingLicence) {
       throw new HearthlendError('MODEL_LICENCE_MISSING', { model: plan.name });
     }
-    if (remote && !options.yes) await requireYes(world, terminal.json, sizeText(plan.totalBytes));
+    if (remote && !options.yes) await requireYes(world, terminal.json, planSize(plan));
     if (cancelling) throw new HearthlendError('CANCELLED');
     const pin = plan.origin.type === 'hub' ? plan.origin.revision : null;
-    const model = await followed({ world, terminal, dataDir }, reach, source, plan.totalBytes, () =>
+    const model = await followed({ world, terminal, dataDir }, reach, source, plan, () =>
       reach.client.call('model.add', { ...request, pin, acceptMissingLicence: options.acceptMissingLicence }),
     );
     terminal.emit({ event: 'done', ...model });
@@ -70,10 +70,10 @@ async function followed(
   { terminal }: Context,
   reach: Reach,
   source: string,
-  totalBytes: number,
+  plan: ModelPlan,
   add: () => Promise<AddedModel>,
 ): Promise<AddedModel> {
-  let latest: Omit<ModelProgress, 'source'> = { file: '', bytes: 0, totalBytes };
+  let latest: Omit<ModelProgress, 'source'> = { file: '', bytes: 0, totalBytes: plan.totalBytes };
   reach.client.on('model.progress', (progress) => {
     if (progress.source !== source) return;
     latest = progress;
@@ -84,6 +84,7 @@ async function followed(
     message('cli.progress.model-add', {
       file: latest.file,
       size: sizeText(latest.bytes),
+      known: isSized(plan) ? 'yes' : 'no',
       total: sizeText(latest.totalBytes),
       percent: latest.totalBytes === 0 ? 0 : Math.floor((100 * latest.bytes) / latest.totalBytes),
     });
@@ -158,6 +159,16 @@ export function hubAccess(env: NodeJS.ProcessEnv): HubAccess {
   return { endpoint: env.HF_ENDPOINT || DEFAULT_HUB, token: env.HF_TOKEN || null, proxy };
 }
 
+/** Whether its source tells how much there is to fetch. */
+function isSized({ files }: ModelPlan): boolean {
+  return files.every(({ bytes }) => bytes !== null);
+}
+
+function planSize(plan: ModelPlan): string {
+  if (isSized(plan)) return sizeText(plan.totalBytes);
+  return plan.totalBytes === 0 ? message('cli.model.size-unknown') : message('cli.model.size-least', { size: sizeText(plan.totalBytes) });
+}
+
 function planLines(plan: ModelPlan, bold: (text: string) => string): string[] {
   const revision = plan.origin.type === 'hub' ? plan.origin.revision : '';
   return [
@@ -166,7 +177,7 @@ function planLines(plan: ModelPlan, bold: (text: string) => string): string[] {
       licence: licenceText(plan.licence),
       revision,
       pinned: revision === '' ? 'no' : 'yes',
-      size: sizeText(plan.totalBytes),
+      size: planSize(plan),
     }),
     ...fileLines(plan.files),
   ];

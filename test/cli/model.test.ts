@@ -39,7 +39,7 @@ test('nothing is fetched without a yes, and nothing that states no licence witho
   const app = new FakeApp();
   const unasked = openConsole(() => app).run('model', 'add', SOURCE);
   expect(await unasked.exitCode).toBe(2);
-  expect(unasked.stderr.text).toContain('--yes to fetch these 640 B');
+  expect(unasked.stderr.text).toContain('--yes to fetch it (640 B)');
   app.modelPlan = { ...app.modelPlan, licence: null };
   const refused = openConsole(() => app).run('model', 'add', SOURCE, '--yes');
   expect(await refused.exitCode).toBe(1);
@@ -61,6 +61,28 @@ test('an address of another kind is no path', async () => {
   const app = new FakeApp();
   await openConsole(() => app).run('model', 'add', 'ftp://example.com/model.onnx', '--yes').exitCode;
   expect(app.modelsAdded).toMatchObject([{ source: 'ftp://example.com/model.onnx' }]);
+});
+
+test('a size that nobody told is not known, and no zero', async () => {
+  const app = new FakeApp();
+  const asked: string[] = [];
+  const ask = async (question: string) => {
+    asked.push(question);
+    return 'y';
+  };
+  const console = openConsole(() => app, { keyboard: { present: true, ask, lines: async () => [] } });
+  const file = { path: 'model.onnx', bytes: null, digest: null };
+  app.modelPlan = { ...app.modelPlan, files: [file], totalBytes: 0 };
+  const whole = console.run('model', 'add', SOURCE);
+  await whole.exitCode;
+  app.modelPlan = { ...app.modelPlan, files: [file, { ...file, path: 'config.json', bytes: 2000 }], totalBytes: 2000 };
+  const part = console.run('model', 'add', SOURCE);
+  await part.exitCode;
+  expect([whole.stdout.lines()[1], part.stdout.lines()[1]]).toEqual([
+    expect.stringMatching(/^size not known yet, licence/),
+    expect.stringMatching(/^2\.0 kB or more, licence/),
+  ]);
+  expect(asked).toEqual(['Fetch it (size not known yet)? [y/N] ', 'Fetch it (2.0 kB or more)? [y/N] ']);
 });
 
 test('models are listed, shown and removed in words', async () => {
