@@ -20,7 +20,7 @@ export interface WatchingBench {
 const CROWD = 500;
 const LISTED = 5000;
 /** First looks at everything are over by then. */
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 5000;
 const SEEN_MS = 10_000;
 
 /**

@@ -5,7 +5,7 @@ import { createProcessTable } from './process-table.ts';
 
 const SOONEST_MS = 250;
 /** A program is seen within this, whatever a look costs. */
-const LATEST_MS = 1000;
+const LATEST_MS = 800;
 /** The wait is so many times what looks have cost of late: a quarter of a percent of a core. */
 const COST_FACTOR = 400;
 /** Weight of the last look in what they cost, and its most: a crowd that has just come must not slow down the looks that follow. */
