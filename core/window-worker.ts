@@ -23,6 +23,8 @@ export interface WindowWorker {
   supervisor(): Supervisor | null;
   /** A window beside it, which earns nothing: to be opened, and disposed of. Null where the native worker is the one that computes. */
   spare(): { gpu: GpuId | null; provider: Provider; open(): Supervisor } | null;
+  /** Why it doesn't start, where it was tried last and didn't. */
+  trouble(): string | null;
   isolation(): IsolationReport;
   probe(): Promise<IsolationReport>;
   /** The rules' decisions: which GPU the browser takes isn't told, so the strictest of them holds. */
@@ -41,7 +43,7 @@ interface WindowWorkerOptions {
   supervise(name: string, start: StartWorker): Supervisor;
   /** The machine's only GPU; null where there are more or none is known: a page is not told which one its browser gives it. */
   onlyGpu(): GpuId | null;
-  onChange(): void;
+  onChange(field: 'isolation' | 'backends'): void;
 }
 
 /** What the native worker may do better: a window that doesn't start, and a model that its runtime doesn't take. */
@@ -52,6 +54,7 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
   let supervisor: Supervisor | null = null;
   /** Whether its page found a GPU; null while none was started. */
   let works: boolean | null = null;
+  let trouble: string | null = null;
   let probed: IsolationReport | null = null;
   /** The rules want a device for others. */
   let aside = false;
@@ -82,7 +85,9 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
     if (supervisor === null) {
       supervisor = supervise('window', (found() as GpuWindowHost).start);
       supervisor.onState(({ name }) => {
-        if (name === 'ready') works = true;
+        if (name !== 'ready') return;
+        works = true;
+        trouble = null;
       });
     }
     return supervisor;
@@ -106,7 +111,11 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
         return { ...made, backend: 'webgpu', gpu: onlyGpu() };
       } catch (thrown) {
         const { code, params } = asHearthlendError(thrown);
-        if (code === 'WORKER_START_FAILED') works = false;
+        if (code === 'WORKER_START_FAILED') {
+          works = false;
+          trouble = String(params.detail);
+          onChange('backends');
+        }
         // A stranger's shard was taken on the word that it is computed behind this wall.
         const leave = settings.current.worker.kind === 'auto' && NATIVE_TRIES.has(code) && task.shard.origin !== 'network';
         if (!leave || hooks.signal?.aborted === true) throw thrown;
@@ -120,6 +129,7 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
       const { start } = found() ?? {};
       return start !== undefined && preferred() ? { gpu: onlyGpu(), provider: WEBGPU, open: () => supervise('spare-window', start) } : null;
     },
+    trouble: () => trouble,
     isolation: () => probed ?? report(),
     async probe() {
       const at = ports.clock();
@@ -146,7 +156,7 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
           remedy: ref('isolation.probe-broken.remedy'),
         };
       }
-      onChange();
+      onChange('isolation');
       return probed;
     },
     async govern(decisions) {

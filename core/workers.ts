@@ -143,11 +143,14 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     ...{ ports, platform: process.platform, settings, native: wall.level },
     supervise: (name, start) => superviseWith(name, settings.current.worker.modelMemoryBytes, start),
     onlyGpu: () => (gpus.report().gpus.length === 1 ? (gpus.report().gpus[0]?.gpu ?? null) : null),
-    onChange: () => onChange('isolation'),
+    onChange,
   });
   /** While the window computes, no native worker does. */
-  const reported = (found: BackendReport): BackendReport =>
-    window.chosen() ? { ...found, workers: [], reason: ref('backend.window-serves') } : found;
+  const reported = (found: BackendReport): BackendReport => {
+    if (!window.chosen()) return found;
+    const detail = window.trouble();
+    return { ...found, workers: [], reason: detail === null ? ref('backend.window-serves') : ref('backend.window-broken', { detail }) };
+  };
   const earning = () => [
     worker,
     ...[...gpus.workers().map(({ supervisor }) => supervisor), window.supervisor()].filter((each) => each !== null),

@@ -29,7 +29,9 @@ export function appPorts({ dataDir, installation }: { dataDir: string; installat
     gpuWindow() {
       const browserPath = findBrowsers(process.platform, process.env).find((path) => !isConfined(path));
       const folder = join(root, 'dist/gpu-window');
-      return browserPath === undefined ? null : headlessHost({ browserPath, folder, uid: process.getuid?.(), usage: treeUsage });
+      return browserPath === undefined
+        ? null
+        : headlessHost({ browserPath, folder, platform: process.platform, uid: process.getuid?.(), usage: treeUsage });
     },
     signalSources: openSignalSources({ platform: process.platform, env: process.env, watchers, shellPower: null }),
     async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {

@@ -13,6 +13,16 @@ const WINDOWS_NAMES = [
   'TMP',
 ];
 
+/**
+ * What makes a headless browser use the machine's GPU for WebGPU. On Linux it imitates one otherwise, and offers WebGPU for few drivers.
+ * Source: Chrome's guide to testing WebGPU in headless Chrome on Linux. Elsewhere it uses the GPU by itself.
+ */
+export function gpuFlags(platform: NodeJS.Platform): readonly string[] {
+  return platform === 'linux'
+    ? ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-angle=vulkan', '--disable-vulkan-surface']
+    : [];
+}
+
 /** What a browser may be told beside what every one is: for machines without a GPU, where tests let one be imitated. */
 export type ExtraFlags = readonly string[];
 

@@ -1,5 +1,5 @@
 import type { GpuWindowHost, Usage } from '../contract/worker-host.ts';
-import { windowLevel } from './flags.ts';
+import { gpuFlags, windowLevel } from './flags.ts';
 import { probeWindow } from './probe.ts';
 import { windowWorkers } from './window-worker.ts';
 
@@ -8,15 +8,16 @@ interface HeadlessParts {
   browserPath: string;
   /** dist/gpu-window. */
   folder: string;
+  platform: NodeJS.Platform;
   /** User id; undefined on Windows. */
   uid: number | undefined;
   usage(pid: number): Usage | null;
 }
 
 /** GPU windows without a window: pages of an installed browser that is driven over a pipe, each with a browser of its own. */
-export function headlessHost({ browserPath, folder, uid, usage }: HeadlessParts): GpuWindowHost {
+export function headlessHost({ browserPath, folder, platform, uid, usage }: HeadlessParts): GpuWindowHost {
   const level = windowLevel(uid);
-  const options = { browserPath, folder, sandbox: level === 'chromium' };
+  const options = { browserPath, folder, sandbox: level === 'chromium', extraFlags: gpuFlags(platform) };
   return {
     level,
     start: windowWorkers({ ...options, allowSoftware: false, usage }),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { browserEnvironment, browserFlags, windowLevel } from '../../../core/gpu-window/flags.ts';
+import { browserEnvironment, browserFlags, gpuFlags, windowLevel } from '../../../core/gpu-window/flags.ts';
 import { type BrowserEvent, DevToolsPipe } from '../../../core/gpu-window/pipe.ts';
 
 function openPipe() {
@@ -69,5 +69,7 @@ test("a browser is given nothing of the agent's environment but what it can't st
   expect(flags).toContain('--user-data-dir=/profile');
   expect(flags.filter((flag) => /sandbox|-port|unsafe|address/.test(flag))).toEqual([]);
   expect(browserFlags('/profile', false, [])).toContain('--no-sandbox');
+  expect([gpuFlags('win32'), gpuFlags('darwin')]).toEqual([[], []]);
+  expect(gpuFlags('linux')).toContain('--use-angle=vulkan');
   expect([windowLevel(0), windowLevel(1000), windowLevel(undefined)]).toEqual(['process', 'chromium', 'chromium']);
 });
