@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { detectWall } from '../../../../core/supervisor/sandbox/detect.ts';
+import { type DeviceAccess, NO_DEVICE } from '../../../../core/supervisor/sandbox/device-access.ts';
 import { resolveNeeds } from '../../../../core/supervisor/sandbox/needs.ts';
 import { type Launch, planBare, planLaunch, type SandboxNeeds, type Wall } from '../../../../core/supervisor/sandbox/plan.ts';
 import { spawnLaunch } from '../../../../core/supervisor/sandbox/spawn.ts';
@@ -105,6 +106,41 @@ describe.runIf(onLinux)('ONNX Runtime in the sandbox', () => {
     linkSync(join(folder, 'late.txt'), join(needs.modelsDir, 'late.txt'));
     child.stdin.write('now');
     expect(await text(child.stdout)).toBe('came later');
+  });
+
+  test("sees of a device its node and those files that it was given, and can't change them", async () => {
+    // /dev/full stands for a card's node: 1:7 in Documentation/admin-guide/devices.txt.
+    const system = '/sys/dev/char/1:7';
+    const device: DeviceAccess = {
+      ...NO_DEVICE,
+      nodes: ['/dev/full'],
+      files: [`${system}/uevent`],
+      links: [{ path: `${system}/subsystem`, target: '../../../../bus/pci' }],
+      proc: ['/proc/driver/nvidia', '/proc/devices'].filter(existsSync),
+      environment: { VK_DRIVER_FILES: '/nowhere.json' },
+    };
+    const looking = withScript(
+      'look.mjs',
+      `import { openSync, readFileSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
+       const refused = (act) => { try { act(); return 'done'; } catch (error) { return error.code; } };
+       console.log(JSON.stringify({
+         sys: readdirSync('/sys'), entries: readdirSync('${system}').sort(), uevent: readFileSync('${system}/uevent', 'utf8'),
+         subsystem: readlinkSync('${system}/subsystem'), devices: readFileSync('/proc/devices', 'utf8').length > 0, env: process.env.VK_DRIVER_FILES,
+         node: refused(() => writeSync(openSync('/dev/full', 'w'), 'x')), change: refused(() => openSync('${system}/uevent', 'w')),
+       }));`,
+    );
+    const { out, err, code } = await run(planLaunch(wall, { ...looking, device, permission: false }));
+    expect({ err, code }).toEqual({ err: '', code: 0 });
+    expect(JSON.parse(out)).toEqual({
+      sys: ['dev'],
+      entries: ['subsystem', 'uevent'],
+      uevent: readFileSync(`${system}/uevent`, 'utf8'),
+      subsystem: '../../../../bus/pci',
+      devices: true,
+      env: '/nowhere.json',
+      node: 'ENOSPC',
+      change: expect.stringMatching(/^(EROFS|EACCES|EPERM)$/),
+    });
   });
 
   test("Node's permission model stands as a second wall, and lets the addon load", async () => {
