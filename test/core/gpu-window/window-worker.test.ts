@@ -19,13 +19,14 @@ const anything = () => runTask(storeModel({ 'model.onnx': new Uint8Array(8) }), 
 
 test('cancelling kills the browser with all its processes in the middle of a run, and its profile goes with it', async () => {
   const window = superviseWindow();
-  const started = new AbortController();
   const task = runTask(storeModel(slowModel()), slowTurns(2_000_000_000), { wallMs: 60_000 });
-  window.onState((state) => {
-    if (state.name === 'busy') setTimeout(() => started.abort(), 300); // loaded or loading: both are the middle of something
+  await window.run(onGpu(runTask(task.model, slowTurns(3), { wallMs: 60_000 })));
+  expect(processesWith(window.workDir).length).toBeGreaterThan(3);
+  const cancelled = new AbortController();
+  window.onState(({ name }) => {
+    if (name === 'busy') cancelled.abort();
   });
-  const running = failure(window.run(onGpu(task), { signal: started.signal }));
-  expect(await running).toMatchObject({ code: 'CANCELLED' });
+  expect(await failure(window.run(onGpu(task), { signal: cancelled.signal }))).toMatchObject({ code: 'CANCELLED' });
   expect(processesWith(window.workDir)).toEqual([]);
   expect(existsSync(join(window.workDir, 'browser'))).toBe(false);
 });
