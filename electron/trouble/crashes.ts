@@ -21,6 +21,8 @@ export function initCrashes({ troubles, window, log, quitting }: Deps): Feature 
       });
       app.on('browser-window-created', (_event, created) => {
         created.on('unresponsive', () => {
+          // A page that computes may well be busy.
+          if (created.webContents.id !== window.pageId()) return;
           const wait = { label: message('desktop.trouble.wait'), act: () => undefined };
           troubles.tell(new HearthlendError('WINDOW_STUCK'), [wait, again]);
         });

@@ -4,11 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const root = join(import.meta.dirname, '../..');
-const built = ['main.mjs', 'preload.cjs'].map((name) => join(root, 'dist/electron', name));
+const built = readdirSync(join(root, 'dist/electron'))
+  .filter((name) => /js$/.test(name))
+  .map((name) => join(root, 'dist/electron', name));
 
 function runTests(folder) {
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'test/electron'];
@@ -20,13 +22,18 @@ function runTests(folder) {
   if (status !== 0) throw new Error('the tests of the desktop shell fail');
 }
 
+/** A script's file: by its address, or by its path, which a source has that Node took the types out of. */
+function pathOf(url) {
+  return url.startsWith('file:') ? fileURLToPath(url) : url;
+}
+
 /** For every character of a built file: whether any process ran it. */
 function executedCharacters(folder, file) {
   const text = readFileSync(file, 'utf8');
   const executed = new Uint8Array(text.length);
   for (const name of readdirSync(folder)) {
     const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8'));
-    for (const script of result.filter(({ url }) => url.startsWith('file:') && fileURLToPath(url) === file)) {
+    for (const script of result.filter(({ url }) => pathOf(url) === file)) {
       const ran = new Uint8Array(text.length);
       // Ranges come from the outermost to the innermost.
       for (const { ranges } of script.functions)
@@ -42,8 +49,8 @@ function sourcesRun(folder, lines) {
   const files = new Set(
     readdirSync(folder)
       .flatMap((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')).result)
-      .filter(({ url }) => url.startsWith(`${pathToFileURL(join(root, 'electron')).href}/`))
-      .map(({ url }) => fileURLToPath(url)),
+      .map(({ url }) => pathOf(url))
+      .filter((path) => path.startsWith(`${join(root, 'electron')}${sep}`)),
   );
   for (const file of files) {
     const { text, executed } = executedCharacters(folder, file);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -65,6 +65,8 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+export const UNDISTURBED = { programs: { pause: false }, fullScreen: { pause: false }, otherGpu: { pause: false } };
+
 interface DesktopOptions {
   args?: string[];
   env?: Record<string, string>;
@@ -76,6 +78,9 @@ interface DesktopOptions {
 export async function startDesktop(options: DesktopOptions = {}): Promise<Desktop> {
   const { args = [], env = {}, dataDir = temporaryFolder(), short = false } = options;
   const configDir = temporaryFolder();
+  const settings = join(dataDir, 'settings.json');
+  // What else runs on this machine, other tests' games among it, is not to pause this one.
+  if (!short && lstatSync(dataDir).isDirectory() && !existsSync(settings)) writeFileSync(settings, JSON.stringify({ rules: UNDISTURBED }));
   const whole = { ...process.env, XDG_CONFIG_HOME: configDir, HEARTHLEND_TERMINAL: '1', ...env } as Record<string, string>;
   // Only the app's own processes are measured, not vitest's: see test/bench/electron-lines.mjs.
   if (process.env.HEARTHLEND_COVERAGE !== undefined) whole.NODE_V8_COVERAGE = process.env.HEARTHLEND_COVERAGE;

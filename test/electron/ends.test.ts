@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { type Desktop, endAll, NODE, partialProgram, quit, runtime, startDesktop, temporaryFolder, until } from './desktop.ts';
+import { type Desktop, endAll, NODE, partialProgram, quit, runtime, startDesktop, temporaryFolder, UNDISTURBED, until } from './desktop.ts';
 import { watchShown } from './shown.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -58,7 +58,7 @@ test('without notifications a dialog says that closing the window stops nothing;
 
 test('when practice is over the tray offers more of it; a dialog that fails and a page that doesn’t load are lived with', async () => {
   const dataDir = temporaryFolder();
-  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ practice: { shardsPerDay: 1, minutesPerDay: 10 } }));
+  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ practice: { shardsPerDay: 1, minutesPerDay: 10 }, rules: UNDISTURBED }));
   const desktop = await startDesktop({ dataDir });
   await desktop.announced('ready');
   const page = await desktop.page();
