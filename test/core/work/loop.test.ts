@@ -1,6 +1,7 @@
 import { Wallet } from 'ethers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
+import { Ledger } from '../../../core/ledger/ledger.ts';
 import { createWorkLoop } from '../../../core/work/loop.ts';
 import type { AttemptKey } from '../../../core/work/ports.ts';
 import type { FakeNetwork } from '../../fakes/network.ts';
@@ -216,6 +217,35 @@ describe('a full disk', () => {
     expect(ledger.acceptedCount()).toBeGreaterThanOrEqual(4);
     expect((await ledger.verify()).problems).toEqual([]);
   });
+
+  // What a step records may be written later, together with others': there is no room at whichever of the ledger's own writes.
+  it.each((['record', 'recordSoon'] as const).flatMap((how) => [1, 2, 3, 4, 5, 6, 7].map((nth) => [how, nth] as const)))(
+    'that the ledger meets at its %s number %i is waited out: nothing is lost, nothing counted twice',
+    async (how, nth) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+      const { network, ledger, loop } = await openBench(20);
+      let calls = 0;
+      const full = vi.spyOn(ledger, how).mockImplementation(function (this: typeof ledger, events) {
+        calls += 1;
+        if (calls >= nth && calls < nth + 3) throw new HearthlendError('DISK_FULL', { path: 'ledger.db' });
+        Ledger.prototype[how].call(ledger, events);
+      });
+      let over = false;
+      const running = loop.run({ shards: 4, practice: true }).finally(() => {
+        over = true;
+      });
+      while (!over) {
+        await vi.advanceTimersByTimeAsync(1000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await running;
+      full.mockRestore();
+      expect(ledger.unfinished()).toEqual([]);
+      expect(ledger.receiptsOf('test', 1, 1000)).toEqual(network.receipts);
+      expect(ledger.acceptedCount()).toBeGreaterThanOrEqual(4);
+      expect((await ledger.verify()).problems).toEqual([]);
+    },
+  );
 });
 
 describe('a start after a crash', () => {
