@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Adapter, PageWord } from '../contract/gpu-window.ts';
 import type { StartedWorker, StartWorker, Usage, WorkerListener } from '../contract/worker-host.ts';
 import type { WorkerRequest } from '../contract/worker-messages.ts';
 import { Browser, type BrowserOptions } from './browser.ts';
+import { modelFiles, refusalOf } from './model-files.ts';
 import { type PageFile, readPageFiles } from './page-files.ts';
 import { processGroup, sandboxState } from './sandbox-state.ts';
 import { WindowPage } from './window-page.ts';
@@ -100,7 +101,13 @@ class WindowWorker implements StartedWorker {
 
   async #give(request: WorkerRequest, body: Uint8Array | undefined): Promise<void> {
     const message = { kind: 'request', request };
-    if (request.type === 'load') return this.#page.give(message, this.#filesOf(request.model));
+    if (request.type === 'load') {
+      const files = modelFiles(join(this.#modelsDir, request.model));
+      const refusal = refusalOf(request.id, files);
+      if (refusal !== null) this.#listening?.data(refusal);
+      else await this.#page.give(message, files);
+      return;
+    }
     if (body === undefined || body.byteLength <= TEXT_BYTES) return this.#page.give(message, [], body ?? null);
     this.#bodies += 1;
     const path = join(this.#profileDir, `body-${this.#bodies}`);
@@ -110,14 +117,6 @@ class WindowWorker implements StartedWorker {
     } finally {
       await rm(path, { force: true });
     }
-  }
-
-  #filesOf(model: string): Array<{ from: string; as: string }> {
-    const folder = join(this.#modelsDir, model);
-    return readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .map((from) => ({ from, as: relative(folder, from).split(sep).join('/') }));
   }
 
   #said(text: string): void {

@@ -1,9 +1,10 @@
-import { createReadStream, readdirSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { type BrowserWindow, MessageChannelMain, type MessagePortMain } from 'electron';
 import { type PageMessage, PageWord } from '../../core/contract/gpu-window.ts';
 import type { StartedWorker, WorkerListener } from '../../core/contract/worker-host.ts';
 import type { WorkerRequest } from '../../core/contract/worker-messages.ts';
+import { modelFiles, refusalOf } from '../../core/gpu-window/model-files.ts';
 import { readPageFiles } from '../../core/gpu-window/page-files.ts';
 import { PORT_CHANNEL } from './channel.ts';
 import { loadHiddenPage, openHiddenPage } from './hidden-page.ts';
@@ -66,7 +67,13 @@ export class WindowWorker implements StartedWorker {
 
   send(request: WorkerRequest, body: Uint8Array | undefined): void {
     this.#turn = this.#inTurn(async () => {
-      if (request.type === 'load') for (const { from, as } of this.#filesOf(request.model)) await this.#sendFile(from, as);
+      const files = request.type === 'load' ? modelFiles(join(this.#parts.modelsDir, request.model)) : [];
+      const refusal = refusalOf(request.id, files);
+      if (refusal !== null) {
+        this.#listening?.data(refusal);
+        return;
+      }
+      for (const { from, as } of files) await this.#sendFile(from, as);
       if (body !== undefined) this.#sendBytes(body, '');
       this.#post({ kind: 'request', request, body: null, files: [] });
     }, this.#turn);
@@ -89,14 +96,6 @@ export class WindowWorker implements StartedWorker {
 
   #inTurn(action: () => Promise<void>, after: Promise<unknown>): Promise<void> {
     return after.then(action).catch((error) => this.#listening?.failed(error instanceof Error ? error.message : String(error)));
-  }
-
-  #filesOf(model: string): { from: string; as: string }[] {
-    const folder = join(this.#parts.modelsDir, model);
-    return readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .map((from) => ({ from, as: relative(folder, from).split(sep).join('/') }));
   }
 
   async #sendFile(from: string, path: string): Promise<void> {
