@@ -272,7 +272,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       return;
     }
     // The worker first: what comes before and after it has the time that it computes.
-    if (!full()) next = turn().then(acquire);
+    if (!full()) next = turn().then(() => (paused || stopping ? null : acquire()));
     compute(ready);
   }
 

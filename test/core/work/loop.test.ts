@@ -107,6 +107,26 @@ describe('the work loop', () => {
     expect(ledger.attempt('test', 's2', 1)?.state).toBe('released');
   });
 
+  it.each(['pause', 'stop'] as const)('leases nothing ahead once it is told to %s, as soon as a shard has started', async (how) => {
+    const { compute, next } = manualCompute();
+    const { network, ports, changes } = await openBench(3, compute);
+    const told = createWorkLoop({
+      ...ports,
+      onChange(change) {
+        ports.onChange(change);
+        if (change.type !== 'started') return;
+        if (how === 'pause') told.pause({ finish: true });
+        else told.stop(false);
+      },
+    });
+    const running = told.run({ shards: null, practice: true });
+    (await next(1)).finish();
+    while (!changes.some(({ type }) => type === 'ended')) await new Promise((resolve) => setImmediate(resolve));
+    told.stop(false);
+    await running;
+    expect(network.calls.filter((call) => call.startsWith('lease'))).toEqual(['lease s1']);
+  });
+
   it('drops the shard that runs when it is told to stop now', async () => {
     const { compute, next } = manualCompute();
     const { ledger, loop } = await openBench(10, compute);
