@@ -81,6 +81,13 @@ export class FakeWebContents extends EventEmitter implements Pick<Electron.WebCo
     port.connect((message, bytes) => void call(`__toPort(${port.id}, ${JSON.stringify(message)}, ${JSON.stringify(bytes)})`));
   }
 
+  /** In the page's own world. */
+  async executeJavaScript(expression: string): Promise<unknown> {
+    const told = await this.#session?.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+    if (told?.exceptionDetails !== undefined) throw new Error(told.exceptionDetails.text);
+    return told?.result.value;
+  }
+
   webRtcPolicy = 'default';
   setWebRTCIPHandlingPolicy(policy: string): void {
     this.webRtcPolicy = policy;
