@@ -6,6 +6,7 @@ import { withBackends } from './contract/backends.ts';
 import { asHearthlendError } from './contract/errors.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { CallOutput } from './contract/rpc.ts';
+import type { Settings } from './contract/settings.ts';
 import { lastLines } from './diagnostics/last-lines.ts';
 import { holdsSecret, secretsIn } from './diagnostics/needles.ts';
 import { redactWords } from './diagnostics/redact.ts';
@@ -49,7 +50,7 @@ export async function collectDiagnostics(question: DiagnosticsQuestion): Promise
       'versions.json',
       { hearthlend: version, node, v8, uv, modules, platform: process.platform, arch: process.arch, running: report !== null },
     ],
-    ['settings.json', await attempt(async () => loadSettings(join(dataDir, 'settings.json')))],
+    ['settings.json', await attempt(async () => settingsFacts(loadSettings(join(dataDir, 'settings.json'))))],
     ['machine.json', 'hardware' in doctor ? doctor.hardware : doctor],
     ['isolation.json', 'isolation' in doctor ? isolationFacts(doctor.isolation) : doctor],
     ['ledger.json', await attempt(() => ledgerFacts(dataDir))],
@@ -65,6 +66,12 @@ export async function collectDiagnostics(question: DiagnosticsQuestion): Promise
 export interface Diagnostics {
   parts: DiagnosticsPart[];
   zip(): Uint8Array;
+}
+
+/** Which programs somebody has is theirs: of those in the rules, how many. */
+function settingsFacts(settings: Settings) {
+  const { programs, ...rules } = settings.rules;
+  return { ...settings, rules: { ...rules, programs: { ...programs, added: programs.added.length, removed: programs.removed.length } } };
 }
 
 /** What can be said of this machine without an agent: the wall that it has, not tried. */

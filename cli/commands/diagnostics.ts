@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
@@ -6,6 +5,7 @@ import { connectToAgent } from '../agent/connect.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
+import { writeNewFile } from './new-file.ts';
 
 export interface DiagnosticsOptions {
   /** Null: a name with the day's date, in the current folder. */
@@ -37,11 +37,7 @@ export async function runDiagnostics({ world, terminal, dataDir }: Context, { ou
         return 0;
       }
     }
-    try {
-      writeFileSync(path, zip(), { mode: 0o600, flag: 'wx' });
-    } catch (thrown) {
-      throw new HearthlendError('FILE_UNWRITABLE', { path, detail: (thrown as Error).message }, { cause: thrown });
-    }
+    writeNewFile(path, zip());
     terminal.text(message('cli.diagnostics.written', { path }));
     terminal.emit({ event: 'written', path });
     return 0;

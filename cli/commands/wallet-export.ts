@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
@@ -6,6 +5,7 @@ import { createWalletClient, type WalletClient } from '../../core/contract/walle
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
+import { writeNewFile } from './new-file.ts';
 import { askPassword, openAnswers } from './wallet-answers.ts';
 import { showWords } from './wallet-words.ts';
 
@@ -57,11 +57,7 @@ async function exportKeystore({ world, terminal }: Context, { client }: Reach, o
     return;
   }
   const path = resolve(world.cwd, out);
-  try {
-    writeFileSync(path, `${json}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (cause) {
-    throw new HearthlendError('FILE_UNWRITABLE', { path, detail: (cause as Error).message }, { cause });
-  }
+  writeNewFile(path, `${json}\n`);
   terminal.text(message('cli.wallet.exported', { path }));
   terminal.emit({ event: 'exported', path });
 }

@@ -128,6 +128,7 @@ export const ERROR_CODES = [
   'USAGE',
   'FILE_UNREADABLE',
   'FILE_UNWRITABLE',
+  'FILE_EXISTS',
   'CANCELLED',
   'INTERNAL',
 ] as const;

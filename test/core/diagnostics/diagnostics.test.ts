@@ -40,6 +40,8 @@ function plant(): Record<string, string> {
   planted.push(identity.address);
   writeFileSync(join(dataDir, 'endpoint.json'), JSON.stringify({ url: 'ws://127.0.0.1:1', token: secret('endpoint-token'), pid: 1 }));
   writeFileSync(join(dataDir, 'keystore.json'), JSON.stringify({ version: 3, crypto: { ciphertext: secret('cipher'), mac: randomHex() } }));
+  const added = [secret('program')];
+  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ theme: 'dark', rules: { programs: { added } } }));
   writeFileSync(join(dataDir, 'spool', randomHex()), secret('payload'));
   const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
   ledger.record([{ kind: 'agent.started', at: 1, version: '0.1.0', worker: identity.address }]);
@@ -78,6 +80,10 @@ test('of secrets planted in every file, the environment and every corner of the 
   expect(planted.length).toBeGreaterThan(10);
   for (const word of [...planted, home]) expect.soft(everything.includes(word), word).toBe(false);
   // What helps is still there.
+  expect(JSON.parse(parts.find(({ name }) => name === 'settings.json')?.text ?? '')).toMatchObject({
+    theme: 'dark',
+    rules: { programs: { added: 1 } },
+  });
   expect(JSON.parse(parts.find(({ name }) => name === 'isolation.json')?.text ?? '')).toHaveProperty('level');
   expect(JSON.parse(parts.find(({ name }) => name === 'ledger.json')?.text ?? '')).toMatchObject({ ok: true, entries: 1, problems: [] });
   expect(everything).toContain('"code":"WORKER_CRASHED"');
