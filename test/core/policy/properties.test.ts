@@ -137,11 +137,9 @@ describe('over random lives of a machine', () => {
           const since = pausedAt.get(decision.device);
           if (decision.act === 'pause') {
             if (bySignal && since === undefined) pausedAt.set(decision.device, signals.steadyMs);
-          } else {
-            // A start overrides at once: that is the user's word, not flapping.
-            if (since !== undefined && signals.manual?.order !== 'start') {
-              expect(signals.steadyMs - since).toBeGreaterThanOrEqual(LEAST_WAIT_MS);
-            }
+          } else if (signals.manual?.order !== 'start') {
+            // A start overrides at once: that is the user's word, not flapping. The rule's time to wait runs on meanwhile.
+            if (since !== undefined) expect(signals.steadyMs - since).toBeGreaterThanOrEqual(LEAST_WAIT_MS);
             pausedAt.delete(decision.device);
           }
         }
