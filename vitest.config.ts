@@ -12,6 +12,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Half of the time tests wait: for a browser, a disk, a process to end.
+    maxWorkers: 3,
   },
 });

@@ -164,6 +164,8 @@ test('a wallet that cannot be read is said to be so, and the other pages go on',
   const { page, agent } = opened;
   agent.overrides['wallet.status'] = () =>
     Promise.reject(new HearthlendError('KEYSTORE_INVALID', { path: '/data/wallet/keystore.json', detail: 'it is damaged' }));
+  // A page that is still on its way in has no token to come back with.
+  await page.getByRole('heading', { level: 1, name: 'Working' }).waitFor();
   await page.reload();
   await page.getByRole('link', { name: 'Wallet', exact: true }).click();
   await page.getByRole('heading', { level: 1, name: "can't be read" }).waitFor();

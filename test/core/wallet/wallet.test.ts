@@ -162,14 +162,13 @@ describe('the lock', () => {
     const bench = await openBench();
     await bench.create();
     const key = await bench.wallet.begin();
-    const waiting = refusal(bench.unlock());
-    const late = bench.sealed('unlock', { password: PASSWORD });
-    await late;
+    const [first, late] = [await bench.sealed('unlock', { password: PASSWORD }), await bench.sealed('unlock', { password: PASSWORD })];
+    const waiting = refusal(bench.wallet.unlock(first));
     expect(await bench.wallet.lock()).toMatchObject({ unlocked: false, locksAt: null });
     expect(await waiting).toBe('WALLET_LOCKED');
     expect(bench.children[0]?.signalCode ?? bench.children[0]?.exitCode).not.toBeNull();
     expect(await bench.wallet.begin()).not.toBe(key);
-    expect(await refusal(bench.wallet.unlock(await late))).toBe('SEAL_INVALID');
+    expect(await refusal(bench.wallet.unlock(late))).toBe('SEAL_INVALID');
     expect(bench.changes.at(-1)).toMatchObject({ unlocked: false });
   });
 
