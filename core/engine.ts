@@ -123,6 +123,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     onSample(data) {
       screen.emit({ event: 'telemetry.sample', data });
       heat.tell(data);
+      workers.limitVram(data.gpus);
     },
   });
   let wanted = Number.POSITIVE_INFINITY;

@@ -4,12 +4,14 @@ import { chooseWorkers } from './backends/choose.ts';
 import { afterFailure, type Lane, pickLane } from './backends/lanes.ts';
 import { unavailable, untestedCpu } from './backends/prove.ts';
 import type { BackendRecord } from './backends/record.ts';
+import { overVram } from './backends/vram-limit.ts';
 import type { Backend, BackendName, BackendReport, Provider } from './contract/backends.ts';
 import type { Sha256 } from './contract/digest.ts';
-import { asHearthlendError } from './contract/errors.ts';
+import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { Gpu, GpuId, HardwareReport } from './contract/hardware.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import type { Settings } from './contract/settings.ts';
+import type { GpuSample } from './contract/telemetry.ts';
 import type { Binding, Proof } from './gpu-proofs.ts';
 import type { Computed, RunHooks, ShardTask, Supervisor } from './supervisor/supervisor.ts';
 
@@ -20,8 +22,12 @@ export type ComputedOn = Computed & { backend: BackendName; gpu: GpuId | null };
 export interface GpuWorker extends Lane {
   gpu: GpuId;
   memoryBytes: number;
+  /** What it may hold of the GPU's own memory; null where the GPU has none, or its size isn't known. */
+  vramLimitBytes: number | null;
   binding: Binding;
   supervisor: Supervisor;
+  /** Ends what it computes now for what it holds of the GPU. */
+  limit: AbortController | null;
 }
 
 /** The workers on GPUs: none until a backend is proven, and those that the settings allow. */
@@ -40,6 +46,8 @@ export interface GpuWorkers {
     hooks: RunHooks,
     cpu: (hooks: RunHooks) => Promise<ComputedOn>,
   ): Promise<ComputedOn> | undefined;
+  /** Kills what holds more of a GPU's memory than it may; what it computes fails with WORKER_OUT_OF_VRAM. */
+  limitVram(samples: readonly GpuSample[]): void;
   close(): Promise<void>;
 }
 
@@ -65,6 +73,8 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
   let workers: GpuWorker[] = [];
   /** Devices with which the sandbox was tried, by what they are bound to. */
   const held = new Map<string, boolean>();
+  /** Workers that are being killed for what they hold. */
+  const leaving = new Set<GpuWorker>();
   let turn: Promise<unknown> = Promise.resolve();
 
   function inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -87,19 +97,20 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       const binding = proofs?.find((proof) => proof.gpu.id === gpu.id)?.bindings.get(backend);
       if (binding === undefined || !(await isHeld(gpu.id, backend, binding))) continue;
       const same = workers.find((each) => each.gpu === gpu.id && each.binding.key === binding.key && each.memoryBytes === memoryBytes);
-      next.push(same ?? open(gpu.id, memoryBytes, binding));
+      next.push(same ?? open(gpu, memoryBytes, binding));
     }
-    const leaving = workers.filter((each) => !next.includes(each));
+    const unwanted = workers.filter((each) => !next.includes(each));
     workers = next;
-    await Promise.all(leaving.map(({ supervisor }) => supervisor.dispose()));
+    await Promise.all(unwanted.map(({ supervisor }) => supervisor.dispose()));
     onChange();
   }
 
-  function open(gpu: GpuId, memoryBytes: number, binding: Binding): GpuWorker {
+  function open({ id: gpu, vramBytes }: Gpu, memoryBytes: number, binding: Binding): GpuWorker {
     const supervisor = supervise(`gpu-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}`, memoryBytes, binding.access);
     log('info', 'gpu-adopted', { gpu, backend: binding.provider.name, memoryBytes });
     return {
-      ...{ gpu, memoryBytes, binding, supervisor, busy: false, aside: false },
+      ...{ gpu, memoryBytes, binding, supervisor, busy: false, aside: false, limit: null },
+      vramLimitBytes: vramBytes === null ? null : memoryBytes,
       backend: binding.provider.name,
       get warm() {
         return supervisor.warmModels();
@@ -129,13 +140,15 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     onCpu: (hooks: RunHooks) => Promise<ComputedOn>,
   ) {
     let told = 0;
+    // What was told is not told again by who begins anew.
+    const onToken: RunHooks['onToken'] = (token, index) => {
+      if (index < told) return;
+      told = index + 1;
+      hooks.onToken?.(token, index);
+    };
     const provider: Provider = lane.binding.provider;
     try {
-      const onToken: RunHooks['onToken'] = (token, index) => {
-        told = index + 1;
-        hooks.onToken?.(token, index);
-      };
-      const made = await lane.supervisor.run({ ...task, provider }, { ...hooks, onToken });
+      const made = await runWithin(lane, { ...task, provider }, { ...hooks, onToken });
       return { ...made, backend: lane.backend, gpu: lane.gpu };
     } catch (thrown) {
       const { code, params } = asHearthlendError(thrown);
@@ -144,12 +157,42 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       // What an error says of a stranger's inputs is not logged.
       const said = task.shard.origin === 'network' ? {} : { params };
       log('warn', 'the CPU takes over', { gpu: lane.gpu, backend: lane.backend, model: task.model.digest, code, ...said });
-      // What was told is not told again.
-      const made = await onCpu({ ...hooks, onToken: (token, index) => (index < told ? undefined : hooks.onToken?.(token, index)) });
+      const made = await onCpu({ ...hooks, onToken });
       if (remember) refuse(lane, task.model.digest);
       return made;
     } finally {
       lane.busy = false;
+    }
+  }
+
+  /** @param alone whether what the worker holds can only be this shard's */
+  async function runWithin(lane: GpuWorker, task: ShardTask, hooks: RunHooks, alone = !lane.supervisor.running()): Promise<Computed> {
+    const limit = new AbortController();
+    lane.limit = limit;
+    const signal = AbortSignal.any([limit.signal, ...(hooks.signal === undefined ? [] : [hooks.signal])]);
+    try {
+      return await lane.supervisor.run(task, { ...hooks, signal });
+    } catch (thrown) {
+      // It may have paid for what earlier shards left, and for a reading from before it began.
+      if (alone || thrown !== limit.signal.reason) throw thrown;
+      return await runWithin(lane, task, hooks, true);
+    } finally {
+      lane.limit = null;
+    }
+  }
+
+  function limitVram(samples: readonly GpuSample[]): void {
+    for (const { worker, heldBytes, limitBytes } of overVram(samples, workers)) {
+      const { gpu, supervisor, limit } = worker;
+      if (leaving.has(worker) || !supervisor.running()) continue;
+      leaving.add(worker);
+      log('warn', 'gpu-memory-limit', { gpu, heldBytes, limitBytes });
+      limit?.abort(new HearthlendError('WORKER_OUT_OF_VRAM', { limitBytes }));
+      // Also what is not computing, but loading ahead, or idle.
+      supervisor
+        .stop()
+        .catch((thrown: unknown) => log('error', 'a worker could not be stopped', { gpu, code: asHearthlendError(thrown).code }))
+        .finally(() => leaving.delete(worker));
     }
   }
 
@@ -204,6 +247,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       lane.busy = true;
       return onGpu(lane, task, hooks, onCpu);
     },
+    limitVram,
     async close() {
       closing.abort();
       await turn;

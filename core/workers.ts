@@ -10,6 +10,7 @@ import { ref } from './contract/messages.ts';
 import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Shard } from './contract/shard.ts';
+import type { GpuSample } from './contract/telemetry.ts';
 import type { StartWorker, Usage } from './contract/worker-host.ts';
 import { proveCpu, proveGpus } from './gpu-proofs.ts';
 import { type ComputedOn, type GpuWorker, openGpuWorkers } from './gpu-workers.ts';
@@ -51,6 +52,8 @@ export interface Workers {
   devices(): DeviceId[];
   /** Holds each device to what was decided for it: its share of the time, or nothing. Resolves when those that are to do nothing are gone. */
   govern(decisions: readonly Decision[]): Promise<void>;
+  /** Holds the workers on GPUs to what they may hold of those GPUs' memory, by what the machine tells of it. */
+  limitVram(samples: readonly GpuSample[]): void;
   /** Loads a model into the worker that would compute this shard next. */
   warm(shard: Shard, model: ShardTask['model']): Promise<void>;
   running(): boolean;
@@ -197,6 +200,8 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       }
       await Promise.all(leaving);
     },
+    // A window's part of it isn't told apart from theirs.
+    limitVram: (samples) => (window.supervisor()?.running() ? undefined : gpus.limitVram(samples)),
     async warm(shard, model) {
       const lane = gpus.workers().find(({ aside, refuses }) => !aside && !refuses(model.digest));
       const task = { shard, model, threads: threads(shard) };

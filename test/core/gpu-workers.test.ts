@@ -16,6 +16,7 @@ import { nativeWorkers } from '../../core/supervisor/native-process.ts';
 import { NO_DEVICE } from '../../core/supervisor/sandbox/device-access.ts';
 import { planLaunch } from '../../core/supervisor/sandbox/plan.ts';
 import { createSupervisor, type RunHooks, type ShardTask } from '../../core/supervisor/supervisor.ts';
+import { gpuSample } from '../fakes/telemetry.ts';
 import { model, node, tensor, value } from '../fixtures/onnx-writer.ts';
 import { findSwiftShader, withoutSwiftShader } from './supervisor/sandbox/gpu/software.ts';
 import {
@@ -215,4 +216,51 @@ test('a driver that crashes under a generation leaves it to the CPU, and tokens 
   });
   expect(made.backend).toBe('cpu');
   expect(told).toEqual(tokensOf(made.outputs).map((_, index) => index));
+});
+
+/** A GPU's worker that computes on the processor, really. */
+function standIn(changes: Partial<Gpu> = {}): Proof {
+  const binding: Binding = { provider: CPU, access: NO_DEVICE, key: `webgpu ${first}` };
+  return { gpu: { ...gpu(first), ...changes }, backends: [backend('webgpu')], bindings: new Map([['webgpu', binding]]) };
+}
+const LIMIT_BYTES = Math.floor(24 * 2 ** 30 * 0.8);
+const holding = (memoryOursBytes: number | null, id = first as string) => [gpuSample({ gpu: id, memoryOursBytes })];
+
+test("a shard whose worker holds more of the GPU's memory than its share fails by that limit's name, and the next one is computed there", async () => {
+  const { gpus, compute, onCpu, logged } = await bench({ proofs: [standIn()] });
+  const task = generateTask(storePracticeModel(), [0, 5, 9], { maxNewTokens: 12, stopTokens: [] });
+  const told: number[] = [];
+  const onToken = (_token: number, index: number) => {
+    told.push(index);
+    if (index === 1) gpus.limitVram(holding(LIMIT_BYTES + 1));
+  };
+  expect(await failure(compute(task, { onToken }))).toEqual({ code: 'WORKER_OUT_OF_VRAM', params: { limitBytes: LIMIT_BYTES } });
+  expect(gpus.workers()[0]?.supervisor.running()).toBe(false);
+  expect(logged.filter((event) => event === 'gpu-memory-limit')).toHaveLength(1);
+
+  const next = await compute(task);
+  expect(next).toMatchObject({ gpu: first, tokensMade: 12 });
+
+  // Now the worker holds what that one left, too: this one isn't blamed for it, and tells no token twice.
+  told.length = 0;
+  const again = await compute(task, { onToken: (token, index) => onToken(token, index) });
+  expect(again).toMatchObject({ gpu: first, commitment: next.commitment });
+  expect(told).toEqual(Array.from({ length: 12 }, (_, index) => index));
+
+  gpus.limitVram(holding(LIMIT_BYTES + 1));
+  gpus.limitVram(holding(LIMIT_BYTES + 1));
+  expect(await compute(task)).toMatchObject({ gpu: first, commitment: next.commitment, loadMs: expect.any(Number) });
+  expect(logged.filter((event) => event === 'gpu-memory-limit')).toHaveLength(3);
+  expect(onCpu()).toBe(0);
+});
+
+test("what a GPU's worker holds is not known, or not the GPU's own: it goes on", async () => {
+  const task = generateTask(storePracticeModel(), [0, 5, 9], { maxNewTokens: 3, stopTokens: [] });
+  for (const [proof, samples] of [
+    [standIn(), [...holding(null), ...holding(2 ** 40, second), ...holding(LIMIT_BYTES)]],
+    [standIn({ kind: 'integrated', vramBytes: null }), holding(2 ** 40)],
+  ] as const) {
+    const { gpus, compute } = await bench({ proofs: [proof] });
+    expect(await compute(task, { onToken: () => gpus.limitVram(samples) })).toMatchObject({ gpu: first, tokensMade: 3 });
+  }
 });

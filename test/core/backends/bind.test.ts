@@ -79,7 +79,15 @@ test('the CPU tries what may be the backend, keeps what stays so, and leaves alo
   expect(afterFailure('MODEL_OVER_MEMORY', '')).toEqual({ cpuTries: true, remember: false });
   expect(afterFailure('WORKER_OUT_OF_MEMORY', '')).toEqual({ cpuTries: true, remember: false });
   expect(afterFailure('WORKER_START_FAILED', 'no such device')).toEqual({ cpuTries: true, remember: false });
-  for (const code of ['INPUT_MISMATCH', 'OUTPUT_TOO_LARGE', 'WORKER_TIMEOUT', 'CANCELLED', 'WORKER_PROTOCOL', 'WORKER_STOPPED'] as const) {
+  for (const code of [
+    'INPUT_MISMATCH',
+    'OUTPUT_TOO_LARGE',
+    'WORKER_TIMEOUT',
+    'WORKER_OUT_OF_VRAM',
+    'CANCELLED',
+    'WORKER_PROTOCOL',
+    'WORKER_STOPPED',
+  ] as const) {
     expect(afterFailure(code, '').cpuTries).toBe(false);
   }
 });
