@@ -142,9 +142,11 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
 
   return {
     id: networkId,
-    connect: ({ address, payee }) =>
+    connect: ({ address, payee, holds }) =>
       whenOpen(async () => {
-        worker = { address, payee };
+        const connected = { address, payee };
+        worker = connected;
+        if (holds !== undefined) await lending.takeBack(connected, holds);
         return {
           id: networkId,
           coordinator: signer.address,

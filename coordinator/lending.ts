@@ -23,6 +23,8 @@ export interface Lending {
   lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
   progress(worker: Worker, key: AttemptKey): Promise<boolean>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
+  /** Ends the leases of a worker but these: it died before it could write the others down. What it handed in stays. */
+  takeBack(worker: Worker, holds: readonly AttemptKey[]): Promise<void>;
   /** Ends leases that are over, so that their shards can be lent again. */
   expire(): Promise<void>;
   /** `expire`, called by a timer that can't pass an error on. */
@@ -125,6 +127,13 @@ export function createLending(context: Context, practising: Practising, isSettli
       // Nothing is lent then, which is what the worker wants.
       if (attempt === null || attempt.worker !== worker.address || !isOpen(attempt) || isSettling(key)) return;
       await endAttempt(attempt, { state: reason === 'failed' ? 'failed' : 'released', reason, failure });
+    },
+    async takeBack(worker, holds) {
+      for (const attempt of await store.openAttempts()) {
+        const held = holds.some(({ shardId, attempt: number }) => shardId === attempt.shardId && number === attempt.attempt);
+        if (held || attempt.state !== 'leased' || attempt.worker !== worker.address) continue;
+        await endAttempt(attempt, { state: 'released', reason: 'stopped', failure: null });
+      }
     },
     async resume() {
       for (const attempt of await store.openAttempts()) {

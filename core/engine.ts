@@ -188,7 +188,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   async function connect(ids: string[]): Promise<void> {
     for (const id of ids) {
       if (id !== coordinator.id) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
-      const info = await coordinator.connect({ address: identity.address, payee });
+      const holds = ledger.unfinished().filter(({ network }) => network === id);
+      const info = await coordinator.connect({ address: identity.address, payee, holds });
       connected.push({ network: coordinator, info, admitted: () => admits(info, workers.isolation(), settings.current) });
     }
   }

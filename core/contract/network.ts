@@ -7,6 +7,12 @@ import { AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
 import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
 
+/** One attempt at a shard, by its name at a network. */
+interface HeldAttempt {
+  shardId: string;
+  attempt: number;
+}
+
 /** What a network says of itself at connecting. */
 export const NetworkInfo = z.strictObject({
   id: NetworkId,
@@ -56,7 +62,11 @@ export type BlobSource = { type: 'file'; path: string } | { type: 'stream'; stre
  */
 export interface Network {
   readonly id: string;
-  connect(worker: { address: Address; payee: Address }): Promise<NetworkInfo>;
+  /**
+   * @param worker.holds the attempts that a worker which starts has on record as open: others that were lent to it go back at once, since it died
+   *   before it could write them down. Left out by one that goes on.
+   */
+  connect(worker: { address: Address; payee: Address; holds?: readonly HeldAttempt[] }): Promise<NetworkInfo>;
   lease(request: LeaseRequest): Promise<LeaseReply>;
   /**
    * Heartbeat with progress in [0, 1] or null; false where the lease is gone and the work is to be dropped. It shows that the worker lives, and

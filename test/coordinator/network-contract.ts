@@ -200,6 +200,16 @@ export function describeNetwork(name: string, candidate: Candidate): void {
         expect(await network.submit(submissionOf(lease, outputs), outputs)).toMatchObject({ type: 'accepted' });
       });
 
+      test('a worker that starts gets nothing back but what it has on record: the rest is lent again at once', async () => {
+        const kept = await takeLease(network);
+        const lost = await takeLease(network);
+        const known = { shardId: kept.shard.id, attempt: kept.attempt };
+        await network.connect({ address: workerKey.address, payee: workerKey.address, holds: [known] });
+        expect(await takeLease(network)).toMatchObject({ shard: lost.shard, attempt: 2 });
+        const outputs = outputsOf(kept.shard, await inputsOf(network, kept.shard));
+        expect(await network.submit(submissionOf(kept, outputs), outputs)).toMatchObject({ type: 'accepted' });
+      });
+
       test('a malformed result is refused with its code, lent again, and given up after three', async () => {
         let lease = await takeLease(network);
         const { shard } = lease;
