@@ -1,6 +1,5 @@
 import type * as OnnxRuntime from 'onnxruntime-node';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import type { SessionOptions } from '../../core/contract/shard.ts';
 import { TENSOR_TYPES, type TensorType } from '../../core/contract/tensor.ts';
 import type { GraphValue } from '../../core/contract/worker-messages.ts';
 
@@ -23,11 +22,6 @@ export function describeSession(ort: OnnxRuntime.InferenceSession): Session {
     inputs: ort.inputMetadata.map((value) => describe('input', value)),
     outputs: ort.outputMetadata.map((value) => describe('output', value)),
   };
-}
-
-/** A model loaded under other options is another session: they change a result's bits. */
-export function sessionKey(model: string, options: SessionOptions): string {
-  return `${model} ${options.intraOpThreads} ${options.graphOptimization}`;
 }
 
 function describe(side: 'input' | 'output', value: OnnxRuntime.InferenceSession.ValueMetadata): GraphValue {

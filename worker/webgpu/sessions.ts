@@ -3,11 +3,11 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import type { GivenFile } from '../../core/contract/gpu-window.ts';
 import type { WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { failureOf } from '../shard/failure.ts';
-import { describeSession, type Session, sessionKey } from '../shard/session.ts';
+import type { Session } from '../shard/session.ts';
+import { LoadedSessions } from '../shard/sessions.ts';
 import type { Ort } from './onnxruntime.ts';
 
 type LoadRequest = Extract<WorkerRequest, { type: 'load' }>;
-type SessionName = Pick<LoadRequest, 'model' | 'session' | 'provider'>;
 
 /** Layers of a decoder, at most: DecoderConfig's bound. */
 const MAX_LAYERS = 1024;
@@ -22,43 +22,18 @@ const CACHE_ON_GPU = Object.fromEntries(
   ).flat(),
 );
 
-/** Loaded models by their session's name. How many there are is the agent's decision. */
-export class Sessions {
+/** The models whose bytes came over the port. */
+export class Sessions extends LoadedSessions {
   readonly #ort: Ort;
-  readonly #loaded = new Map<string, Session>();
 
   constructor(ort: Ort) {
+    super();
     this.#ort = ort;
   }
 
   /** Loads a model of which all files are given. @throws MODEL_INVALID, MODEL_VALUE_UNSUPPORTED; BACKEND_REFUSED where the GPU doesn't load it */
-  async load(request: LoadRequest, files: GivenFile[]): Promise<Session> {
-    const key = keyOf(request);
-    const loaded = this.#loaded.get(key);
-    if (loaded !== undefined) return loaded;
-    const ort = await this.#create(request, files);
-    try {
-      const session = describeSession(ort as Session['ort']);
-      this.#loaded.set(key, session);
-      return session;
-    } catch (error) {
-      await ort.release();
-      throw error;
-    }
-  }
-
-  /** @throws WORKER_PROTOCOL where the agent did not load it first. */
-  get(name: SessionName): Session {
-    const session = this.#loaded.get(keyOf(name));
-    if (session === undefined) throw new HearthlendError('WORKER_PROTOCOL', { detail: `the model ${name.model} is not loaded` });
-    return session;
-  }
-
-  async unload(name: SessionName): Promise<void> {
-    const key = keyOf(name);
-    const session = this.#loaded.get(key);
-    this.#loaded.delete(key);
-    await session?.ort.release();
+  load(request: LoadRequest, files: GivenFile[]): Promise<Session> {
+    return this.once(request, async () => (await this.#create(request, files)) as Session['ort']);
   }
 
   async #create({ entry, session, provider, strict }: LoadRequest, files: GivenFile[]): Promise<InferenceSession> {
@@ -82,8 +57,4 @@ export class Sessions {
       throw new HearthlendError('BACKEND_REFUSED', { backend: provider.name, detail }, { cause: thrown });
     }
   }
-}
-
-function keyOf({ model, session, provider }: SessionName): string {
-  return `${sessionKey(model, session)} ${provider.name} ${provider.deviceId}`;
 }
