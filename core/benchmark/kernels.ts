@@ -1,4 +1,4 @@
-import { type ElementType, onnxModel } from './onnx.ts';
+import { type ElementType, onnxModel } from '../contract/onnx-writer.ts';
 
 /** A model that does a known amount of one kind of work: its one input is small or large, as is its output, by what is measured. */
 export interface Kernel {
@@ -43,6 +43,7 @@ export function matrixKernel(type: 'float32' | 'float16', size: number, links: n
   const half = type === 'float16';
   const name = (link: number) => `m${link}`;
   const model = onnxModel({
+    name: 'benchmark',
     nodes: [
       ...(half ? [{ op: 'Cast', inputs: ['x'], output: 'h', attributes: { to: 10 } }] : []),
       // What depends on the input is not computed ahead.
@@ -69,6 +70,7 @@ const shapeOf = (floats: number) => ({
 export function memoryKernel(floats: number, links: number): Kernel {
   const name = (link: number) => `v${link}`;
   const model = onnxModel({
+    name: 'benchmark',
     nodes: [
       { op: 'Expand', inputs: ['x', 'shape'], output: name(0) },
       ...Array.from({ length: links }, (_, link) => ({ op: 'Add', inputs: [name(link), 'x'], output: name(link + 1) })),
@@ -84,6 +86,7 @@ export function memoryKernel(floats: number, links: number): Kernel {
 /** A long list goes in, one number comes out. */
 export function uploadKernel(floats: number): Kernel {
   const model = onnxModel({
+    name: 'benchmark',
     nodes: [{ op: 'ReduceMax', inputs: ['x'], output: 'y', attributes: { keepdims: 0 } }],
     inputs: [{ name: 'x', type: 'float32', shape: [floats] }],
     outputs: [{ name: 'y', type: 'float32', shape: [] }],
@@ -95,6 +98,7 @@ export function uploadKernel(floats: number): Kernel {
 /** One number goes in, a long list comes out. */
 export function downloadKernel(floats: number): Kernel {
   const model = onnxModel({
+    name: 'benchmark',
     nodes: [{ op: 'Expand', inputs: ['x', 'shape'], output: 'y' }],
     inputs: [{ name: 'x', type: 'float32', shape: [1] }],
     outputs: [{ name: 'y', type: 'float32', shape: [floats] }],

@@ -1,4 +1,4 @@
-/** Writes the small models that are measured, as protobuf by hand. Field numbers: onnx.proto of ONNX 1.17. */
+/** Writes small models as protobuf by hand: those that measure. Field numbers: onnx.proto of ONNX 1.17. */
 
 const OPSET = 18;
 const IR_VERSION = 8;
@@ -19,6 +19,7 @@ interface Node {
   attributes?: Readonly<Record<string, number>>;
 }
 interface Graph {
+  name: string;
   nodes: readonly Node[];
   inputs: readonly Value[];
   outputs: readonly Value[];
@@ -27,7 +28,8 @@ interface Graph {
 
 const ATTRIBUTE_INT = 2;
 
-export function onnxModel({ nodes, inputs, outputs, constants }: Graph): Uint8Array {
+/** The bytes of an .onnx file. */
+export function onnxModel({ name: graphName, nodes, inputs, outputs, constants }: Graph): Uint8Array {
   const graph = [
     ...nodes.map(({ op, inputs, output, attributes = {} }) =>
       field(1, [
@@ -37,7 +39,7 @@ export function onnxModel({ nodes, inputs, outputs, constants }: Graph): Uint8Ar
         ...Object.entries(attributes).map(([name, value]) => field(5, [field(1, text(name)), number(3, value), number(20, ATTRIBUTE_INT)])),
       ]),
     ),
-    field(2, text('benchmark')),
+    field(2, text(graphName)),
     ...constants.map(({ name, type, shape, data }) =>
       field(5, [...shape.map((size) => number(1, size)), number(2, TYPES[type]), field(8, text(name)), field(9, data)]),
     ),
@@ -61,9 +63,18 @@ function varint(value: number): number[] {
 
 const number = (key: number, value: number) => Uint8Array.from([...varint(key << 3), ...varint(value)]);
 const text = (value: string) => new TextEncoder().encode(value);
-const joined = (parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
 function field(key: number, content: Uint8Array | readonly Uint8Array[]): Uint8Array {
   const bytes = content instanceof Uint8Array ? content : joined(content);
   return joined([Uint8Array.from([...varint((key << 3) | 2), ...varint(bytes.byteLength)]), bytes]);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
 }
