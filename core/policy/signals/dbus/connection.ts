@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { readPieces } from '../read-pieces.ts';
 import { decodeMessage, encodeMessage, KIND, type Message, NO_AUTO_START } from './messages.ts';
 import type { Value, Writable } from './values.ts';
 
@@ -69,7 +70,6 @@ async function connectSocket(path: string, onSignal: (signal: Message) => void):
   const greeted = Promise.withResolvers<void>();
   const over = Promise.withResolvers<string>();
   const waiting = new Map<number, (body: Value[] | null) => void>();
-  let received: Buffer = Buffer.alloc(0);
   let ready = false;
   let serial = 0;
 
@@ -83,20 +83,19 @@ async function connectSocket(path: string, onSignal: (signal: Message) => void):
   };
   const timer = setTimeout(() => end('the bus did not answer'), CONNECT_MS);
 
-  const greet = (): boolean => {
+  const greet = (received: Buffer): number | null => {
     const end = received.indexOf('\r\n');
     if (end === -1) {
       if (received.byteLength > MAX_GREETING_BYTES) throw new Error('the bus does not greet');
-      return false;
+      return null;
     }
     const line = received.subarray(0, end).toString('latin1');
     if (!line.startsWith('OK ')) throw new Error(`the bus refuses: ${line.slice(0, 100)}`);
-    received = received.subarray(end + 2);
     ready = true;
     clearTimeout(timer);
     socket.write('BEGIN\r\n');
     greeted.resolve();
-    return true;
+    return end + 2;
   };
   const take = (message: Message): void => {
     if (message.kind === KIND.signal) {
@@ -108,20 +107,13 @@ async function connectSocket(path: string, onSignal: (signal: Message) => void):
     waiting.delete(message.replySerial);
     resolve?.(message.kind === KIND.reply ? message.body : null);
   };
-  socket.on('data', (chunk: Buffer) => {
-    received = received.byteLength === 0 ? chunk : Buffer.concat([received, chunk]);
-    try {
-      if (!ready && !greet()) return;
-      for (let next = decodeMessage(received); next !== null; next = decodeMessage(received)) {
-        received = received.subarray(next.length);
-        take(next.message);
-      }
-    } catch (error) {
-      end((error as Error).message);
-    }
-  });
-  socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  socket.once('close', () => end('the bus is gone'));
+  const next = (received: Buffer): number | null => {
+    if (!ready) return greet(received);
+    const first = decodeMessage(received);
+    if (first !== null) take(first.message);
+    return first?.length ?? null;
+  };
+  readPieces(socket, next, end, 'the bus is gone');
   // The first byte carries our credentials on some systems, and must be there on all.
   const uid = Buffer.from(String(process.getuid?.() ?? 0), 'latin1').toString('hex');
   socket.write(`\0AUTH EXTERNAL ${uid}\r\n`);

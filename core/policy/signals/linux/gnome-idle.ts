@@ -1,4 +1,5 @@
 import type { SignalContext, SignalSource } from '../../../contract/policy.ts';
+import { askingAgain } from '../dbus/asking-again.ts';
 import { connectBus } from '../dbus/connection.ts';
 import { keepUp, type Watching } from '../keep-up.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
@@ -56,13 +57,5 @@ async function open(address: string, context: SignalContext): Promise<Watching> 
     bus.close();
     throw new Error('GNOME does not tell idle time');
   }
-  const timer = setInterval(tell, ASK_MS);
-  tell();
-  return {
-    closed: bus.closed,
-    close() {
-      clearInterval(timer);
-      bus.close();
-    },
-  };
+  return askingAgain(bus, tell, ASK_MS);
 }

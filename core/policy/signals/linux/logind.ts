@@ -1,4 +1,5 @@
 import type { SignalContext, SignalSource } from '../../../contract/policy.ts';
+import { askingAgain } from '../dbus/asking-again.ts';
 import { type Bus, connectBus, SYSTEM_BUS } from '../dbus/connection.ts';
 import type { Value } from '../dbus/values.ts';
 import { keepUp, type Watching } from '../keep-up.ts';
@@ -69,15 +70,7 @@ async function open(env: Record<string, string | undefined>, context: SignalCont
   }
   await bus.match(`type='signal',sender='${DESTINATION}',interface='${manager.interface}'`);
   await bus.match(`type='signal',sender='${DESTINATION}',interface='org.freedesktop.DBus.Properties'`);
-  const timer = setInterval(tell, REPEAT_MS);
-  tell();
-  return {
-    closed: bus.closed,
-    close() {
-      clearInterval(timer);
-      bus.close();
-    },
-  };
+  return askingAgain(bus, tell, REPEAT_MS);
 }
 
 /** The session on the seat's screen, whoever's it is; else the graphical one of the user whom we run as. */

@@ -1,4 +1,5 @@
 import type { SignalContext, SignalSource } from '../../../contract/policy.ts';
+import { askingAgain } from '../dbus/asking-again.ts';
 import { connectBus, SYSTEM_BUS } from '../dbus/connection.ts';
 import type { Value } from '../dbus/values.ts';
 import { keepUp, type Watching } from '../keep-up.ts';
@@ -38,13 +39,5 @@ async function open(env: Record<string, string | undefined>, context: SignalCont
   }
   const rule = `type='signal',sender='${manager.destination}',path='${manager.path}',interface='org.freedesktop.DBus.Properties'`;
   await bus.match(rule);
-  const timer = setInterval(tell, REPEAT_MS);
-  tell();
-  return {
-    closed: bus.closed,
-    close() {
-      clearInterval(timer);
-      bus.close();
-    },
-  };
+  return askingAgain(bus, tell, REPEAT_MS);
 }

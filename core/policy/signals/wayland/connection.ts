@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { readPieces } from '../read-pieces.ts';
 import { decodeMessage, encodeMessage, readString } from './messages.ts';
 
 const CONNECT_MS = 5000;
@@ -34,7 +35,6 @@ export async function connectWayland(path: string): Promise<WaylandConnection> {
   const over = Promise.withResolvers<string>();
   const globals = new Map<string, { name: number; version: number }>();
   const listeners = new Map<number, Listener>();
-  let received: Buffer = Buffer.alloc(0);
   /** Ids that the compositor has given back; it wants them used again before new ones. */
   const freed: number[] = [];
   let nextId = FIRST_FREE;
@@ -69,19 +69,12 @@ export async function connectWayland(path: string): Promise<WaylandConnection> {
       if (!globals.has(text)) globals.set(text, { name, version: body.readUInt32LE(next) });
     }
   });
-  socket.on('data', (chunk: Buffer) => {
-    received = received.byteLength === 0 ? chunk : Buffer.concat([received, chunk]);
-    try {
-      for (let next = decodeMessage(received); next !== null; next = decodeMessage(received)) {
-        received = received.subarray(next.length);
-        listeners.get(next.message.object)?.(next.message.opcode, next.message.body);
-      }
-    } catch (error) {
-      end((error as Error).message);
-    }
-  });
-  socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  socket.once('close', () => end('the compositor is gone'));
+  const next = (received: Buffer): number | null => {
+    const first = decodeMessage(received);
+    if (first !== null) listeners.get(first.message.object)?.(first.message.opcode, first.message.body);
+    return first?.length ?? null;
+  };
+  readPieces(socket, next, end, 'the compositor is gone');
   send(DISPLAY, 1, REGISTRY);
   // What is sent back on this request comes after all that was said of the registry.
   const sync = (answered: () => void): void => send(DISPLAY, 0, make(answered));

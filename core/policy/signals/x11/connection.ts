@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { readPieces } from '../read-pieces.ts';
 import { type DisplayAddress, displaySocket, findCookie } from './address.ts';
 import { decodeMessage, decodeSetup, encodeSetup, type Message, type Setup } from './messages.ts';
 
@@ -33,7 +34,6 @@ export async function connectX(
   const opened = Promise.withResolvers<Setup>();
   const over = Promise.withResolvers<string>();
   const waiting = new Map<number, (body: Buffer | null) => void>();
-  let received: Buffer = Buffer.alloc(0);
   let ready = false;
   let sequence = 0;
 
@@ -56,27 +56,20 @@ export async function connectX(
     waiting.delete(message.sequence);
     resolve?.(message.type === 'reply' ? message.body : null);
   };
-  socket.on('data', (chunk: Buffer) => {
-    received = received.byteLength === 0 ? chunk : Buffer.concat([received, chunk]);
-    try {
-      if (!ready) {
-        const first = decodeSetup(received, address.screen);
-        if (first === null) return;
-        ready = true;
-        received = received.subarray(first.length);
-        clearTimeout(timer);
-        opened.resolve(first.setup);
-      }
-      for (let next = decodeMessage(received); next !== null; next = decodeMessage(received)) {
-        received = received.subarray(next.length);
-        take(next.message);
-      }
-    } catch (error) {
-      end((error as Error).message);
+  const next = (received: Buffer): number | null => {
+    if (ready) {
+      const first = decodeMessage(received);
+      if (first !== null) take(first.message);
+      return first?.length ?? null;
     }
-  });
-  socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  socket.once('close', () => end('the X server is gone'));
+    const first = decodeSetup(received, address.screen);
+    if (first === null) return null;
+    ready = true;
+    clearTimeout(timer);
+    opened.resolve(first.setup);
+    return first.length;
+  };
+  readPieces(socket, next, end, 'the X server is gone');
   socket.write(encodeSetup(findCookie(authority, hostname(), address)));
 
   const setup = await opened.promise;
