@@ -1,14 +1,15 @@
 import { z } from 'zod';
+import { BackendName } from './backends.ts';
 import { Quote } from './benchmark.ts';
-import type { Sha256 } from './digest.ts';
+import { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
 import { type MessageParams, MessageRef } from './messages.ts';
-import { AssetId } from './money.ts';
+import { Amount, AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
 import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
 
 /** One attempt at a shard, by its name at a network. */
-interface HeldAttempt {
+export interface HeldAttempt {
   shardId: string;
   attempt: number;
 }
@@ -34,12 +35,29 @@ export const LeaseRequest = z.strictObject({
   memoryBytes: z.int().min(0),
   /** Whether practice is wanted too, beside others' and the user's own work. */
   practice: z.boolean(),
+  /** What computes here, best first. `device` names the kind of it: audits compare like with like first. */
+  backends: z
+    .array(z.strictObject({ name: BackendName, device: z.string().max(200), memoryBytes: z.int().min(0) }))
+    .max(16)
+    .optional(),
+  /** Models whose files are here, by digest: nothing has to be fetched for them. */
+  diskModels: z.array(Sha256).max(1024).optional(),
+  /** The least that this machine works for, per unit; work below it is not lent here, and its requester learns at what price it would be. */
+  floors: z
+    .array(z.strictObject({ asset: AssetId, unit: z.enum(['run', 'token']), perUnit: Amount }))
+    .max(64)
+    .optional(),
+  /** Content categories that the user refuses. */
+  refusedCategories: z.array(z.string().max(64)).max(64).optional(),
+  /** How many leases are wanted at once at most, so that short shards don't wait for the network; 1 where left out. */
+  count: z.int().min(1).max(64).optional(),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
 
 /** A lease, or why there is none and when to ask again (null: when `onWork` says so). */
 export const LeaseReply = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('lease'), lease: Lease }),
+  /** `further`: more of them, where `count` allowed it, in the order in which they are to be run. */
+  z.strictObject({ type: z.literal('lease'), lease: Lease, further: z.array(Lease).max(63).optional() }),
   z.strictObject({ type: z.literal('no-work'), reason: MessageRef, retryMs: z.int().min(1).nullable() }),
 ]);
 export type LeaseReply = z.infer<typeof LeaseReply>;
@@ -83,6 +101,8 @@ export interface Network {
     code: string | null,
     params?: MessageParams,
   ): Promise<void>;
+  /** Hands back what was lent ahead (`further`) and not asked for yet; left out where nothing ever is. */
+  dropAhead?(reason: 'paused' | 'stopped'): Promise<void>;
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
   /** Batches that the coordinator has signed and this worker has not, oldest first. `leaving`: the one still open is closed and given too. */

@@ -1,0 +1,29 @@
+import type { HeldAttempt, LeaseReply, LeaseRequest, NetworkEvent, NetworkInfo, SubmitReply } from '../core/contract/network.ts';
+import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
+import type { Submission } from '../core/contract/shard.ts';
+import type { AttemptKey, Failure } from './store.ts';
+
+/** A worker as its transport has proven it. */
+export interface Worker {
+  address: Address;
+  payee: Address;
+}
+
+/**
+ * What a coordinator does for workers, whatever carries it: calls of this process, or NATS. Any instance answers any call of any worker: what has to
+ * outlast a call is in the store. Every method rejects with a HearthlendError.
+ */
+export interface WorkerService {
+  connect(worker: Worker, holds?: readonly HeldAttempt[]): Promise<NetworkInfo>;
+  lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
+  progress(worker: Worker, key: AttemptKey, fraction: number | null): Promise<boolean>;
+  submit(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
+  release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
+  receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;
+  pendingBatches(worker: Worker, options: { leaving: boolean; limit: number }): Promise<SignedBatch[]>;
+  countersign(worker: Worker, last: number, signature: Signature): Promise<void>;
+  /** Whether a worker may read these bytes: a model's or inputs' of an attempt that it holds. */
+  mayRead(worker: Worker, digest: string): Promise<boolean>;
+  /** `to` is null for what concerns every worker. */
+  subscribe(listener: (event: NetworkEvent, to: Address | null) => void): () => void;
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import type { Sha256 } from './digest.ts';
+import { LeaseReply, LeaseRequest, NetworkInfo, SubmitReply } from './network.ts';
+import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
+import { ShardId, Submission } from './shard.ts';
+
+/**
+ * What a worker asks of a coordinator behind NATS: a request on `w.<W>.<call>`, W being the worker's nkey, which nats-server has proven. Request and
+ * reply are one frame each (frame.ts): a header of JSON, and outputs as its body where they are small. `connect` comes first on every connection.
+ */
+export const WORKER_CALLS = {
+  connect: {
+    input: z.strictObject({
+      version: z.string().max(64),
+      holds: z
+        .array(z.strictObject({ shardId: ShardId, attempt: z.int().min(1) }))
+        .max(4096)
+        .optional(),
+    }),
+    output: NetworkInfo,
+  },
+  lease: { input: LeaseRequest, output: LeaseReply },
+  progress: {
+    input: z.strictObject({ shardId: ShardId, attempt: z.int().min(1), fraction: z.number().min(0).max(1).nullable() }),
+    output: z.strictObject({ held: z.boolean() }),
+  },
+  /** The outputs are the frame's body, or where they are over INLINE_BYTES were put by HTTPS before, under their digest. */
+  submit: { input: z.strictObject({ submission: Submission, inline: z.boolean() }), output: SubmitReply },
+  release: {
+    input: z.strictObject({
+      shardId: ShardId,
+      attempt: z.int().min(1),
+      reason: z.enum(['paused', 'stopped', 'crashed', 'failed']),
+      code: z.string().max(64).nullable(),
+      params: z.record(z.string().max(64), z.union([z.string().max(1000), z.number()])).default({}),
+    }),
+    output: z.strictObject({}),
+  },
+  receiptsSince: { input: z.strictObject({ sequence: z.int().min(0) }), output: z.array(WorkReceipt).max(128) },
+  pendingBatches: { input: z.strictObject({ leaving: z.boolean() }), output: z.array(SignedBatch).max(64) },
+  countersign: { input: z.strictObject({ last: z.int().min(1), signature: Signature }), output: z.strictObject({}) },
+  /** What opens /v1/blobs for this worker, for as long as it says (ms since 1970, the coordinator's clock), and where that is. */
+  blobAccess: {
+    input: z.strictObject({}),
+    output: z.strictObject({ token: z.string().max(512), expiresAt: z.int(), urls: z.array(z.url().max(2000)).min(1).max(16) }),
+  },
+} as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;
+
+export type WorkerCallName = keyof typeof WORKER_CALLS;
+export type WorkerCallInput<N extends WorkerCallName> = z.input<(typeof WORKER_CALLS)[N]['input']>;
+export type WorkerCallOutput<N extends WorkerCallName> = z.output<(typeof WORKER_CALLS)[N]['output']>;
+
+/** The header of a reply. */
+export const WorkerReply = z.discriminatedUnion('ok', [
+  z.strictObject({ ok: z.literal(true), output: z.unknown() }),
+  z.strictObject({
+    ok: z.literal(false),
+    error: z.strictObject({
+      code: z.string().max(64),
+      params: z.record(z.string().max(64), z.union([z.string().max(2000), z.number()])),
+    }),
+  }),
+]);
+export type WorkerReply = z.infer<typeof WorkerReply>;
+
+/** What a coordinator tells without being asked, on `_INBOX.<W>.events`. */
+export const WorkerEvent = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('work') }),
+  z.strictObject({ type: z.literal('batch') }),
+  z.strictObject({ type: z.literal('revoked'), shardId: ShardId, attempt: z.int().min(1) }),
+]);
+
+/** Outputs up to this size travel with the submission; nats-server takes messages of 1 MiB unless told otherwise. */
+export const INLINE_BYTES = 512 * 1024;
+export const WORKER_FRAME_LIMITS = { headerBytes: 384 * 1024, bodyBytes: INLINE_BYTES };
+
+/** Subjects and names on the wire. Source: DESIGN, section 6. */
+export const WORKER_SUBJECTS = {
+  call: (worker: string, call: WorkerCallName) => `w.${worker}.${call}`,
+  /** What a worker may publish and subscribe to: this, and nothing else. */
+  publish: (worker: string) => `w.${worker}.>`,
+  subscribe: (worker: string) => `_INBOX.${worker}.>`,
+  inboxPrefix: (worker: string) => `_INBOX.${worker}`,
+  events: (worker: string) => `_INBOX.${worker}.events`,
+} as const;
+
+/** A blob's path on a coordinator's HTTPS: GET with ranges, and PUT of outputs, both with `Authorization: Bearer <token>`. */
+export const blobPath = (digest: Sha256): string => `/v1/blobs/${digest}`;
