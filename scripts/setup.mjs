@@ -162,6 +162,18 @@ export const dbus = {
   pacman: ['dbus'],
   brew: [],
 };
+/**
+ * Debian's package starts a service of its own on port 4222 where systemd runs: nothing of ours uses that one.
+ * @type {SystemPackage}
+ */
+export const natsServer = {
+  what: 'nats-server (what a coordinator talks to its workers through)',
+  programs: ['nats-server'],
+  apt: ['nats-server'],
+  dnf: ['nats-server'],
+  pacman: ['nats-server'],
+  brew: ['nats-server'],
+};
 
 /**
  * How to install `missing` here: `install` is what we may run ourselves, else `say` is the command for the reader.

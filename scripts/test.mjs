@@ -4,7 +4,19 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { bubblewrap, chromium, dbus, ensureDebianPackages, ensureDependencies, fail, nodeBinary, root, run, xvfb } from './setup.mjs';
+import {
+  bubblewrap,
+  chromium,
+  dbus,
+  ensureDebianPackages,
+  ensureDependencies,
+  fail,
+  natsServer,
+  nodeBinary,
+  root,
+  run,
+  xvfb,
+} from './setup.mjs';
 
 /** What vitest's reporter (test/reporter.ts) wrote down, or a failure when it never got that far. */
 function readResults(file) {
@@ -18,7 +30,9 @@ function readResults(file) {
 try {
   await ensureDependencies();
   // A test that needs one of these skips itself, with the reason, where it is missing.
-  await ensureDebianPackages(process.platform === 'linux' ? [bubblewrap, chromium, xvfb, dbus] : [chromium], { required: false });
+  await ensureDebianPackages(process.platform === 'linux' ? [bubblewrap, chromium, xvfb, dbus, natsServer] : [chromium, natsServer], {
+    required: false,
+  });
   await build();
   const folder = mkdtempSync(join(tmpdir(), 'hearthlend-test-'));
   const file = join(folder, 'results.json');
