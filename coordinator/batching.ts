@@ -15,6 +15,8 @@ export interface CoordinatorSigner {
 export interface Batching {
   /** A receipt of this worker was recorded. */
   added(worker: Address): Promise<void>;
+  /** Closes what is open of this worker: it leaves. */
+  closeOf(worker: Address): Promise<void>;
   /** Closes what is open, of every worker: at a start, after a crash, and at the end, so that no receipt stays unsigned. */
   closeAll(): Promise<void>;
   /** @throws BATCH_INVALID */
@@ -22,7 +24,7 @@ export interface Batching {
   stop(): void;
 }
 
-export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, log: Log, onBatch: () => void): Batching {
+export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, log: Log, onBatch: (worker: Address) => void): Batching {
   const open = new Map<Address, { receipts: number; timer: NodeJS.Timeout }>();
 
   async function close(worker: Address): Promise<void> {
@@ -33,7 +35,7 @@ export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, l
       if (receipts.length === 0) return;
       const batch = batchOf(receipts);
       const coordinatorSignature = signer.signDigest(batchDigest(batch));
-      if (await store.addBatch({ batch, coordinatorSignature, workerSignature: null })) onBatch();
+      if (await store.addBatch({ batch, coordinatorSignature, workerSignature: null })) onBatch(worker);
     }
   }
 
@@ -52,6 +54,7 @@ export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, l
       batch.receipts += 1;
       if (batch.receipts >= BATCH_RECEIPTS) await close(worker);
     },
+    closeOf: close,
     async closeAll() {
       for (const worker of await store.workersWithUnbatched()) await close(worker);
     },

@@ -1,4 +1,5 @@
 import type { NetworkEvent } from '../core/contract/network.ts';
+import type { Address } from '../core/contract/receipt.ts';
 import type { Shard } from '../core/contract/shard.ts';
 import type { Blobs } from './blobs.ts';
 import type { Countdowns } from './countdown.ts';
@@ -12,6 +13,8 @@ export const PRACTICE_JOB = 'practice';
 /** What the parts of a coordinator share. */
 export interface Context {
   networkId: string;
+  /** Whose jobs come in: this machine's owner's, or strangers'. */
+  origin: 'own' | 'network';
   store: Store;
   blobs: Blobs;
   holding: Holding;
@@ -20,7 +23,8 @@ export interface Context {
   clock: () => number;
   leaseMs: number;
   log: Log;
-  emit(event: NetworkEvent): void;
+  /** `to` is left out for what concerns every worker. */
+  emit(event: NetworkEvent, to?: Address | null): void;
   /** Tells the requester's side how a job stands now. */
   jobChanged(jobId: string): Promise<void>;
 }

@@ -34,7 +34,7 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
       const manifest = parsed.data;
       const manifestBytes = new TextEncoder().encode(canonicalJson(manifest));
       const promptTokens = promptLength(request);
-      const shard = ownShard(id, networkId, request, { model: refOf(manifestBytes), inputs: refOf(request.inputs) });
+      const shard = shardOf(id, context, request, { model: refOf(manifestBytes), inputs: refOf(request.inputs) });
       const createdAt = clock();
       const holder = holderOf.job(id);
       const job: JobStatus = {
@@ -73,9 +73,9 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
       const cancelled = await store.cancelJob(id, clock());
       // Over already: how it ended stays as it is.
       if (cancelled === null) return known(id);
-      for (const { shardId, attempt } of cancelled.revoked) {
+      for (const { shardId, attempt, worker } of cancelled.revoked) {
         context.countdowns.stop({ shardId, attempt });
-        context.emit({ type: 'revoked', shardId, attempt });
+        context.emit({ type: 'revoked', shardId, attempt }, worker);
       }
       await holding.letGo(holderOf.job(id));
       await holding.letGo(holderOf.outputs(id));
@@ -99,11 +99,16 @@ function refOf(bytes: Uint8Array): BlobRef {
   return { digest: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.byteLength };
 }
 
-/** The one shard of an own job. It costs nothing, and so is priced in what is worth nothing. */
-function ownShard(jobId: string, network: string, request: JobRequest, refs: { model: BlobRef; inputs: BlobRef }): Shard {
+/** The one shard of a job. It costs nothing, and so is priced in what is worth nothing. */
+function shardOf(
+  jobId: string,
+  { networkId: network, origin }: Context,
+  request: JobRequest,
+  refs: { model: BlobRef; inputs: BlobRef },
+): Shard {
   const { kind, limits, session } = request;
   const asset = practiceCredit(network);
-  const base = { id: `${jobId}.1`, jobId, network, ...refs, limits, session, origin: 'own' };
+  const base = { id: `${jobId}.1`, jobId, network, ...refs, limits, session, origin };
   const shard = Shard.safeParse(
     request.kind === 'onnx.run'
       ? { ...base, kind, outputs: request.outputs, price: { asset, unit: 'run', perUnit: '0' } }

@@ -1,22 +1,17 @@
 import { asHearthlendError } from '../core/contract/errors.ts';
 import { ref } from '../core/contract/messages.ts';
 import type { LeaseReply, LeaseRequest } from '../core/contract/network.ts';
-import type { Address } from '../core/contract/receipt.ts';
 import { type Context, letGoOfShard } from './context.ts';
 import { chooseShard, maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import { createSerial } from './serial.ts';
+import type { Worker } from './service.ts';
 import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, ShardRecord } from './store.ts';
 
 /** As many queued shards as are looked at for one lease. */
 const LOOK_AT = 32;
 /** When to try again to record that a lease has ended, where the store could not. */
 const RETRY_MS = 5000;
-
-export interface Worker {
-  address: Address;
-  payee: Address;
-}
 
 /** Lends shards, renews leases, takes them back. */
 export interface Lending {
@@ -34,7 +29,7 @@ export interface Lending {
 }
 
 /** @param isSettling whether an answer to this attempt is being worked out just now */
-export function createLending(context: Context, practising: Practising, isSettling: (key: AttemptKey) => boolean): Lending {
+export function createLending(context: Context, practising: Practising | null, isSettling: (key: AttemptKey) => boolean): Lending {
   const { store, countdowns, clock, leaseMs } = context;
   // One lease at a time, so that two don't both take the last shard of the day's practice.
   const serially = createSerial();
@@ -48,7 +43,7 @@ export function createLending(context: Context, practising: Practising, isSettli
     if (!(await store.endAttempt(attempt, from, end, sequel, clock()))) return;
     countdowns.stop(attempt);
     const { shard } = record;
-    if (shard.origin === 'practice' && (end.reason === 'failed' || end.reason === 'crashed')) practising.ended('failed');
+    if (shard.origin === 'practice' && (end.reason === 'failed' || end.reason === 'crashed')) practising?.ended('failed');
     if (sequel.state === 'failed') await letGoOfShard(context, shard);
     else {
       if (shard.origin !== 'practice') await context.jobChanged(shard.jobId);
@@ -68,7 +63,7 @@ export function createLending(context: Context, practising: Practising, isSettli
   async function choose(request: LeaseRequest): Promise<ShardRecord | LeaseReply> {
     const chosen = chooseShard(await store.queued(LOOK_AT), request);
     if (chosen !== undefined && chosen.shard.origin !== 'practice') return chosen;
-    if (!request.practice) return { type: 'no-work', reason: ref('no-work.queue-empty'), retryMs: null };
+    if (practising === null || !request.practice) return { type: 'no-work', reason: ref('no-work.queue-empty'), retryMs: null };
     const refusal = practising.refusal();
     if (refusal !== undefined) return { type: 'no-work', ...refusal };
     const record = chosen ?? (await practising.next());

@@ -16,13 +16,13 @@ export async function retire({ store, holding, clock }: Context): Promise<void> 
 }
 
 /** At a start: wipes the bytes that a crash left behind, those of jobs and shards that are over, and those of another practice model. */
-export async function sweep(context: Context, practiceModel: Sha256): Promise<void> {
+export async function sweep(context: Context, practiceModel: Sha256 | null): Promise<void> {
   const { store, holding, blobs } = context;
   for (const holder of await store.holders()) if (!(await isNeeded(store, holder, practiceModel))) await holding.letGo(holder);
   blobs.keepOnly(await store.heldBlobs());
 }
 
-async function isNeeded(store: Store, holder: string, practiceModel: Sha256): Promise<boolean> {
+async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | null): Promise<boolean> {
   const at = holder.indexOf(':');
   const id = holder.slice(at + 1);
   switch (holder.slice(0, at)) {
@@ -37,6 +37,6 @@ async function isNeeded(store: Store, holder: string, practiceModel: Sha256): Pr
       return state === 'queued' || state === 'leased' || state === 'settling';
     }
     default:
-      return holder === holderOf.practiceModel(practiceModel);
+      return practiceModel !== null && holder === holderOf.practiceModel(practiceModel);
   }
 }

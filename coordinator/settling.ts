@@ -12,9 +12,9 @@ import type { Batching } from './batching.ts';
 import { type Context, letGoOfShard } from './context.ts';
 import { holderOf } from './holding.ts';
 import { maxHeldMs, sequelOf } from './leasing.ts';
-import type { Worker } from './lending.ts';
 import type { Practising } from './practising.ts';
 import { receiptAfter } from './receipts.ts';
+import type { Worker } from './service.ts';
 import type { AttemptKey, AttemptRecord, ShardRecord } from './store.ts';
 import { checkResult } from './verify.ts';
 
@@ -39,7 +39,7 @@ export interface AuditPolicy {
   random: () => number;
 }
 
-export function createSettling(context: Context, practising: Practising, batching: Batching, policy: AuditPolicy): Settling {
+export function createSettling(context: Context, practising: Practising | null, batching: Batching, policy: AuditPolicy): Settling {
   const { store, blobs, holding, countdowns, clock, log } = context;
   const underWay = new Map<string, { commitment: string; reply: Promise<SubmitReply> }>();
   const finishing = new AbortController();
@@ -100,7 +100,7 @@ export function createSettling(context: Context, practising: Practising, batchin
     const sequel = sequelOf(history.map((each) => (each.attempt === attempt.attempt ? ended : each)));
     if (!(await store.reject(attempt, reply, failure, sequel, clock()))) return (await store.attempt(attempt))?.reply ?? EXPIRED;
     log('warn', 'result-rejected', { shard: shard.id, attempt: attempt.attempt, code, detail: reply.detail });
-    if (shard.origin === 'practice') practising.ended('failed');
+    if (shard.origin === 'practice') practising?.ended('failed');
     if (sequel.state === 'failed') await letGoOfShard(context, shard);
     else {
       if (shard.origin !== 'practice') await context.jobChanged(shard.jobId);
@@ -136,7 +136,7 @@ export function createSettling(context: Context, practising: Practising, batchin
       if (shard.origin !== 'practice') await holding.letGo(holderOf.outputs(shard.jobId));
       return (await store.attempt(attempt))?.reply ?? EXPIRED;
     }
-    if (shard.origin === 'practice') practising.ended('accepted');
+    if (shard.origin === 'practice') practising?.ended('accepted');
     // The result stands from here on: what follows is put right at the next start where it can't be done now.
     try {
       await letGoOfShard(context, shard);

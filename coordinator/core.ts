@@ -1,0 +1,187 @@
+import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
+import type { JobIntake, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type { NetworkTerms } from '../core/contract/joining.ts';
+import { practiceCredit } from '../core/contract/money.ts';
+import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
+import type { Address } from '../core/contract/receipt.ts';
+import { MAX_LOCAL_AUDITS } from './audit.ts';
+import { type CoordinatorSigner, createBatching } from './batching.ts';
+import type { Blobs } from './blobs.ts';
+import type { Context } from './context.ts';
+import { createCountdowns } from './countdown.ts';
+import { createListeners } from './events.ts';
+import { createHolding } from './holding.ts';
+import { createIntake } from './intake.ts';
+import { createLending } from './lending.ts';
+import type { Log } from './log.ts';
+import { createPractising, type Practising } from './practising.ts';
+import { mayRead } from './reading.ts';
+import { retire, sweep } from './recovery.ts';
+import type { WorkerService } from './service.ts';
+import { createSettling } from './settling.ts';
+import type { PracticeBook, Store } from './store.ts';
+
+export interface CoordinatorOptions {
+  networkId: string;
+  /** Both stay open when the coordinator closes: who opened them closes them. */
+  store: Store;
+  blobs: Blobs;
+  signer: CoordinatorSigner;
+  reference: ReferenceWorker;
+  /** What its operator says of it. Left out where it lends its owner's work to its owner's machine alone. */
+  terms?: NetworkTerms;
+  /** Left out where there is no practice. */
+  practice?: { source: PracticeSource; book: PracticeBook; quota: { shardsPerDay: number; minutesPerDay: number } };
+  /** ms since 1970. May jump; leases are counted down on `monotonic`. */
+  clock: () => number;
+  /** ms that only grow, from any origin. */
+  monotonic: () => number;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  log: Log;
+  /** How long a lease lasts without a heartbeat; 5 minutes where left out. */
+  leaseMs?: number;
+  /** How often work of this trust domain is computed again by the reference: 0.05 where left out, and at most. */
+  auditProbability?: number;
+  /** How long a submission waits for one computation of the reference; 20 s where left out. */
+  auditMs?: number;
+}
+
+/** A coordinator for any number of workers, whatever carries their calls. */
+export interface Coordinator {
+  service: WorkerService;
+  intake: JobIntake;
+  practice: Pick<Practising, 'left' | 'extend'>;
+  /** Answers what is under way, and signs what is open. After it every call is refused with CANCELLED. */
+  close(): Promise<void>;
+}
+
+const LEASE_MS = 300_000;
+const AUDIT_MS = 20_000;
+const RETIRE_EVERY_MS = 6 * 3_600_000;
+const NO_PRACTICE: Coordinator['practice'] = {
+  left: () => ({ acceptedToday: 0, shardsLeft: 0, msLeft: 0 }),
+  extend: () => undefined,
+};
+
+/**
+ * Jobs, leases, audits and receipts on a store that several of these may share: only what the store compares and sets decides. Nothing is lent before
+ * what a crash left is in order; an error in that is what every call then rejects with.
+ */
+export function createCoordinator(options: CoordinatorOptions): Coordinator {
+  const { networkId, store, blobs, signer, clock, monotonic, log, terms } = options;
+  const networkEvents = createListeners<{ event: NetworkEvent; to: Address | null }>(log);
+  const jobEvents = createListeners<JobStatus>(log);
+  const context: Context = {
+    networkId,
+    origin: terms === undefined ? 'own' : 'network',
+    store,
+    blobs,
+    holding: createHolding(store, blobs),
+    countdowns: createCountdowns(monotonic, () => lending.expireInBackground()),
+    clock,
+    leaseMs: options.leaseMs ?? LEASE_MS,
+    log,
+    emit: (event, to = null) => networkEvents.emit({ event, to }),
+    async jobChanged(jobId) {
+      const job = await store.job(jobId);
+      if (job !== null) jobEvents.emit(job);
+    },
+  };
+  const practising =
+    options.practice === undefined
+      ? null
+      : createPractising(context, options.practice.book, options.practice.source, options.practice.quota, monotonic);
+  const batching = createBatching(store, signer, log, (worker) => context.emit({ type: 'batch' }, worker));
+  const settling = createSettling(context, practising, batching, {
+    reference: options.reference,
+    probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
+    limitMs: options.auditMs ?? AUDIT_MS,
+    random: options.random,
+  });
+  const lending = createLending(context, practising, settling.isSettling);
+  const intake = createIntake(context);
+  const info: NetworkInfo = {
+    id: networkId,
+    coordinator: signer.address,
+    asset: terms?.asset ?? practiceCredit(networkId),
+    // Where the work is the owner's own, whatever the machine has is good enough.
+    isolation: terms?.isolation ?? ['os', 'chromium', 'process'],
+    sameTrustDomain: terms === undefined,
+  };
+
+  let closing: Promise<void> | undefined;
+  const inOrder = recover();
+  // Told to whoever calls next.
+  inOrder.catch((thrown: unknown) => log('error', 'recovery-failed', { detail: asHearthlendError(thrown).message }));
+  const retiring = setInterval(() => {
+    retire(context).catch((thrown: unknown) => log('error', 'not-retired', { detail: asHearthlendError(thrown).message }));
+  }, RETIRE_EVERY_MS);
+  retiring.unref();
+
+  async function recover(): Promise<void> {
+    await retire(context);
+    await sweep(context, practising?.model ?? null);
+    await lending.resume();
+    await batching.closeAll();
+  }
+
+  /** Runs a call once everything is in order, and not after the end. Whatever goes wrong in it has a code. */
+  async function whenOpen<T>(call: () => Promise<T>): Promise<T> {
+    if (closing !== undefined) throw new HearthlendError('CANCELLED');
+    try {
+      await inOrder;
+      return await call();
+    } catch (thrown) {
+      throw asHearthlendError(thrown);
+    }
+  }
+
+  async function shutDown(): Promise<void> {
+    clearInterval(retiring);
+    await inOrder.catch(() => undefined);
+    try {
+      await settling.finish();
+      batching.stop();
+      await batching.closeAll();
+    } finally {
+      context.countdowns.close();
+    }
+  }
+
+  return {
+    service: {
+      connect: (worker, holds) =>
+        whenOpen(async () => {
+          if (holds !== undefined) await lending.takeBack(worker, holds);
+          return info;
+        }),
+      lease: (worker, request) => whenOpen(() => lending.lease(worker, request)),
+      progress: (worker, key) => whenOpen(() => lending.progress(worker, key)),
+      submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
+      release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
+      receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
+      pendingBatches: (worker, { leaving, limit }) =>
+        whenOpen(async () => {
+          if (leaving) await batching.closeOf(worker.address);
+          return store.pendingBatches(worker.address, limit);
+        }),
+      countersign: (worker, last, signature) => whenOpen(() => batching.countersign(worker.address, networkId, last, signature)),
+      mayRead: (worker, digest) => whenOpen(() => mayRead(context, worker.address, digest)),
+      subscribe: (listener) => networkEvents.add(({ event, to }) => listener(event, to)),
+    },
+    intake: {
+      submitJob: (request) => whenOpen(() => intake.submitJob(request)),
+      job: (id) => whenOpen(() => intake.job(id)),
+      jobs: () => whenOpen(() => intake.jobs()),
+      cancelJob: (id) => whenOpen(() => intake.cancelJob(id)),
+      outputs: (id) => whenOpen(() => intake.outputs(id)),
+      onJob: jobEvents.add,
+    },
+    practice: practising ?? NO_PRACTICE,
+    close() {
+      closing ??= shutDown();
+      return closing;
+    },
+  };
+}
