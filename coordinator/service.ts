@@ -1,4 +1,12 @@
-import type { HeldAttempt, LeaseReply, LeaseRequest, NetworkEvent, NetworkInfo, SubmitReply } from '../core/contract/network.ts';
+import type {
+  HeldAttempt,
+  LeaseReply,
+  LeaseRequest,
+  MadeTokens,
+  NetworkEvent,
+  NetworkInfo,
+  SubmitReply,
+} from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Submission } from '../core/contract/shard.ts';
 import type { AttemptKey, Failure } from './store.ts';
@@ -16,7 +24,7 @@ export interface Worker {
 export interface WorkerService {
   connect(worker: Worker, holds?: readonly HeldAttempt[]): Promise<NetworkInfo>;
   lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
-  progress(worker: Worker, key: AttemptKey, fraction: number | null): Promise<boolean>;
+  progress(worker: Worker, key: AttemptKey, fraction: number | null, made?: MadeTokens): Promise<boolean>;
   submit(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;

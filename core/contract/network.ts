@@ -8,6 +8,10 @@ import { Amount, AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
 import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
 
+/** Tokens that a generation has made since they were told last, and the place of the first of them in its answer. */
+export const MadeTokens = z.strictObject({ from: z.int().min(0), tokens: z.array(z.int().min(0)).min(1).max(1024) });
+export type MadeTokens = z.infer<typeof MadeTokens>;
+
 /** One attempt at a shard, by its name at a network. */
 export interface HeldAttempt {
   shardId: string;
@@ -89,8 +93,9 @@ export interface Network {
   /**
    * Heartbeat with progress in [0, 1] or null; false where the lease is gone and the work is to be dropped. It shows that the worker lives, and
    * so starts the countdown of `leaseMs` anew for every lease that this worker holds.
+   * @param made what a shard with `stream` has made since
    */
-  progress(shardId: string, attempt: number, fraction: number | null): Promise<boolean>;
+  progress(shardId: string, attempt: number, fraction: number | null, made?: MadeTokens): Promise<boolean>;
   fetchBlob(digest: Sha256, offset: number): Promise<BlobSource>;
   submit(submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
   /** Hands a shard back, or says that it can't be computed: `code` and `params` are then the error's, for the requester to read. */

@@ -59,6 +59,8 @@ export const GenerateShard = z.strictObject({
   maxNewTokens: z.int().min(1).max(1_000_000),
   stopTokens: z.array(z.int().min(0)).max(64),
   sampling: Sampling,
+  /** Whether its requester reads along: the worker then tells the tokens while it makes them. */
+  stream: z.boolean().optional(),
 });
 
 export const Shard = z.discriminatedUnion('kind', [RunShard, GenerateShard]);

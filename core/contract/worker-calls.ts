@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sha256 } from './digest.ts';
-import { LeaseReply, LeaseRequest, NetworkInfo, SubmitReply } from './network.ts';
+import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, SubmitReply } from './network.ts';
 import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
 import { ShardId, Submission } from './shard.ts';
 
@@ -21,7 +21,12 @@ export const WORKER_CALLS = {
   },
   lease: { input: LeaseRequest, output: LeaseReply },
   progress: {
-    input: z.strictObject({ shardId: ShardId, attempt: z.int().min(1), fraction: z.number().min(0).max(1).nullable() }),
+    input: z.strictObject({
+      shardId: ShardId,
+      attempt: z.int().min(1),
+      fraction: z.number().min(0).max(1).nullable(),
+      made: MadeTokens.optional(),
+    }),
     output: z.strictObject({ held: z.boolean() }),
   },
   /** The outputs are the frame's body, or where they are over INLINE_BYTES were put by HTTPS before, under their digest. */
