@@ -3,12 +3,12 @@ import { HearthlendError } from '../core/contract/errors.ts';
 import type { ReferenceWorker } from '../core/contract/jobs.ts';
 import { ModelManifest } from '../core/contract/model.ts';
 import type { SubmitReply } from '../core/contract/network.ts';
-import { hashReceipt } from '../core/contract/receipt-hash.ts';
 import { type Shard, Submission } from '../core/contract/shard.ts';
 import type { Tensors } from '../core/contract/tensor.ts';
 import { drawsAudit } from './audit.ts';
 import { auditResult, type Verdict } from './auditing.ts';
 import type { Batching } from './batching.ts';
+import { createChaining } from './chaining.ts';
 import { type Context, letGoOfShard } from './context.ts';
 import { holderOf } from './holding.ts';
 import { maxHeldMs, sequelOf } from './leasing.ts';
@@ -41,6 +41,7 @@ export interface AuditPolicy {
 
 export function createSettling(context: Context, practising: Practising | null, batching: Batching, policy: AuditPolicy): Settling {
   const { store, blobs, holding, countdowns, clock, log } = context;
+  const chain = createChaining(store);
   const underWay = new Map<string, { commitment: string; reply: Promise<SubmitReply> }>();
   const finishing = new AbortController();
   const nameOf = ({ shardId, attempt }: AttemptKey) => `${shardId}#${attempt}`;
@@ -122,14 +123,11 @@ export function createSettling(context: Context, practising: Practising | null, 
       await blobs.putBytes(outputs);
     }
     const at = clock();
-    const receipt = await store.accept(
-      attempt,
-      audited,
-      (head) => {
-        const next = receiptAfter(head, shard, attempt, submission, at);
-        return { receipt: next, hash: hashReceipt(next) };
-      },
-      at,
+    const key = { shardId: shard.id, attempt: attempt.attempt };
+    const receipt = await chain(
+      attempt.worker,
+      (head) => receiptAfter(head, shard, attempt, submission, at),
+      (next, hash) => store.accept(key, audited, next, hash, at),
     );
     if (receipt === null) {
       // Cancelled while it was looked at.

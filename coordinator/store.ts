@@ -60,32 +60,60 @@ export interface ReceiptHead {
 }
 
 /**
- * What a coordinator remembers. Each method is one atomic step, durable when it resolves; those that change state compare first and say false
- * or null where somebody else was faster, so that several coordinators can stand on one store. Every method may reject with DISK_FULL,
- * DATABASE_CORRUPT or DATABASE_UNAVAILABLE.
+ * What a coordinator remembers: plain queries of its own SQLite file, and *changes*, which go through one log (change-log.ts). A change is a
+ * synchronous function of the database and its arguments alone: no clock, no chance, no callback. So every coordinator that applies the same log has
+ * the same state and the same results. Those that compare first say false or null where somebody else was faster. An append resolves when its change is
+ * applied here and durable; each may reject with DISK_FULL, DATABASE_CORRUPT or DATABASE_UNAVAILABLE.
  */
-export interface Store extends JobStore, LeaseStore, ReceiptStore, BlobHolds {
-  close(): void;
+export interface Store extends Reads, Appends<Changes> {
+  /** Called after each change is applied, whichever coordinator of the network made it, in the log's order. */
+  onApplied(listener: (applied: Applied) => void): () => void;
+  close(): Promise<void>;
 }
 
-export interface JobStore {
-  addJob(job: JobStatus, shards: readonly ShardRecord[]): Promise<void>;
-  /** Numbers from 0, each given once. */
-  takePracticeNumber(): Promise<number>;
-  addPractice(shard: ShardRecord): Promise<void>;
+/** Changes as their callers see them. Arguments and results are plain JSON: they travel and are compared. */
+export type Appends<C> = {
+  [N in keyof C]: C[N] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never;
+};
+
+/** The parts that a feature needs: what it reads, and what it changes. */
+export type JobStore = JobReads & Appends<JobChanges>;
+export type LeaseStore = LeaseReads & Appends<LeaseChanges>;
+export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
+export type BlobHolds = HoldReads & Appends<HoldChanges>;
+
+/** A feature with tables of its own adds what it reads here, and its changes below; both are merged in sqlite/features.ts. */
+export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads {}
+export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges {}
+
+export type ChangeName = keyof Changes;
+
+/** A change that was applied, and what came of it. `own`: it was asked for here, and not at another coordinator. */
+export type Applied = {
+  [N in ChangeName]: { name: N; args: Parameters<Changes[N]>; result: ReturnType<Changes[N]>; own: boolean };
+}[ChangeName];
+
+export interface JobReads {
   job(id: string): Promise<JobStatus | null>;
   /** Newest first. */
   jobs(limit: number): Promise<JobStatus[]>;
   shardsOf(jobId: string): Promise<ShardRecord[]>;
-  /** Cancels a job that is not over, with its shards and the attempts at them; gives those that were being computed. */
-  cancelJob(id: string, at: number): Promise<{ job: JobStatus; revoked: AttemptRecord[] } | null>;
   /** Jobs that are over since before `at`, whose outputs may still be held. */
   jobsOverBefore(at: number): Promise<string[]>;
-  /** Forgets jobs and practice that are over since before `at`. Receipts and batches stay. */
-  forgetBefore(at: number): Promise<void>;
 }
 
-export interface LeaseStore {
+export interface JobChanges {
+  addJob(job: JobStatus, shards: readonly ShardRecord[]): void;
+  /** Numbers from 0, each given once. */
+  takePracticeNumber(): number;
+  addPractice(shard: ShardRecord): void;
+  /** Cancels a job that is not over, with its shards and the attempts at them; gives those that were being computed. */
+  cancelJob(id: string, at: number): { job: JobStatus; revoked: AttemptRecord[] } | null;
+  /** Forgets jobs and practice that are over since before `at`. Receipts and batches stay. */
+  forgetBefore(at: number): void;
+}
+
+export interface LeaseReads {
   /** Own shards, oldest first, then practice. */
   queued(limit: number): Promise<ShardRecord[]>;
   shard(id: string): Promise<ShardRecord | null>;
@@ -93,51 +121,57 @@ export interface LeaseStore {
   attemptsOf(shardId: string): Promise<AttemptRecord[]>;
   /** Attempts in state `leased`, `submitted` or `disputed`, of all workers. */
   openAttempts(): Promise<AttemptRecord[]>;
-  /** Lends a queued shard as the attempt after its last one. */
-  lend(attempt: AttemptRecord): Promise<boolean>;
-  renew(key: AttemptKey, deadline: number): Promise<boolean>;
-  /** Ends an attempt that is leased, or committed to and unanswered, and with `failed` the shard's job too. */
-  endAttempt(key: AttemptKey, from: 'leased' | 'submitted', end: AttemptEnd, sequel: Sequel, at: number): Promise<boolean>;
-  /** Records what a leased attempt commits to. False where it is not leased any more. */
-  commit(submission: Submission): Promise<boolean>;
-  /** Records whether an attempt is audited, the first time; gives what is recorded. */
-  drawAudit(key: AttemptKey, audit: boolean): Promise<boolean>;
-  dispute(key: AttemptKey): Promise<void>;
-  /** Answers a submitted attempt with `rejected`. */
-  reject(key: AttemptKey, reply: SubmitReply, failure: Failure, sequel: Sequel, at: number): Promise<boolean>;
-  /**
-   * Accepts a submitted attempt and appends its receipt, in one step. `chain` makes the receipt that follows a head; it may be called again
-   * where another one was appended meanwhile. Null where the attempt is not to be answered any more.
-   */
-  accept(
-    key: AttemptKey,
-    audited: boolean,
-    chain: (head: ReceiptHead) => { receipt: WorkReceipt; hash: Bytes32 },
-    at: number,
-  ): Promise<WorkReceipt | null>;
 }
 
-export interface ReceiptStore {
+export interface LeaseChanges {
+  /** Lends a queued shard as the attempt after its last one. */
+  lend(attempt: AttemptRecord): boolean;
+  renew(key: AttemptKey, deadline: number): boolean;
+  /** Ends an attempt that is leased, or committed to and unanswered, and with `failed` the shard's job too. */
+  endAttempt(key: AttemptKey, from: 'leased' | 'submitted', end: AttemptEnd, sequel: Sequel, at: number): boolean;
+  /** Records what a leased attempt commits to. False where it is not leased any more. */
+  commit(submission: Submission): boolean;
+  /** Records whether an attempt is audited, the first time; gives what is recorded. */
+  drawAudit(key: AttemptKey, audit: boolean): boolean;
+  dispute(key: AttemptKey): void;
+  /** Answers a submitted attempt with `rejected`. */
+  reject(key: AttemptKey, reply: SubmitReply, failure: Failure, sequel: Sequel, at: number): boolean;
+  /**
+   * Accepts a submitted attempt and appends its receipt, in one step. `moved`: the worker's receipts don't end any more where this one follows, so it
+   * has to be made anew (chaining.ts does). `over`: the attempt is not to be answered any more.
+   */
+  accept(key: AttemptKey, audited: boolean, receipt: WorkReceipt, hash: Bytes32, at: number): 'accepted' | 'moved' | 'over';
+}
+
+export interface ReceiptReads {
+  /** Where the worker's receipts end now. At once, so that nothing comes between it and what is made of it. */
+  receiptHead(worker: Address): ReceiptHead;
   receiptsAfter(worker: Address, sequence: number, limit: number): Promise<WorkReceipt[]>;
   /** Workers with receipts that are in no batch yet. */
   workersWithUnbatched(): Promise<Address[]>;
   /** The oldest receipts that are in no batch yet, in sequence. */
   unbatched(worker: Address, limit: number): Promise<WorkReceipt[]>;
-  /** False where a batch with these receipts is there already. */
-  addBatch(batch: SignedBatch): Promise<boolean>;
   batch(worker: Address, last: number): Promise<SignedBatch | null>;
   /** Batches without the worker's signature, oldest first. */
   pendingBatches(worker: Address, limit: number): Promise<SignedBatch[]>;
-  countersign(worker: Address, last: number, signature: Signature): Promise<void>;
+}
+
+export interface ReceiptChanges {
+  /** False where a batch with these receipts is there already. */
+  addBatch(batch: SignedBatch): boolean;
+  countersign(worker: Address, last: number, signature: Signature): void;
 }
 
 /** Who needs which bytes. Bytes that nobody holds are removed. */
-export interface BlobHolds {
-  hold(holder: string, digests: readonly Sha256[]): Promise<void>;
-  /** Gives the digests that nobody holds any more. */
-  letGo(holder: string): Promise<Sha256[]>;
+export interface HoldReads {
   holders(): Promise<string[]>;
   heldBlobs(): Promise<Set<Sha256>>;
+}
+
+export interface HoldChanges {
+  hold(holder: string, digests: readonly Sha256[]): void;
+  /** Gives the digests that nobody holds any more. */
+  letGo(holder: string): Sha256[];
 }
 
 /** Practice done on a day, and how much there may be. Only an embedded coordinator has practice, so this is beside the store. */

@@ -1,15 +1,14 @@
-import { FIRST_PREVIOUS_HASH, type WorkReceipt } from '../../core/contract/receipt.ts';
-import type { LeaseStore, ReceiptHead } from '../store.ts';
+import type { LeaseChanges } from '../store.ts';
+import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
+import { headReader } from './receipts.ts';
 
 /** The step in which a result is accepted, its receipt chained, and its job moved on: all of it or nothing. */
-export function sqliteAcceptance({ db, stepSoon, synced }: OpenDatabase): Pick<LeaseStore, 'accept'> {
+export function sqliteAcceptance({ db }: OpenDatabase): SqliteChanges<Pick<LeaseChanges, 'accept'>> {
   const selectWorker = db.prepare<[string, number], { worker: string }>(
     "SELECT worker FROM attempts WHERE shard_id = ? AND attempt = ? AND state IN ('submitted', 'disputed')",
   );
-  const selectHead = db.prepare<[string], ReceiptHead>(
-    'SELECT sequence, hash FROM receipts WHERE worker = ? ORDER BY sequence DESC LIMIT 1',
-  );
+  const headOf = headReader(db);
   const insertReceipt = db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?)');
   const acceptAttempt = db.prepare("UPDATE attempts SET state = 'accepted', reply = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?");
   const finishShard = db.prepare("UPDATE shards SET state = 'done', settled_at = ? WHERE id = ?");
@@ -21,22 +20,20 @@ export function sqliteAcceptance({ db, stepSoon, synced }: OpenDatabase): Pick<L
   );
 
   return {
-    async accept({ shardId, attempt }, audited, chain, at): Promise<WorkReceipt | null> {
-      const accepted = stepSoon(() =>
-        db.transaction(() => {
-          const row = selectWorker.get(shardId, attempt);
-          if (row === undefined) return null;
-          const { receipt, hash } = chain(selectHead.get(row.worker) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH });
-          insertReceipt.run(row.worker, receipt.sequence, shardId, hash, JSON.stringify(receipt));
-          acceptAttempt.run(JSON.stringify({ type: 'accepted', receipt, audited }), at, shardId, attempt);
-          finishShard.run(at, shardId);
-          countShard.run({ at, id: shardId });
-          return receipt;
-        })(),
-      );
+    accept: {
       // Several that are answered together wait for the disk together.
-      await synced();
-      return accepted;
+      durable: 'together',
+      apply({ shardId, attempt }, audited, receipt, hash, at) {
+        const row = selectWorker.get(shardId, attempt);
+        if (row === undefined) return 'over';
+        const head = headOf(row.worker);
+        if (receipt.sequence !== head.sequence + 1 || receipt.previousHash !== head.hash) return 'moved';
+        insertReceipt.run(row.worker, receipt.sequence, shardId, hash, JSON.stringify(receipt));
+        acceptAttempt.run(JSON.stringify({ type: 'accepted', receipt, audited }), at, shardId, attempt);
+        finishShard.run(at, shardId);
+        countShard.run({ at, id: shardId });
+        return 'accepted';
+      },
     },
   };
 }

@@ -1,7 +1,8 @@
-import type { BlobHolds } from '../store.ts';
+import type { HoldChanges, HoldReads } from '../store.ts';
+import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
 
-export function sqliteHolds({ db, read, stepSoon }: OpenDatabase): BlobHolds {
+export function sqliteHolds({ db, read }: OpenDatabase): { reads: HoldReads; changes: SqliteChanges<HoldChanges> } {
   const insert = db.prepare('INSERT OR IGNORE INTO blob_holds VALUES (?, ?)');
   const remove = db.prepare<[string], { digest: string }>('DELETE FROM blob_holds WHERE holder = ? RETURNING digest');
   const held = db.prepare('SELECT 1 FROM blob_holds WHERE digest = ? LIMIT 1');
@@ -9,29 +10,30 @@ export function sqliteHolds({ db, read, stepSoon }: OpenDatabase): BlobHolds {
   const selectDigests = db.prepare<[], { digest: string }>('SELECT DISTINCT digest FROM blob_holds');
 
   return {
-    async hold(holder, digests) {
-      // What is lost of these is put right by the sweep at the next start.
-      stepSoon(() =>
-        db.transaction(() => {
-          for (const digest of digests) insert.run(holder, digest);
-        })(),
-      );
+    reads: {
+      async holders() {
+        return read(() => selectHolders.all()).map((row) => row.holder);
+      },
+      async heldBlobs() {
+        return new Set(read(() => selectDigests.all()).map((row) => row.digest));
+      },
     },
-    async letGo(holder) {
-      return stepSoon(() =>
-        db.transaction(() =>
+    changes: {
+      hold: {
+        // What is lost of these is put right by the sweep at the next start.
+        durable: 'later',
+        apply(holder, digests) {
+          for (const digest of digests) insert.run(holder, digest);
+        },
+      },
+      letGo: {
+        durable: 'later',
+        apply: (holder) =>
           remove
             .all(holder)
             .map((row) => row.digest)
             .filter((digest) => held.get(digest) === undefined),
-        )(),
-      );
-    },
-    async holders() {
-      return read(() => selectHolders.all()).map((row) => row.holder);
-    },
-    async heldBlobs() {
-      return new Set(read(() => selectDigests.all()).map((row) => row.digest));
+      },
     },
   };
 }

@@ -1,10 +1,11 @@
-import type { JobStore, ShardRecord } from '../store.ts';
+import type { JobChanges, JobReads, ShardRecord } from '../store.ts';
+import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
 import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
 
 const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
 
-export function sqliteJobs({ db, read, step, stepSoon }: OpenDatabase, network: string): JobStore {
+export function sqliteJobs({ db, read }: OpenDatabase, network: string): { reads: JobReads; changes: SqliteChanges<JobChanges> } {
   const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const insertShard = db.prepare(
     'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -31,55 +32,58 @@ export function sqliteJobs({ db, read, step, stepSoon }: OpenDatabase, network: 
     'DELETE FROM jobs WHERE finished_at < :at',
   ].map((sql) => db.prepare(sql));
 
-  const addShard = ({ shard, state, attempt, promptTokens, createdAt }: ShardRecord) =>
+  const addShard = ({ shard, state, attempt, promptTokens, createdAt }: ShardRecord): void => {
     insertShard.run(shard.id, shard.jobId, shard.origin, state, attempt, promptTokens, createdAt, JSON.stringify(shard));
+  };
 
   return {
-    async addJob(job, shards) {
-      step(() =>
-        db.transaction(() => {
-          const { id, kind, state, createdAt, finishedAt, accepted, error } = job;
-          insertJob.run(id, kind, state, createdAt, finishedAt, job.shards, accepted, toNullableJson(error));
+    reads: {
+      async job(id) {
+        const row = read(() => selectJob.get(id));
+        return row === undefined ? null : jobFrom(network, row);
+      },
+      async jobs(limit) {
+        return read(() => selectJobs.all(limit)).map((row) => jobFrom(network, row));
+      },
+      async shardsOf(jobId) {
+        return read(() => selectShards.all(jobId)).map(shardFrom);
+      },
+      async jobsOverBefore(at) {
+        return read(() => selectOver.all(at)).map((row) => row.id);
+      },
+    },
+    changes: {
+      addJob: {
+        durable: 'at once',
+        apply({ id, kind, state, createdAt, finishedAt, accepted, error, shards: count }, shards) {
+          insertJob.run(id, kind, state, createdAt, finishedAt, count, accepted, toNullableJson(error));
           for (const shard of shards) addShard(shard);
-        })(),
-      );
-    },
-    async takePracticeNumber() {
-      return stepSoon(() => (takeNumber.get() as { number: number }).number);
-    },
-    async addPractice(shard) {
-      stepSoon(() => addShard(shard));
-    },
-    async job(id) {
-      const row = read(() => selectJob.get(id));
-      return row === undefined ? null : jobFrom(network, row);
-    },
-    async jobs(limit) {
-      return read(() => selectJobs.all(limit)).map((row) => jobFrom(network, row));
-    },
-    async shardsOf(jobId) {
-      return read(() => selectShards.all(jobId)).map(shardFrom);
-    },
-    async cancelJob(id, at) {
-      return step(() =>
-        db.transaction(() => {
+        },
+      },
+      takePracticeNumber: {
+        durable: 'later',
+        apply: () => (takeNumber.get() as { number: number }).number,
+      },
+      addPractice: {
+        durable: 'later',
+        apply: addShard,
+      },
+      cancelJob: {
+        durable: 'at once',
+        apply(id, at) {
           const before = selectJob.get(id);
           if (before === undefined || (before.state !== 'queued' && before.state !== 'running')) return null;
           const revoked = selectRevoked.all(id).map(attemptFrom);
           for (const statement of cancel) statement.run({ id, at });
           return { job: jobFrom(network, { ...before, state: 'cancelled', finished_at: at }), revoked };
-        })(),
-      );
-    },
-    async jobsOverBefore(at) {
-      return read(() => selectOver.all(at)).map((row) => row.id);
-    },
-    async forgetBefore(at) {
-      step(() =>
-        db.transaction(() => {
+        },
+      },
+      forgetBefore: {
+        durable: 'at once',
+        apply(at) {
           for (const statement of forget) statement.run({ at });
-        })(),
-      );
+        },
+      },
     },
   };
 }

@@ -1,12 +1,13 @@
-import type { LeaseStore, Sequel } from '../store.ts';
+import type { LeaseChanges, LeaseReads, Sequel } from '../store.ts';
 import { sqliteAcceptance } from './acceptance.ts';
+import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
 import { type AttemptRow, attemptFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
 
 const endAttempt = 'UPDATE attempts SET state = ?, reason = ?, failure = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?';
 
-export function sqliteLeases(database: OpenDatabase): LeaseStore {
-  const { db, read, step, stepSoon, synced } = database;
+export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; changes: SqliteChanges<LeaseChanges> } {
+  const { db, read } = database;
   const selectQueued = db.prepare<[number], ShardRow>(
     "SELECT * FROM shards WHERE state = 'queued' ORDER BY origin = 'practice', created_at, rowid LIMIT ?",
   );
@@ -57,77 +58,80 @@ export function sqliteLeases(database: OpenDatabase): LeaseStore {
   };
 
   return {
-    ...sqliteAcceptance(database),
-    async queued(limit) {
-      return read(() => selectQueued.all(limit)).map(shardFrom);
+    reads: {
+      async queued(limit) {
+        return read(() => selectQueued.all(limit)).map(shardFrom);
+      },
+      async shard(id) {
+        const row = read(() => selectShard.get(id));
+        return row === undefined ? null : shardFrom(row);
+      },
+      async attempt({ shardId, attempt }) {
+        const row = read(() => selectAttempt.get(shardId, attempt));
+        return row === undefined ? null : attemptFrom(row);
+      },
+      async attemptsOf(shardId) {
+        return read(() => selectAttempts.all(shardId)).map(attemptFrom);
+      },
+      async openAttempts() {
+        return read(() => selectOpen.all()).map(attemptFrom);
+      },
     },
-    async shard(id) {
-      const row = read(() => selectShard.get(id));
-      return row === undefined ? null : shardFrom(row);
-    },
-    async attempt({ shardId, attempt }) {
-      const row = read(() => selectAttempt.get(shardId, attempt));
-      return row === undefined ? null : attemptFrom(row);
-    },
-    async attemptsOf(shardId) {
-      return read(() => selectAttempts.all(shardId)).map(attemptFrom);
-    },
-    async openAttempts() {
-      return read(() => selectOpen.all()).map(attemptFrom);
-    },
-    async lend({ shardId, attempt, worker, payee, leasedAt, deadline }) {
-      const lent = stepSoon(() =>
-        db.transaction(() => {
+    changes: {
+      ...sqliteAcceptance(database),
+      lend: {
+        // Before the worker's own record of it can be: an attempt has its number once.
+        durable: 'together',
+        apply({ shardId, attempt, worker, payee, leasedAt, deadline }) {
           if (takeShard.run(attempt, shardId, attempt).changes === 0) return false;
           insertAttempt.run(shardId, attempt, worker, payee, leasedAt, deadline);
           startJob.run(shardId);
           return true;
-        })(),
-      );
-      // Before the worker's own record of it can be: an attempt has its number once.
-      await synced();
-      return lent;
-    },
-    async renew({ shardId, attempt }, deadline) {
-      return step(() => renew.run(deadline, shardId, attempt).changes === 1);
-    },
-    async endAttempt({ shardId, attempt }, from, { state, reason, failure }, sequel, at) {
-      return step(() =>
-        db.transaction(() => {
+        },
+      },
+      renew: {
+        durable: 'at once',
+        apply: ({ shardId, attempt }, deadline) => renew.run(deadline, shardId, attempt).changes === 1,
+      },
+      endAttempt: {
+        durable: 'at once',
+        apply({ shardId, attempt }, from, { state, reason, failure }, sequel, at) {
           if (end[from].run(state, reason, toNullableJson(failure), at, shardId, attempt).changes === 0) return false;
           follow(shardId, sequel, at);
           return true;
-        })(),
-      );
-    },
-    async commit(submission) {
-      const { shardId, attempt, runMs } = submission;
-      // The acceptance that follows makes all of it durable.
-      return stepSoon(() =>
-        db.transaction(() => {
+        },
+      },
+      commit: {
+        // The acceptance that follows makes all of it durable.
+        durable: 'later',
+        apply(submission) {
+          const { shardId, attempt, runMs } = submission;
           if (commit.run(JSON.stringify(submission), runMs, shardId, attempt).changes === 0) return false;
           settle.run(shardId);
           return true;
-        })(),
-      );
-    },
-    async drawAudit({ shardId, attempt }, audit) {
-      return stepSoon(() => {
-        draw.run(audit ? 1 : 0, shardId, attempt);
-        return selectAttempt.get(shardId, attempt)?.audit === 1;
-      });
-    },
-    async dispute({ shardId, attempt }) {
-      step(() => dispute.run(shardId, attempt));
-    },
-    async reject({ shardId, attempt }, reply, failure, sequel, at) {
-      return step(() =>
-        db.transaction(() => {
+        },
+      },
+      drawAudit: {
+        durable: 'later',
+        apply({ shardId, attempt }, audit) {
+          draw.run(audit ? 1 : 0, shardId, attempt);
+          return selectAttempt.get(shardId, attempt)?.audit === 1;
+        },
+      },
+      dispute: {
+        durable: 'at once',
+        apply({ shardId, attempt }) {
+          dispute.run(shardId, attempt);
+        },
+      },
+      reject: {
+        durable: 'at once',
+        apply({ shardId, attempt }, reply, failure, sequel, at) {
           if (reject.run(JSON.stringify(failure), JSON.stringify(reply), at, shardId, attempt).changes === 0) return false;
           follow(shardId, sequel, at);
           return true;
-        })(),
-      );
+        },
+      },
     },
   };
 }

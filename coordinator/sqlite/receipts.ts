@@ -1,5 +1,7 @@
-import type { WorkReceipt } from '../../core/contract/receipt.ts';
-import type { ReceiptStore } from '../store.ts';
+import type { Database } from 'better-sqlite3';
+import { FIRST_PREVIOUS_HASH, type WorkReceipt } from '../../core/contract/receipt.ts';
+import type { ReceiptChanges, ReceiptHead, ReceiptReads } from '../store.ts';
+import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
 import { type BatchRow, batchFrom } from './rows.ts';
 
@@ -7,7 +9,14 @@ interface ReceiptRow {
   receipt: string;
 }
 
-export function sqliteReceipts({ db, read, step }: OpenDatabase): ReceiptStore {
+/** Where a worker's receipts end; before the first one, what the first follows. */
+export function headReader(db: Database): (worker: string) => ReceiptHead {
+  const select = db.prepare<[string], ReceiptHead>('SELECT sequence, hash FROM receipts WHERE worker = ? ORDER BY sequence DESC LIMIT 1');
+  return (worker) => select.get(worker) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH };
+}
+
+export function sqliteReceipts({ db, read }: OpenDatabase): { reads: ReceiptReads; changes: SqliteChanges<ReceiptChanges> } {
+  const headOf = headReader(db);
   const batched = 'COALESCE((SELECT MAX(last) FROM batches b WHERE b.worker = r.worker), 0)';
   const selectAfter = db.prepare<[string, number, number], ReceiptRow>(
     'SELECT receipt FROM receipts WHERE worker = ? AND sequence > ? ORDER BY sequence LIMIT ?',
@@ -31,29 +40,40 @@ export function sqliteReceipts({ db, read, step }: OpenDatabase): ReceiptStore {
   const receiptFrom = (row: ReceiptRow) => JSON.parse(row.receipt) as WorkReceipt;
 
   return {
-    async receiptsAfter(worker, sequence, limit) {
-      return read(() => selectAfter.all(worker, sequence, limit)).map(receiptFrom);
+    reads: {
+      receiptHead: (worker) => read(() => headOf(worker)),
+      async receiptsAfter(worker, sequence, limit) {
+        return read(() => selectAfter.all(worker, sequence, limit)).map(receiptFrom);
+      },
+      async workersWithUnbatched() {
+        return read(() => selectWorkers.all()).map((row) => row.worker);
+      },
+      async unbatched(worker, limit) {
+        return read(() => selectUnbatched.all(worker, limit)).map(receiptFrom);
+      },
+      async batch(worker, last) {
+        const row = read(() => selectBatch.get(worker, last));
+        return row === undefined ? null : batchFrom(row);
+      },
+      async pendingBatches(worker, limit) {
+        return read(() => selectPending.all(worker, limit)).map(batchFrom);
+      },
     },
-    async workersWithUnbatched() {
-      return read(() => selectWorkers.all()).map((row) => row.worker);
-    },
-    async unbatched(worker, limit) {
-      return read(() => selectUnbatched.all(worker, limit)).map(receiptFrom);
-    },
-    async addBatch({ batch, coordinatorSignature, workerSignature }) {
-      const { worker, first, last } = batch;
-      const row = { worker, first, last, batch: JSON.stringify(batch), coordinatorSignature, workerSignature };
-      return step(() => insertBatch.run(row).changes === 1);
-    },
-    async batch(worker, last) {
-      const row = read(() => selectBatch.get(worker, last));
-      return row === undefined ? null : batchFrom(row);
-    },
-    async pendingBatches(worker, limit) {
-      return read(() => selectPending.all(worker, limit)).map(batchFrom);
-    },
-    async countersign(worker, last, signature) {
-      step(() => sign.run(signature, worker, last));
+    changes: {
+      addBatch: {
+        durable: 'at once',
+        apply({ batch, coordinatorSignature, workerSignature }) {
+          const { worker, first, last } = batch;
+          const row = { worker, first, last, batch: JSON.stringify(batch), coordinatorSignature, workerSignature };
+          return insertBatch.run(row).changes === 1;
+        },
+      },
+      countersign: {
+        durable: 'at once',
+        apply(worker, last, signature) {
+          sign.run(signature, worker, last);
+        },
+      },
     },
   };
 }

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { createChaining } from '../../coordinator/chaining.ts';
 import type { AttemptRecord, PracticeBook, ShardRecord, Store } from '../../coordinator/store.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import type { SignedBatch, WorkReceipt } from '../../core/contract/receipt.ts';
+import { hashReceipt } from '../../core/contract/receipt-hash.ts';
 import type { Submission } from '../../core/contract/shard.ts';
 
 const A = `0x${'a'.repeat(40)}`;
@@ -34,6 +36,13 @@ function shardOf(id: string, jobId: string, createdAt: number): ShardRecord {
   };
 }
 
+const NO_HASH = `0x${'0'.repeat(64)}`;
+
+/** Something of a hash's form, of its own for each shard. */
+function hashOf(shardId: string): string {
+  return `0x${Buffer.from(shardId).toString('hex').padEnd(64, '0')}`;
+}
+
 function attemptOf(shardId: string, attempt: number, worker = A): AttemptRecord {
   const open = { reason: null, failure: null, submission: null, audit: null, reply: null };
   return { shardId, attempt, worker, payee: worker, state: 'leased', leasedAt: 100, deadline: 200, ...open };
@@ -43,7 +52,7 @@ function submissionFor(shardId: string, attempt: number): Submission {
   return { shardId, attempt, commitment: '2'.repeat(64), outputBytes: 1, units: 1, runMs: 12.5 };
 }
 
-function receiptFor(shardId: string, sequence: number, worker = A): WorkReceipt {
+function receiptFor(shardId: string, { sequence, hash } = { sequence: 0, hash: NO_HASH }, worker = A): WorkReceipt {
   return {
     network: 'local',
     jobId: 'practice',
@@ -60,8 +69,8 @@ function receiptFor(shardId: string, sequence: number, worker = A): WorkReceipt 
     amount: '1',
     asset: 'hearth:local/credit:practice',
     time: 1,
-    sequence,
-    previousHash: `0x${'0'.repeat(64)}`,
+    sequence: sequence + 1,
+    previousHash: hash,
   };
 }
 
@@ -82,6 +91,8 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
     beforeEach(() => {
       ({ store, book } = open());
     });
+    const accept = (id: string, worker = A, at = 50) =>
+      store.accept({ shardId: id, attempt: 1 }, false, receiptFor(id, store.receiptHead(worker), worker), hashOf(id), at);
     const lent = async (id: string, worker = A) => {
       await store.addPractice(shardOf(id, 'practice', 1));
       expect(await store.lend(attemptOf(id, 1, worker))).toBe(true);
@@ -89,8 +100,7 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
     const accepted = async (id: string, worker = A, at = 50) => {
       await lent(id, worker);
       await store.commit(submissionFor(id, 1));
-      const chain = ({ sequence }: { sequence: number }) => ({ receipt: receiptFor(id, sequence + 1, worker), hash: `0x${id}` });
-      return store.accept({ shardId: id, attempt: 1 }, false, chain, at);
+      return accept(id, worker, at);
     };
 
     test('own shards are queued before practice, oldest first', async () => {
@@ -157,41 +167,83 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       await store.addJob(jobOf('j', 1), [shardOf('j.1', 'j', 1)]);
       await store.lend(attemptOf('j.1', 1));
       expect((await store.job('j'))?.state).toBe('running');
-      const heads: number[] = [];
-      const accept = () =>
-        store.accept(
-          { shardId: 'j.1', attempt: 1 },
-          true,
-          (head) => {
-            heads.push(head.sequence);
-            return { receipt: receiptFor('j.1', head.sequence + 1), hash: '0x1' };
-          },
-          77,
-        );
-      expect(await accept()).toBeNull();
+      const accepted = () => store.accept({ shardId: 'j.1', attempt: 1 }, true, receiptFor('j.1'), hashOf('j.1'), 77);
+      expect(await accepted()).toBe('over');
       await store.commit(submissionFor('j.1', 1));
       await store.dispute({ shardId: 'j.1', attempt: 1 });
-      const [first, second] = await Promise.all([accept(), accept()]);
-      expect([first, second].filter((receipt) => receipt !== null)).toEqual([receiptFor('j.1', 1)]);
-      expect(heads[0]).toBe(0);
+      expect(await Promise.all([accepted(), accepted()])).toEqual(['accepted', 'over']);
+      expect(store.receiptHead(A)).toEqual({ sequence: 1, hash: hashOf('j.1') });
       expect(await store.job('j')).toMatchObject({ state: 'done', accepted: 1, finishedAt: 77 });
       expect((await store.attempt({ shardId: 'j.1', attempt: 1 }))?.reply).toEqual({
         type: 'accepted',
-        receipt: receiptFor('j.1', 1),
+        receipt: receiptFor('j.1'),
         audited: true,
       });
       expect(await store.openAttempts()).toEqual([]);
     });
 
-    test('an acceptance that fails leaves everything as it was', async () => {
-      await lent('p');
-      await store.commit(submissionFor('p', 1));
-      const broken = () => {
-        throw new Error('no receipt');
-      };
-      await expect(store.accept({ shardId: 'p', attempt: 1 }, false, broken, 1)).rejects.toThrow('no receipt');
-      expect((await store.attempt({ shardId: 'p', attempt: 1 }))?.state).toBe('submitted');
-      expect(await store.receiptsAfter(A, 0, 10)).toEqual([]);
+    test('a receipt that does not follow the last one is not taken, and can be made anew', async () => {
+      await accepted('1a');
+      await lent('2a');
+      await store.commit(submissionFor('2a', 1));
+      const key = { shardId: '2a', attempt: 1 };
+      expect(await store.accept(key, false, receiptFor('2a'), hashOf('2a'), 1)).toBe('moved');
+      const elsewhere = { sequence: 1, hash: hashOf('another') };
+      expect(await store.accept(key, false, receiptFor('2a', elsewhere), hashOf('2a'), 1)).toBe('moved');
+      expect((await store.attempt(key))?.state).toBe('submitted');
+      expect(await accept('2a')).toBe('accepted');
+    });
+
+    test('acceptances of one worker that are on their way at once follow each other', async () => {
+      const ids = ['1a', '2a', '3a', '4a', '5a'];
+      const chain = createChaining(store);
+      for (const id of ids) {
+        await lent(id);
+        if (id !== '3a') await store.commit(submissionFor(id, 1));
+      }
+      const receipts = await Promise.all(
+        ids.map((id) =>
+          chain(
+            A,
+            (head) => receiptFor(id, head),
+            (receipt, hash) => store.accept({ shardId: id, attempt: 1 }, false, receipt, hash, 9),
+          ),
+        ),
+      );
+      expect(receipts[2]).toBeNull();
+      const recorded = await store.receiptsAfter(A, 0, 10);
+      expect(recorded.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+      expect(new Set(recorded.map(({ shardId }) => shardId))).toEqual(new Set(['1a', '2a', '4a', '5a']));
+      expect(recorded.slice(1).map(({ previousHash }) => previousHash)).toEqual(recorded.slice(0, -1).map(hashReceipt));
+    });
+
+    test('a change that fails leaves everything as it was, and is told to nobody', async () => {
+      await accepted('1a');
+      await lent('2a');
+      await store.commit(submissionFor('2a', 1));
+      const names: string[] = [];
+      store.onApplied(({ name }) => names.push(name));
+      const broken = { ...receiptFor('2a', store.receiptHead(A)), units: 2n as unknown as number };
+      await expect(store.accept({ shardId: '2a', attempt: 1 }, false, broken, hashOf('2a'), 1)).rejects.toThrow();
+      expect((await store.attempt({ shardId: '2a', attempt: 1 }))?.state).toBe('submitted');
+      expect(await store.receiptsAfter(A, 0, 10)).toHaveLength(1);
+      expect(names).toEqual([]);
+    });
+
+    test('each change that is applied is told once, in order, with what came of it', async () => {
+      const told: unknown[] = [];
+      const forget = store.onApplied(({ name, result, own }) => told.push({ name, result, own }));
+      await accepted('1a');
+      await store.lend(attemptOf('1a', 2));
+      forget();
+      await lent('2a');
+      expect(told).toEqual([
+        { name: 'addPractice', result: undefined, own: true },
+        { name: 'lend', result: true, own: true },
+        { name: 'commit', result: true, own: true },
+        { name: 'accept', result: 'accepted', own: true },
+        { name: 'lend', result: false, own: true },
+      ]);
     });
 
     test('a rejection keeps its answer, and a shard that is given up fails its job', async () => {
@@ -285,12 +337,7 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       await store.addJob(jobOf('j', 1), [shardOf('j.1', 'j', 1)]);
       await store.lend(attemptOf('j.1', 1));
       await store.commit(submissionFor('j.1', 1));
-      await store.accept(
-        { shardId: 'j.1', attempt: 1 },
-        false,
-        ({ sequence }) => ({ receipt: receiptFor('j.1', sequence + 1), hash: '0x' }),
-        60,
-      );
+      await accept('j.1', A, 60);
       expect(book.spent(0, 100)).toEqual({ accepted: 1, runMs: 12.5 });
       expect(book.spent(0, 200)).toEqual({ accepted: 2, runMs: 25 });
       expect(book.spent(200, 300)).toEqual({ accepted: 0, runMs: 0 });

@@ -1,0 +1,24 @@
+import type { Changes, PracticeBook, Reads } from '../store.ts';
+import type { SqliteChanges } from './change.ts';
+import { sqliteHolds } from './holds.ts';
+import { sqliteJobs } from './jobs.ts';
+import { sqliteLeases } from './leases.ts';
+import type { OpenDatabase } from './open.ts';
+import { sqlitePractice } from './practice.ts';
+import { sqliteReceipts } from './receipts.ts';
+
+/** What every feature reads and changes, over one database: its statements are made here, once. */
+export function sqliteFeatures(
+  database: OpenDatabase,
+  network: string,
+): { reads: Reads; changes: SqliteChanges<Changes>; book: PracticeBook } {
+  const jobs = sqliteJobs(database, network);
+  const leases = sqliteLeases(database);
+  const receipts = sqliteReceipts(database);
+  const holds = sqliteHolds(database);
+  return {
+    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads },
+    changes: { ...jobs.changes, ...leases.changes, ...receipts.changes, ...holds.changes },
+    book: sqlitePractice(database),
+  };
+}
