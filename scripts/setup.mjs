@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 export const root = join(import.meta.dirname, '..');
 const stampFile = join(root, 'node_modules/.hearthlend-lock');
@@ -107,10 +107,10 @@ function seconds(sinceMs) {
   return `${Math.round((Date.now() - sinceMs) / 1000)} s`;
 }
 
-/** True when one of `names` is a program on PATH. */
+/** True when one of `names` is a program on PATH, or, for a whole path, there. */
 export function programExists(names, env = process.env) {
   return names.some((name) =>
-    (env.PATH ?? '').split(delimiter).some((folder) => {
+    (isAbsolute(name) ? [''] : (env.PATH ?? '').split(delimiter)).some((folder) => {
       try {
         const file = join(folder, name);
         accessSync(file, constants.X_OK);
@@ -168,7 +168,8 @@ export const dbus = {
  */
 export const natsServer = {
   what: 'nats-server (what a coordinator talks to its workers through)',
-  programs: ['nats-server'],
+  // Debian puts it where only root's PATH leads.
+  programs: ['nats-server', '/usr/sbin/nats-server'],
   apt: ['nats-server'],
   dnf: ['nats-server'],
   pacman: ['nats-server'],

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findNatsServer } from '../coordinator/nats/program.ts';
 
 /** A nats-server of one test file, on a port of its own and a folder of its own; the system's own one is never touched. */
 export interface TestNats {
@@ -32,7 +33,12 @@ export interface TestNatsOptions {
 
 /** Why a test that needs nats-server can't run here; null where it can: `context.skip(natsMissing() !== null, natsMissing() ?? '')`. */
 export function natsMissing(): string | null {
-  return spawnSync('nats-server', ['--version']).status === 0 ? null : 'nats-server is not installed';
+  try {
+    findNatsServer(process.env, process.platform);
+    return null;
+  } catch {
+    return 'nats-server is not installed';
+  }
 }
 
 /** Starts nats-server and waits until it takes connections. @throws with its own log where it doesn't start */
@@ -48,7 +54,7 @@ export async function startNats({ config = '', jetstream = true }: TestNatsOptio
     const store = jetstream ? `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))} }\n` : '';
     // -1: the system chooses a free one; it is kept from then on.
     writeFileSync(path, `host: "127.0.0.1"\nport: ${port}\n${store}${latest}\n`);
-    child = spawn('nats-server', ['--config', path], { stdio: ['ignore', 'ignore', 'pipe'] });
+    child = spawn(findNatsServer(process.env, process.platform), ['--config', path], { stdio: ['ignore', 'ignore', 'pipe'] });
     const ready = Promise.withResolvers<void>();
     child.once('error', ready.reject);
     child.once('exit', () => ready.reject(new Error(`nats-server ended:\n${lines}`)));
