@@ -14,13 +14,16 @@ export interface Blobs {
    * @throws DIGEST_MISMATCH, FILE_UNREADABLE
    */
   putFile(path: string, expected: BlobRef): Promise<void>;
-  /** @throws BLOB_MISSING */
-  path(digest: Sha256): string;
+  /** A file with these bytes on this machine; where they have to be fetched first, their digest was checked. @throws BLOB_MISSING */
+  path(digest: Sha256): Promise<string>;
   /** The bytes, with their digest checked. @throws BLOB_MISSING, DIGEST_MISMATCH */
   read(digest: Sha256): Promise<Uint8Array>;
   remove(digest: Sha256): Promise<void>;
-  /** Removes everything but these, also what was only half written. For a start, before anything else is under way. */
-  keepOnly(digests: ReadonlySet<Sha256>): void;
+  /**
+   * Removes everything but what is held, also what was only half written. For a start, before anything else is under way here.
+   * @param held asked when what there is is known, so that it covers all of it
+   */
+  keepOnly(held: () => Promise<ReadonlySet<Sha256>>): Promise<void>;
 }
 
 /** Blobs as files of one folder, named by their digests. @throws DATA_DIR_UNWRITABLE */
@@ -84,12 +87,12 @@ export function openBlobs(dir: string): Blobs {
         }
       });
     },
-    path(digest) {
+    async path(digest) {
       if (!Sha256.safeParse(digest).success || !existsSync(at(digest))) throw new HearthlendError('BLOB_MISSING', { digest });
       return at(digest);
     },
     async read(digest) {
-      const path = this.path(digest);
+      const path = await this.path(digest);
       try {
         const bytes = await readFile(path);
         const actual = createHash('sha256').update(bytes).digest('hex');
@@ -102,8 +105,10 @@ export function openBlobs(dir: string): Blobs {
     async remove(digest) {
       await rm(at(digest), { force: true });
     },
-    keepOnly(digests) {
-      for (const name of readdirSync(dir)) if (!digests.has(name)) rmSync(join(dir, name), { force: true, recursive: true });
+    async keepOnly(held) {
+      const there = readdirSync(dir);
+      const digests = await held();
+      for (const name of there) if (!digests.has(name)) rmSync(join(dir, name), { force: true, recursive: true });
     },
   };
 }

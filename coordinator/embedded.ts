@@ -61,7 +61,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
     },
     lease: async (request) => service.lease(connected(), request),
     progress: async (shardId, attempt, fraction) => service.progress(connected(), { shardId, attempt }, fraction),
-    fetchBlob: async (digest) => ({ type: 'file', path: blobs.path(digest) }),
+    fetchBlob: async (digest) => ({ type: 'file', path: await blobs.path(digest) }),
     submit: async (submission, outputs) => service.submit(connected(), submission, outputs),
     async release(shardId, attempt, reason, code, params = {}) {
       const failure = code !== null ? { code, params } : reason === 'failed' ? { code: 'RUN_FAILED', params: { detail: '?' } } : null;

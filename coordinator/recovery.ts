@@ -19,7 +19,7 @@ export async function retire({ store, holding, clock }: Context): Promise<void> 
 export async function sweep(context: Context, practiceModel: Sha256 | null): Promise<void> {
   const { store, holding, blobs } = context;
   for (const holder of await store.holders()) if (!(await isNeeded(store, holder, practiceModel))) await holding.letGo(holder);
-  blobs.keepOnly(await store.heldBlobs());
+  await blobs.keepOnly(() => store.heldBlobs());
 }
 
 async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | null): Promise<boolean> {

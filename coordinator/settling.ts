@@ -78,7 +78,8 @@ export function createSettling(context: Context, practising: Practising | null, 
 
   async function audit(attempt: AttemptRecord, shard: Shard, claimed: Tensors, across: boolean): Promise<Verdict> {
     const manifest = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
-    const files = new Map(manifest.files.map((file) => [file.path, blobs.path(file.digest)]));
+    const files = new Map<string, string>();
+    for (const file of manifest.files) files.set(file.path, await blobs.path(file.digest));
     const inputs = await blobs.read(shard.inputs.digest);
     const onDispute = () => store.dispute(attempt);
     const task = { shard, model: { manifest, files }, inputs, claimed, across, onDispute, signal: finishing.signal };
