@@ -175,10 +175,11 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     gpus: () => gpus.workers(),
     choose: async () => void (await Promise.all([gpus.choose(), window.choose()])),
     reference: {
-      async compute({ model, shard, inputs }) {
+      async compute({ model, shard, inputs, forced }) {
         const { digest, local } = model;
         const files = { digest, manifest: local.manifest, files: local.files };
-        return (await reference.run({ shard, model: files, inputs, threads: threads(shard), provider: CPU })).outputs;
+        const task = { shard, model: files, inputs, threads: threads(shard), provider: CPU };
+        return (await reference.run(forced === undefined ? task : { ...task, forced })).outputs;
       },
     },
     warmModels: () => [...new Set(earning().flatMap((each) => each.warmModels()))],

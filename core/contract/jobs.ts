@@ -1,4 +1,5 @@
 import type { Sha256 } from './digest.ts';
+import type { DrawTolerance } from './forced-draw.ts';
 import type { DecoderConfig, ModelManifest } from './model.ts';
 import type { JobStatus, Network } from './network.ts';
 import type { Sampling } from './sampler.ts';
@@ -82,4 +83,9 @@ export interface ReferenceTask {
   model: { digest: Sha256; local: LocalModel };
   shard: Shard;
   inputs: Uint8Array;
+  /**
+   * For a generation that is checked, not made anew: `inputs` then holds the claimed `tokens` (int64 [n]) beside `input_ids`, and the outputs are
+   * `drawn` (int64 [n]), the token that is drawn here, and `shift` (float64 [n]): see ForcedDraw.
+   */
+  forced?: DrawTolerance;
 }

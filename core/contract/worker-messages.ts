@@ -42,6 +42,16 @@ export const WorkerRequest = z.discriminatedUnion('type', [
     finite: z.boolean().optional(),
     outputBytes: z.int().min(0),
   }),
+  /** Checks a generation's claimed tokens instead of making any. Body: `input_ids` and `tokens`; outputs: `drawn` and `shift`, by token. */
+  z.strictObject({
+    ...request,
+    ...loaded,
+    type: z.literal('force'),
+    decoder: DecoderConfig,
+    sampling: Sampling,
+    tolerance: z.strictObject({ draw: z.number().min(0).max(1), logit: z.number().min(0).max(1000) }),
+    outputBytes: z.int().min(0),
+  }),
 ]);
 export type WorkerRequest = z.infer<typeof WorkerRequest>;
 

@@ -15,6 +15,10 @@ const UNLOAD_MS = 10_000;
 /** Each loaded model has as many as it computes on, on a large machine some hundred; nobody has use for so many. */
 const MAX_THREADS = 8192;
 
+/** What a check of claimed tokens gives: 16 bytes for each, of a million at most. */
+const FORCED_OUTPUTS = ['drawn', 'shift'];
+const FORCED_OUTPUT_BYTES = 2 ** 25;
+
 interface LoadedModel extends WarmSession {
   outputs: string[];
 }
@@ -69,6 +73,10 @@ export class LoadedWorker {
       const base = { id: this.#nextId(), model: digest, session, provider, outputBytes: shard.limits.outputBytes };
       if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
       const { decoder, maxNewTokens, stopTokens, sampling } = shard;
+      if (task.forced !== undefined) {
+        const forced = { ...base, type: 'force' as const, decoder, sampling, tolerance: task.forced, outputBytes: FORCED_OUTPUT_BYTES };
+        return this.process.request<'force'>(forced, task.inputs);
+      }
       return this.process.request<'generate'>(
         { ...base, type: 'generate', decoder, maxNewTokens, stopTokens, sampling, finite: shard.nonFinite === 'reject' },
         task.inputs,
@@ -87,13 +95,15 @@ export class LoadedWorker {
     this.#residentBytes = residentBytes;
     try {
       if (reply.tokensMade !== sent.length) throw new HearthlendError('WORKER_PROTOCOL', { detail: 'it counts other tokens than it sent' });
-      if (shard.kind === 'onnx.generate') checkTokens(body, sent);
+      if (task.forced !== undefined) checkOutputs(body, FORCED_OUTPUTS);
+      else if (shard.kind === 'onnx.generate') checkTokens(body, sent);
       else checkOutputs(body, shard.outputs.length === 0 ? model.outputs : [...new Set(shard.outputs)]);
     } catch (error) {
       await this.process.kill(error as HearthlendError);
       throw error;
     }
-    if (shard.nonFinite === 'reject') await checkFinite(body);
+    // A token that no widening makes the drawn one is infinitely far from it.
+    if (shard.nonFinite === 'reject' && task.forced === undefined) await checkFinite(body);
     const { tokensMade, nearTies } = reply;
     // Its own clock is finer than ours; but it can't have computed for longer than we waited.
     return {

@@ -4,13 +4,16 @@ import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '../contract/backends.ts';
 import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
+import type { DrawTolerance } from '../contract/forced-draw.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
 import type { StartWorker, Usage } from '../contract/worker-host.ts';
+import { cancellation } from './cancellation.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { driverBytes, LoadedWorker } from './loaded-worker.ts';
 import { Pace } from './pace.ts';
 import { Staging } from './staging.ts';
+import { Turns } from './turns.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 export interface ShardTask {
@@ -25,6 +28,8 @@ export interface ShardTask {
   provider: Provider;
   /** Refuse the model where the provider would leave operators of it to the CPU. Default: no. */
   strict?: boolean;
+  /** For a generation: the tokens that come with the inputs are checked instead of any made. */
+  forced?: DrawTolerance;
 }
 
 export interface Computed {
@@ -44,8 +49,13 @@ export interface Computed {
 }
 
 export interface RunHooks {
+  /** Called once when its turn has come; until then it waits for others, and its limit of time doesn't run. */
+  onBegin?: () => void;
   onToken?: (token: number, index: number) => void;
-  /** Aborting it kills the worker, which is the only way to stop a model that runs. A HearthlendError as its reason is what `run` rejects with. */
+  /**
+   * Aborting it kills the worker, which is the only way to stop a model that runs, or where it waits its turn, takes it out of the line. A
+   * HearthlendError as its reason is what `run` rejects with.
+   */
   signal?: AbortSignal;
 }
 
@@ -57,7 +67,8 @@ type SupervisorState =
 /** Keeps one worker: starts it when there is work, kills it when it misbehaves or is told to, and keeps models loaded within a bound. */
 export interface Supervisor {
   /**
-   * Computes a shard. Calls take their turn.
+   * Computes a shard. Calls take their turn; where the model is loaded, the next is sent to the worker while one computes, and begins the moment that
+   * one is answered. Whatever ends the worker before that is none of its doing: another worker computes it then.
    * @throws what is wrong with the shard: TENSOR_*, MODEL_*, INPUT_*, OUTPUT_*, RUN_FAILED, BACKEND_REFUSED; which limit it passed: WORKER_TIMEOUT,
    *   WORKER_OUT_OF_MEMORY, OUTPUT_TOO_LARGE; what happened to the worker: WORKER_START_FAILED, WORKER_PROTOCOL, WORKER_CRASHED,
    *   WORKER_BACKING_OFF, WORKER_STOPPED; CANCELLED; FILE_UNREADABLE, DISK_FULL, DATA_DIR_UNWRITABLE
@@ -115,13 +126,13 @@ class OneWorker implements Supervisor {
   #state: SupervisorState = { name: 'stopped' };
   #worker: LoadedWorker | null = null;
   #budget: CrashBudget = UNSPENT;
-  #turn: Promise<unknown>;
+  readonly #turns: Turns;
   /** Counts calls of stop: work that was asked for before one doesn't start after it. */
   #stops = 0;
   #disposed = false;
   #onnxruntime: string | null = null;
-  /** Threads of what runs. */
-  #threads: number | null = null;
+  /** What computes. */
+  #computing: ShardTask | null = null;
   /** The worker's processor time when it was last asked for. */
   #measured: { pid: number; cpuMs: number; at: number } | null = null;
 
@@ -129,45 +140,77 @@ class OneWorker implements Supervisor {
     this.#options = options;
     this.#staging = new Staging(join(options.workDir, 'models'));
     // What an agent that was killed had given its worker goes now. What can't be removed is told by the next start of a worker.
-    this.#turn = this.#staging.prepare().catch(() => undefined);
+    this.#turns = new Turns(this.#staging.prepare().catch(() => undefined));
   }
 
-  run(task: ShardTask, hooks: RunHooks = {}): Promise<Computed> {
+  run(task: ShardTask, given: RunHooks = {}): Promise<Computed> {
     const stops = this.#stops;
-    return this.#inTurn(async () => {
-      if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
-      if (hooks.signal?.aborted) throw cancellation(hooks.signal);
-      const abort = () => {
-        this.#pace.interrupt();
-        this.#cancel(hooks.signal);
-      };
-      hooks.signal?.addEventListener('abort', abort, { once: true });
-      let worker: LoadedWorker | null = null;
-      try {
-        await this.#pace.rest();
-        if (stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
-        if (hooks.signal?.aborted) throw cancellation(hooks.signal);
-        worker = await this.#started(stops);
-        if (hooks.signal?.aborted) abort();
-        return await this.#compute(worker, task, hooks);
-      } catch (thrown) {
-        const error = asHearthlendError(thrown);
-        // Whoever hears that it was cancelled or killed may count on its memory.
-        if (worker?.process.ended) await worker.process.kill(error);
-        throw error;
-      } finally {
-        hooks.signal?.removeEventListener('abort', abort);
-        this.#threads = null;
-        this.#pace.end();
-        if (worker !== null && this.#worker === worker) this.#enter({ name: 'ready' });
-      }
+    const hooks = { ...given, ...toldOnce(given) };
+    return this.#turns.take(async (before, sent) => {
+      await before.sent;
+      const ahead = await this.#runAhead(task, hooks, stops, sent);
+      if (ahead !== null) return ahead;
+      await before.over;
+      return await this.#runNow(task, hooks, stops, sent);
     });
+  }
+
+  /** Sends it to the worker while that computes another. Null where that can't be, or came to nothing through no fault of its own. */
+  async #runAhead(task: ShardTask, hooks: RunHooks, stops: number, sent: () => void): Promise<Computed | null> {
+    const worker = this.#worker;
+    this.#check(stops, hooks.signal);
+    if (worker === null || !this.#pace.free || task.alone === true || !worker.takesAhead(task)) return null;
+    try {
+      return await this.#compute(worker, task, hooks, sent);
+    } catch (thrown) {
+      const error = asHearthlendError(thrown);
+      if (worker.process.ended) await worker.process.kill(error);
+      if (error.code !== 'WORKER_STOPPED') throw error;
+      this.#check(stops, hooks.signal);
+      return null;
+    }
+  }
+
+  /** With the worker to itself, until it is sent. */
+  async #runNow(task: ShardTask, hooks: RunHooks, stops: number, sent: () => void): Promise<Computed> {
+    this.#check(stops, hooks.signal);
+    const { signal } = hooks;
+    const abort = () => {
+      this.#pace.interrupt();
+      this.#cancel(signal);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    let worker: LoadedWorker | null = null;
+    try {
+      hooks.onBegin?.();
+      await this.#pace.rest();
+      this.#check(stops, signal);
+      if (task.alone === true) await this.#worker?.process.kill(new HearthlendError('WORKER_STOPPED'));
+      worker = await this.#started(stops);
+      if (signal?.aborted) abort();
+      signal?.removeEventListener('abort', abort);
+      this.#begin(task);
+      return await this.#compute(worker, task, hooks, sent);
+    } catch (thrown) {
+      const error = asHearthlendError(thrown);
+      // Whoever hears that it was cancelled or killed may count on its memory.
+      if (worker?.process.ended) await worker.process.kill(error);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  #check(stops: number, signal: AbortSignal | undefined): void {
+    if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+    if (signal?.aborted) throw cancellation(signal);
   }
 
   warm(task: Omit<ShardTask, 'inputs'>): Promise<void> {
     const stops = this.#stops;
-    return this.#inTurn(async () => {
-      if (this.#disposed || stops !== this.#stops) throw new HearthlendError('WORKER_STOPPED');
+    return this.#turns.take(async ({ over }) => {
+      await over;
+      this.#check(stops, undefined);
       const worker = await this.#started(stops);
       await worker.load(task);
     });
@@ -182,9 +225,10 @@ class OneWorker implements Supervisor {
     const usage = this.#worker?.process.usage() ?? null;
     const last = this.#measured;
     this.#measured = pid === undefined || usage === null ? null : { pid, cpuMs: usage.cpuMs, at: performance.now() };
-    if (this.#threads === null || this.#measured === null || last === null || last.pid !== pid) return null;
-    const elapsedMs = this.#measured.at - last.at;
-    return elapsedMs <= 0 ? null : Math.min(1, Math.max(0, (this.#measured.cpuMs - last.cpuMs) / elapsedMs / this.#threads));
+    if (this.#computing === null || this.#measured === null || last === null || last.pid !== pid) return null;
+    const { shard, threads } = this.#computing;
+    const elapsedMs = (this.#measured.at - last.at) * (shard.session.intraOpThreads || threads);
+    return elapsedMs <= 0 ? null : Math.min(1, Math.max(0, (this.#measured.cpuMs - last.cpuMs) / elapsedMs));
   }
 
   running(): boolean {
@@ -209,7 +253,10 @@ class OneWorker implements Supervisor {
     const [msToGone] = await Promise.all([
       killed.then(() => performance.now() - startedAt),
       // In turn from now on: after what is being stopped, before what may be asked for next.
-      this.#inTurn(() => this.#staging.removeAll()),
+      this.#turns.take(async ({ over }) => {
+        await over;
+        await this.#staging.removeAll();
+      }),
     ]);
     return { msToGone };
   }
@@ -226,12 +273,6 @@ class OneWorker implements Supervisor {
   async dispose(): Promise<void> {
     this.#disposed = true;
     await this.stop();
-  }
-
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(action);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 
   async #started(stops: number): Promise<LoadedWorker> {
@@ -259,22 +300,44 @@ class OneWorker implements Supervisor {
     return worker;
   }
 
-  async #compute(worker: LoadedWorker, task: ShardTask, hooks: RunHooks): Promise<Computed> {
-    this.#enter({ name: 'busy' });
-    this.#threads = task.shard.session.intraOpThreads || task.threads;
-    this.#pace.begin(worker.process.freeze);
-    const made = await worker.compute(task, hooks.onToken);
-    this.#budget = UNSPENT;
-    const commitment = await sha256(made.outputs);
-    if (
-      made.residentBytes !== null &&
-      made.residentBytes > this.#options.modelMemoryBytes + worker.process.runtimeBytes + driverBytes(task.provider)
-    ) {
-      // ONNX Runtime keeps what a run needed at its peak, and the allocator what was freed. Ending the process gives all of it back.
-      this.#options.log?.('info', 'worker-retired', { residentBytes: made.residentBytes });
-      await worker.process.kill(new HearthlendError('WORKER_STOPPED'));
+  async #compute(worker: LoadedWorker, task: ShardTask, hooks: RunHooks, sent: () => void): Promise<Computed> {
+    try {
+      const made = await worker.compute(task, {
+        ...hooks,
+        onSent: sent,
+        onBegin: () => {
+          this.#begin(task);
+          hooks.onBegin?.();
+        },
+      });
+      this.#budget = UNSPENT;
+      const commitment = await sha256(made.outputs);
+      await this.#retire(worker, task, made.residentBytes);
+      return { ...made, commitment };
+    } finally {
+      if (this.#computing === task) {
+        this.#computing = null;
+        if (this.#worker === worker) this.#enter({ name: 'ready' });
+      }
     }
-    return { ...made, commitment };
+  }
+
+  #begin(task: ShardTask): void {
+    this.#computing = task;
+    this.#enter({ name: 'busy' });
+  }
+
+  /**
+   * ONNX Runtime keeps what a run needed at its peak, and the allocator what was freed. Ending the process gives all of it back; what was sent to it
+   * already is computed first, and nothing more.
+   */
+  async #retire(worker: LoadedWorker, { provider }: ShardTask, residentBytes: number | null): Promise<void> {
+    const keepsBytes = this.#options.modelMemoryBytes + worker.process.runtimeBytes + driverBytes(provider);
+    if (residentBytes === null || residentBytes <= keepsBytes) return;
+    worker.retiring = true;
+    if (worker.process.computes) return;
+    this.#options.log?.('info', 'worker-retired', { residentBytes });
+    await worker.process.kill(new HearthlendError('WORKER_STOPPED'));
   }
 
   #cancel(signal: AbortSignal | undefined): void {
@@ -300,8 +363,21 @@ class OneWorker implements Supervisor {
   }
 }
 
-function cancellation(signal: AbortSignal | undefined): HearthlendError {
-  return signal?.reason instanceof HearthlendError ? signal.reason : new HearthlendError('CANCELLED');
+/** The same hooks, but nothing is told a second time where a shard is computed anew. */
+function toldOnce({ onBegin, onToken }: RunHooks): Required<Pick<RunHooks, 'onBegin' | 'onToken'>> {
+  let begun = false;
+  let told = 0;
+  return {
+    onBegin() {
+      if (!begun) onBegin?.();
+      begun = true;
+    },
+    onToken(token, index) {
+      if (index < told) return;
+      told = index + 1;
+      onToken?.(token, index);
+    },
+  };
 }
 
 /** In pieces, so that the agent stays awake while it hashes gigabytes. */

@@ -16,8 +16,9 @@ interface Answers {
   unload: Extract<WorkerReply, { type: 'unloaded' }>;
   run: Extract<WorkerReply, { type: 'result' }>;
   generate: Extract<WorkerReply, { type: 'result' }>;
+  force: Extract<WorkerReply, { type: 'result' }>;
 }
-const ANSWER_TYPES = { load: 'loaded', unload: 'unloaded', run: 'result', generate: 'result' } as const;
+const ANSWER_TYPES = { load: 'loaded', unload: 'unloaded', run: 'result', generate: 'result', force: 'result' } as const;
 
 /** Errors of which a worker may say that they happened. All others would be a lie about somebody else. */
 const WORKER_CODES = new Set<ErrorCode>([

@@ -3,6 +3,7 @@ import { asHearthlendError, HearthlendError } from '../../core/contract/errors.t
 import type { Frame } from '../../core/contract/frame.ts';
 import { WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { boundedParams } from '../shard/failure.ts';
+import { force } from '../shard/force.ts';
 import { run } from '../shard/run.ts';
 import { generate } from './generate.ts';
 import { loadOnnxRuntime, type Ort } from './onnxruntime.ts';
@@ -65,6 +66,11 @@ async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, bod
       const onToken = (token: number, index: number) => writeReply({ type: 'token', id, index, token });
       const { outputs, ...made } = await generate(ort, session, request, body, onToken);
       writeReply({ type: 'result', id, ...made, residentBytes: residentBytes() }, outputs);
+      break;
+    }
+    case 'force': {
+      const { outputs, ...made } = await force(ort, sessions.get(request), request, body);
+      writeReply({ type: 'result', id, tokensMade: 0, ...made, residentBytes: residentBytes() }, outputs);
       break;
     }
   }

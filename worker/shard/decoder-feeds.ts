@@ -8,8 +8,8 @@ import type { Ort } from './session.ts';
  */
 export const PIECE_TOKENS = 1024;
 
-/** Everything but the cache, for some more tokens after `past` of them. */
-export function decoderFeeds(ort: Ort, layout: DecoderLayout, past: number, ids: readonly number[]): Record<string, OnnxValue> {
+/** Everything but the cache, for some more tokens after `past` of them. @param keep of how many last tokens the logits are wanted */
+export function decoderFeeds(ort: Ort, layout: DecoderLayout, past: number, ids: readonly number[], keep = 1): Record<string, OnnxValue> {
   const { inputIds, attentionMask, positionIds, logitsToKeep, cacheBranch } = layout;
   const seen = past + ids.length;
   const feeds: Record<string, OnnxValue> = { input_ids: integers(ort, inputIds, ids, [1, ids.length]) };
@@ -18,7 +18,7 @@ export function decoderFeeds(ort: Ort, layout: DecoderLayout, past: number, ids:
     const positions = ids.map((_, at) => past + at);
     feeds.position_ids = integers(ort, positionIds, positions, [1, ids.length]);
   }
-  if (logitsToKeep !== null) feeds[logitsToKeep.name] = integers(ort, logitsToKeep.type, [1], logitsToKeep.shape);
+  if (logitsToKeep !== null) feeds[logitsToKeep.name] = integers(ort, logitsToKeep.type, [keep], logitsToKeep.shape);
   if (cacheBranch) feeds.use_cache_branch = new ort.Tensor('bool', Uint8Array.of(past > 0 ? 1 : 0), [1]);
   return feeds;
 }

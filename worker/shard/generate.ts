@@ -3,11 +3,12 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import { tokenLimit } from '../../core/contract/generation.ts';
 import { decodeSafetensors } from '../../core/contract/safetensors.ts';
 import { sampleToken } from '../../core/contract/sampler.ts';
+import type { Tensors } from '../../core/contract/tensor.ts';
 import { NEAR_TIE_MARGIN, type WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { type DecoderLayout, readLayout } from './decoder-layout.ts';
 import { type Made, packOutputs } from './run.ts';
 import type { Session } from './session.ts';
-import { Float16Array } from './tensors.ts';
+import { Float16Array, type Floats } from './tensors.ts';
 
 export type GenerateRequest = Extract<WorkerRequest, { type: 'generate' }>;
 
@@ -38,7 +39,7 @@ export async function generate(
 ): Promise<Generated> {
   const { decoder, sampling } = request;
   const layout = readLayout(session, decoder);
-  const prompt = promptOf(body);
+  const prompt = promptOf(decodeSafetensors(body));
   const limit = tokenLimit(prompt.length, request.maxNewTokens, decoder.maxPositions);
   if (limit < 1) {
     const detail = `its ${prompt.length} tokens leave no room within the model's ${decoder.maxPositions} positions`;
@@ -68,8 +69,8 @@ export async function generate(
   return { outputs: packOutputs(blob, request.outputBytes), runMs, tokensMade: tokens.length, nearTies };
 }
 
-function promptOf(body: Uint8Array): number[] {
-  const inputs = decodeSafetensors(body);
+/** The one prompt of a generation. @throws INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH */
+export function promptOf(inputs: Tensors): number[] {
   const prompt = inputs.get('input_ids');
   if (prompt === undefined) throw new HearthlendError('INPUT_MISSING', { name: 'input_ids' });
   for (const name of inputs.keys()) if (name !== 'input_ids') throw new HearthlendError('INPUT_UNKNOWN', { name, names: 'input_ids' });
@@ -91,12 +92,22 @@ function checkLogits(logits: ArrayLike<number>): void {
 
 /** The logits after the last token: the last row of [1, n, vocabulary]. */
 function lastLogits(logits: OrtTensor | undefined): ArrayLike<number> {
+  const { floats, vocabulary } = logitsOf(logits);
+  return floats.subarray(floats.length - vocabulary);
+}
+
+/** The logits after each token that went in. @throws MODEL_NOT_GENERATIVE */
+export function logitRows(logits: OrtTensor | undefined): ArrayLike<number>[] {
+  const { floats, vocabulary } = logitsOf(logits);
+  return Array.from({ length: floats.length / vocabulary }, (_, row) => floats.subarray(row * vocabulary, (row + 1) * vocabulary));
+}
+
+function logitsOf(logits: OrtTensor | undefined): { floats: Floats; vocabulary: number } {
   const vocabulary = logits?.dims.at(-1) ?? 0;
   if (logits === undefined || logits.dims.length !== 3 || vocabulary === 0 || !(logits.type === 'float32' || logits.type === 'float16')) {
     const found = logits === undefined ? 'missing' : `${logits.type} [${logits.dims.join(', ')}]`;
     throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: `its logits are ${found}, not floats of [1, n, vocabulary]` });
   }
   const data = logits.data as Float32Array;
-  const floats = logits.type === 'float32' ? data : new Float16Array(data.buffer, data.byteOffset, data.length);
-  return floats.subarray(data.length - vocabulary);
+  return { floats: logits.type === 'float32' ? data : new Float16Array(data.buffer, data.byteOffset, data.length), vocabulary };
 }

@@ -2,11 +2,9 @@ import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Tensor, TensorType } from '../../core/contract/tensor.ts';
 import type { Ort } from './session.ts';
 
-type HalfArray = new (
-  buffer: ArrayBufferLike,
-  byteOffset: number,
-  length: number,
-) => ArrayLike<number> & { subarray(begin: number): ArrayLike<number> };
+/** Numbers of which a part can be looked at without a copy. */
+export type Floats = ArrayLike<number> & { subarray(begin: number, end?: number): ArrayLike<number> };
+type HalfArray = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Floats;
 
 /** Reads float16 as numbers. ES2024's types don't have it yet; every Node and every page that this runs in has, until it is hidden. */
 export const Float16Array = (globalThis as unknown as { Float16Array: HalfArray }).Float16Array;

@@ -2,6 +2,7 @@ import { asHearthlendError } from '../../core/contract/errors.ts';
 import type { PageMessage, PageWord } from '../../core/contract/gpu-window.ts';
 import { WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { boundedParams } from '../shard/failure.ts';
+import { force } from '../shard/force.ts';
 import { generate } from '../shard/generate.ts';
 import { run } from '../shard/run.ts';
 import type { Session, Ort as SharedOrt } from '../shard/session.ts';
@@ -85,6 +86,11 @@ async function compute(
       } finally {
         passes?.close();
       }
+      break;
+    }
+    case 'force': {
+      const { outputs, ...made } = await force(shared, withOutputs(sessions.get(request)), request, body);
+      sendReply(port, { type: 'result', id, tokensMade: 0, ...made, residentBytes: null }, outputs);
     }
   }
 }

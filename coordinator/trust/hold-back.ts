@@ -1,0 +1,17 @@
+/**
+ * What has to be held back of a worker's pay for cheating to lose, in the unit in which `saved` and `pay` are given: H > g / q − w. A cheat saves g a
+ * result, and where it is caught, with probability q, loses what is held back and this result's pay w. Source: DESIGN, section 5.
+ * @param saved g, what not computing a result saves its worker; its whole price at most, since nobody computes at a loss
+ * @param caught q in (0, 1] @param pay w
+ */
+export function leastHoldBack(saved: number, caught: number, pay: number): number {
+  return Math.max(0, saved / caught - pay);
+}
+
+/**
+ * For how long (ms) accepted results wait for their voucher so that what waits is at least that much, for a worker that earns `payPerHour` while it works.
+ * 0 where nothing has to wait.
+ */
+export function holdBackMs(leastHeld: number, payPerHour: number): number {
+  return leastHeld === 0 ? 0 : Math.ceil((leastHeld / payPerHour) * 3_600_000);
+}
