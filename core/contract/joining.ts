@@ -36,7 +36,7 @@ export const NetworkTerms = z.strictObject({
 export type NetworkTerms = z.infer<typeof NetworkTerms>;
 
 /** A coordinator's HTTPS: its terms (GET), joining and renewing (POST). It refuses with `{"error":{"code","params"}}`. */
-export const JOIN_PATHS = { terms: '/v1/network', join: '/v1/join', renew: '/v1/renew' } as const;
+export const JOIN_PATHS = { terms: '/v1/terms', join: '/v1/join', renew: '/v1/renew' } as const;
 
 /** What a joining machine sends to POST /v1/join over HTTPS. */
 export const JoinRequest = z.strictObject({
