@@ -38,7 +38,8 @@ export function loadAddedModel(described: DescribedModel): Promise<PromptModel> 
   return readPromptModel(described.files, async () => described, ownLimits());
 }
 
-function ownLimits(): Limits {
+/** Of a job of the owner's: what this machine can spare. */
+export function ownLimits(): Limits {
   return { wallMs: OWN_WALL_MS, memoryBytes: Math.floor(totalmem() * MEMORY_SHARE), outputBytes: OWN_OUTPUT_BYTES };
 }
 

@@ -1,13 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { HearthlendError } from '../contract/errors.ts';
 import { type Alphabet, alphabetOf } from './alphabet.ts';
+import { invalidTokenizer, type ModelFolder, readTokenizerFiles, tokenText } from './files.ts';
 import { createTextStream } from './stream.ts';
 
-const MAX_TOKENIZER_BYTES = 64 << 20;
-const MAX_CONFIG_BYTES = 1 << 20;
 const MAX_CHARACTERS = 100_000;
 /** Where a model names no length of its own, or one that means none (1e30). */
 const MAX_TOKENS = 1_000_000;
@@ -16,12 +13,6 @@ const TokenizerFile = z.looseObject({
   model: z.looseObject({ type: z.string() }),
   decoder: z.looseObject({ type: z.string() }).nullable(),
 });
-const TokenContent = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-const TokenizerConfig = z.looseObject({
-  bos_token: TokenContent,
-  add_bos_token: z.boolean().optional(),
-  model_max_length: z.number().positive().optional(),
-});
 
 /** Text to token ids and back, for one model. */
 export interface TextTokenizer {
@@ -29,6 +20,10 @@ export interface TextTokenizer {
   readonly maxTokens: number;
   /** The ids of a prompt, the start token first. @throws TEXT_TOO_LONG where no position would be left for an answer */
   encode(text: string): number[];
+  /** The ids of a text that has its special tokens in it already: a conversation in the model's template. @throws TEXT_TOO_LONG */
+  encodeRendered(text: string): number[];
+  /** Whether an id is one of the model's. */
+  knows(id: number): boolean;
   /** The text of some ids, without special tokens. A character that isn't whole yet at the end is left out. */
   decode(ids: readonly number[]): string;
   /** The bytes of text that an id stands for; undefined for special tokens and ids that it doesn't have. */
@@ -46,34 +41,23 @@ export interface TextTokenizer {
  * @param folder the model's folder, or where its files lie by their names in it
  * @throws TOKENIZER_INVALID, FILE_UNREADABLE
  */
-export async function loadTokenizer(folder: string | ReadonlyMap<string, string>): Promise<TextTokenizer> {
-  const pathOf = (name: string) => (typeof folder === 'string' ? join(folder, name) : folder.get(name));
-  const shown = typeof folder === 'string' ? folder : (pathOf('tokenizer.json') ?? 'tokenizer.json');
-  const invalid = (detail: string, cause?: unknown) => new HearthlendError('TOKENIZER_INVALID', { path: shown, detail }, { cause });
-  const json = await readJson(pathOf('tokenizer.json'), MAX_TOKENIZER_BYTES, invalid);
-  const configJson = (await readJson(pathOf('tokenizer_config.json'), MAX_CONFIG_BYTES, invalid)) ?? {};
-  if (json === undefined) throw invalid('it has no tokenizer.json');
+export async function loadTokenizer(folder: ModelFolder): Promise<TextTokenizer> {
+  const invalid = invalidTokenizer(folder);
+  const { json, config } = await readTokenizerFiles(folder);
   const file = TokenizerFile.safeParse(json);
-  const config = TokenizerConfig.safeParse(configJson);
   if (!file.success) throw invalid(`tokenizer.json has a malformed ${file.error.issues[0]?.path.join('.')}`);
-  if (!config.success) throw invalid(`tokenizer_config.json has a malformed ${config.error.issues[0]?.path.join('.')}`);
   const alphabet = alphabetOf(file.data.decoder);
   if (alphabet === undefined) throw invalid(`its decoder is ${file.data.decoder?.type ?? 'missing'}, of a kind that is not known here`);
 
   let tokenizer: Tokenizer;
   try {
-    tokenizer = new Tokenizer(json, configJson);
+    tokenizer = new Tokenizer(json, config);
   } catch (cause) {
     throw invalid((cause as Error).message, cause);
   }
-  const { bos_token: bos, add_bos_token: addBos } = config.data;
-  const startToken = bos == null || addBos === false ? undefined : tokenizer.token_to_id(typeof bos === 'string' ? bos : bos.content);
-  return new AlphabetTokenizer(
-    tokenizer,
-    alphabet,
-    startToken,
-    Math.min(MAX_TOKENS, Math.floor(config.data.model_max_length ?? MAX_TOKENS)),
-  );
+  const bos = tokenText(config.bos_token);
+  const startToken = bos === undefined || config.add_bos_token === false ? undefined : tokenizer.token_to_id(bos);
+  return new AlphabetTokenizer(tokenizer, alphabet, startToken, Math.min(MAX_TOKENS, Math.floor(config.model_max_length ?? MAX_TOKENS)));
 }
 
 class AlphabetTokenizer implements TextTokenizer {
@@ -90,10 +74,22 @@ class AlphabetTokenizer implements TextTokenizer {
   }
 
   encode(text: string): number[] {
-    if (text.length > MAX_CHARACTERS)
-      throw new HearthlendError('TEXT_TOO_LONG', { length: text.length, limit: MAX_CHARACTERS, unit: 'characters' });
+    requireShortText(text);
     const { ids } = this.#tokenizer.encode(text);
     if (this.#startToken !== undefined && ids[0] !== this.#startToken) ids.unshift(this.#startToken);
+    return this.#withRoom(ids);
+  }
+
+  encodeRendered(text: string): number[] {
+    requireShortText(text);
+    return this.#withRoom(this.#tokenizer.encode(text, { add_special_tokens: false }).ids);
+  }
+
+  knows(id: number): boolean {
+    return this.#tokenizer.id_to_token(id) !== undefined;
+  }
+
+  #withRoom(ids: number[]): number[] {
     if (ids.length >= this.maxTokens)
       throw new HearthlendError('TEXT_TOO_LONG', { length: ids.length, limit: this.maxTokens - 1, unit: 'tokens' });
     return ids;
@@ -115,26 +111,8 @@ class AlphabetTokenizer implements TextTokenizer {
   }
 }
 
-async function readJson(
-  path: string | undefined,
-  maxBytes: number,
-  invalid: (detail: string, cause?: unknown) => Error,
-): Promise<object | undefined> {
-  if (path === undefined) return undefined;
-  let text: string;
-  try {
-    if ((await stat(path)).size > maxBytes) throw invalid(`a file of it is larger than ${maxBytes} bytes`);
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if (cause instanceof HearthlendError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
-  }
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === 'object' && json !== null) return json;
-  } catch (cause) {
-    throw invalid('a file of it is not JSON', cause);
-  }
-  throw invalid('a file of it is no JSON object');
+/** @throws TEXT_TOO_LONG before a text of any length is worked on */
+export function requireShortText(text: string): void {
+  if (text.length > MAX_CHARACTERS)
+    throw new HearthlendError('TEXT_TOO_LONG', { length: text.length, limit: MAX_CHARACTERS, unit: 'characters' });
 }

@@ -46,6 +46,8 @@ const COMPANIONS = [
   'vocab.txt',
   'merges.txt',
   'chat_template.jinja',
+  'modules.json',
+  '1_Pooling/config.json',
   'preprocessor_config.json',
   'processor_config.json',
   'quantize_config.json',
