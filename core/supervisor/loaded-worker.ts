@@ -1,17 +1,22 @@
 import { CPU, type Provider } from '../contract/backends.ts';
 import { HearthlendError } from '../contract/errors.ts';
-import type { SessionOptions } from '../contract/shard.ts';
+import type { DrawTolerance } from '../contract/forced-draw.ts';
+import type { GenerateShard, SessionOptions } from '../contract/shard.ts';
 import { checkFinite, checkOutputs, checkTokens } from './answer.ts';
 import { freeMemoryBytes } from './free-memory.ts';
 import type { Pace } from './pace.ts';
 import type { Staging } from './staging.ts';
 import type { Computed, RunHooks, ShardTask, SupervisorOptions } from './supervisor.ts';
 import { sessionKey, sessionsToUnload, type WarmSession } from './warm-models.ts';
-import type { WorkerProcess } from './worker-process.ts';
+import type { RequestHooks, WorkerProcess } from './worker-process.ts';
 
 /** How often the worker's memory is looked at while it works. It can't look itself: the model blocks it. */
 const MEMORY_SAMPLE_MS = 50;
 const UNLOAD_MS = 10_000;
+/** Larger inputs are not sent ahead of their turn: until then they take memory twice, in the worker that reads them and in the agent. */
+const AHEAD_BYTES = 16 * 2 ** 20;
+/** How often a worker holds what it has read and not come to: as what came from the pipe, and as a body put together from that. */
+const COPIES_READ = 2;
 /** Each loaded model has as many as it computes on, on a large machine some hundred; nobody has use for so many. */
 const MAX_THREADS = 8192;
 
@@ -33,6 +38,16 @@ export function driverBytes({ name }: Provider): number {
   return name === CPU.name ? 0 : DRIVER_BYTES;
 }
 
+/** What one shard's computing tells. */
+export interface ComputeHooks {
+  onToken?: RunHooks['onToken'];
+  /** It was sent, and what comes next may be sent behind it. */
+  onSent?: () => void;
+  /** The worker comes to it. */
+  onBegin?: () => void;
+  signal?: AbortSignal | undefined;
+}
+
 /** A worker and the models that are loaded in it. */
 export class LoadedWorker {
   readonly process: WorkerProcess;
@@ -40,6 +55,8 @@ export class LoadedWorker {
   warm: LoadedModel[] = [];
   /** Whether it ever computed for a stranger: what it writes to stderr then may hold their data. */
   knowsStrangers = false;
+  /** It is to end as soon as it has answered what it was asked. */
+  retiring = false;
   readonly #staging: Staging;
   readonly #modelMemoryBytes: number;
   readonly #vet: SupervisorOptions['vet'];
@@ -60,37 +77,51 @@ export class LoadedWorker {
     this.#pace = pace;
   }
 
+  /** Whether this can be sent while another computes: nothing is to be loaded for it, and it takes little memory until its turn. */
+  takesAhead({ shard, model, inputs, threads, provider }: ShardTask): boolean {
+    const key = sessionKey(model.digest, sessionOf(shard, threads), provider);
+    return !this.retiring && this.process.takesAhead && inputs.byteLength <= AHEAD_BYTES && this.warm.some((each) => each.key === key);
+  }
+
   /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */
-  async compute(task: ShardTask, onToken: RunHooks['onToken']): Promise<Omit<Computed, 'commitment'>> {
+  async compute(task: ShardTask, { onToken, onSent, onBegin, signal }: ComputeHooks): Promise<Omit<Computed, 'commitment'>> {
     const { shard } = task;
     this.knowsStrangers ||= shard.origin === 'network';
-    const { model, session, loadMs } = await this.load(task);
+    const { model, session, loadMs } = await this.load(task, signal);
     const sent: number[] = [];
-    const startedAt = performance.now();
-    const frozenBeforeMs = this.#pace.frozenMs;
-    const { reply, body } = await this.#within(task, model.bytes, () => {
+    const sentAt = performance.now();
+    let frozenBeforeMs = this.#pace.frozenMs;
+    const { reply, body } = await this.#within(task, model.bytes, (within) => {
       const { digest, provider } = model;
       const base = { id: this.#nextId(), model: digest, session, provider, outputBytes: shard.limits.outputBytes };
-      if (shard.kind === 'onnx.run') return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs);
-      const { decoder, maxNewTokens, stopTokens, sampling } = shard;
-      if (task.forced !== undefined) {
-        const forced = { ...base, type: 'force' as const, decoder, sampling, tolerance: task.forced, outputBytes: FORCED_OUTPUT_BYTES };
-        return this.process.request<'force'>(forced, task.inputs);
-      }
-      return this.process.request<'generate'>(
-        { ...base, type: 'generate', decoder, maxNewTokens, stopTokens, sampling, finite: shard.nonFinite === 'reject' },
-        task.inputs,
-        ({ index, token }) => {
-          if (index !== sent.length || index >= maxNewTokens) {
-            throw new HearthlendError('WORKER_PROTOCOL', { detail: `it sent token ${index} when ${sent.length} was next` });
-          }
-          sent.push(token);
-          onToken?.(token, index);
+      const hooks: RequestHooks = {
+        signal,
+        onBegin: () => {
+          frozenBeforeMs = this.#pace.frozenMs;
+          within();
+          onBegin?.();
         },
-      );
+      };
+      const tokens = ({ index, token }: { index: number; token: number }) => {
+        if (index !== sent.length || (shard.kind === 'onnx.generate' && index >= shard.maxNewTokens)) {
+          throw new HearthlendError('WORKER_PROTOCOL', { detail: `it sent token ${index} when ${sent.length} was next` });
+        }
+        sent.push(token);
+        onToken?.(token, index);
+      };
+      const ask = () => {
+        if (shard.kind === 'onnx.run')
+          return this.process.request<'run'>({ ...base, type: 'run', outputs: shard.outputs }, task.inputs, hooks);
+        if (task.forced !== undefined)
+          return this.process.request<'force'>({ ...base, ...forcing(shard, task.forced) }, task.inputs, hooks);
+        return this.process.request<'generate'>({ ...base, ...generation(shard) }, task.inputs, { ...hooks, onToken: tokens });
+      };
+      const answer = ask();
+      onSent?.();
+      return answer;
     });
     const frozenMs = this.#pace.frozenMs - frozenBeforeMs;
-    const elapsedMs = performance.now() - startedAt - frozenMs;
+    const waitedMs = performance.now() - sentAt - frozenMs;
     const residentBytes = reply.residentBytes ?? this.#measure();
     this.#residentBytes = residentBytes;
     try {
@@ -99,7 +130,7 @@ export class LoadedWorker {
       else if (shard.kind === 'onnx.generate') checkTokens(body, sent);
       else checkOutputs(body, shard.outputs.length === 0 ? model.outputs : [...new Set(shard.outputs)]);
     } catch (error) {
-      await this.process.kill(error as HearthlendError);
+      await this.process.kill(error as HearthlendError, 'answered');
       throw error;
     }
     // A token that no widening makes the drawn one is infinitely far from it.
@@ -108,7 +139,7 @@ export class LoadedWorker {
     // Its own clock is finer than ours; but it can't have computed for longer than we waited.
     return {
       outputs: ownBytes(body),
-      runMs: Math.max(0, Math.min(reply.runMs - frozenMs, elapsedMs)),
+      runMs: Math.max(0, Math.min(reply.runMs - frozenMs, waitedMs)),
       loadMs,
       tokensMade,
       nearTies,
@@ -117,13 +148,16 @@ export class LoadedWorker {
   }
 
   /** Loads the task's model under its session's options, where it isn't; for whom it is, counts each time. */
-  async load(task: Omit<ShardTask, 'inputs'>): Promise<{ model: LoadedModel; session: SessionOptions; loadMs: number | null }> {
+  async load(
+    task: Omit<ShardTask, 'inputs'>,
+    signal?: AbortSignal,
+  ): Promise<{ model: LoadedModel; session: SessionOptions; loadMs: number | null }> {
     const { shard } = task;
-    const session = { ...shard.session, intraOpThreads: shard.session.intraOpThreads || task.threads };
+    const session = sessionOf(shard, task.threads);
     // Also for one that is loaded already: what the owner's own work may use, a stranger's may not.
     const loaded = this.warm.some(({ key }) => key === sessionKey(task.model.digest, session, task.provider));
     await this.#vet(task.model, shard.origin, this.#room(task, loaded));
-    return { ...(await this.#loaded(task, session)), session };
+    return { ...(await this.#loaded(task, session, signal)), session };
   }
 
   /**
@@ -138,7 +172,11 @@ export class LoadedWorker {
     };
   }
 
-  async #loaded(task: Omit<ShardTask, 'inputs'>, session: SessionOptions): Promise<{ model: LoadedModel; loadMs: number | null }> {
+  async #loaded(
+    task: Omit<ShardTask, 'inputs'>,
+    session: SessionOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<{ model: LoadedModel; loadMs: number | null }> {
     const { digest, manifest, files } = task.model;
     const { provider } = task;
     const key = sessionKey(digest, session, provider);
@@ -156,12 +194,16 @@ export class LoadedWorker {
     this.#residentBytes = this.#measure() ?? this.#residentBytes;
     const before = this.#residentBytes;
     try {
-      const { reply } = await this.#within(task, 0, () =>
-        this.process.request<'load'>({
-          ...{ type: 'load', id: this.#nextId(), model: digest, session, provider },
-          entry: manifest.entry,
-          strict: task.strict ?? false,
-        }),
+      const { reply } = await this.#within(task, 0, (within) =>
+        this.process.request<'load'>(
+          {
+            ...{ type: 'load', id: this.#nextId(), model: digest, session, provider },
+            entry: manifest.entry,
+            strict: task.strict ?? false,
+          },
+          undefined,
+          { onBegin: within, signal },
+        ),
       );
       this.#residentBytes = this.#measure() ?? reply.residentBytes;
       const grownBytes = before === null || this.#residentBytes === null ? 0 : this.#residentBytes - before;
@@ -190,41 +232,48 @@ export class LoadedWorker {
   }
 
   /**
-   * Does something within the shard's limits of time and memory. Memory is the model's own and what the worker grows by meanwhile: what
-   * other models keep is not this shard's.
+   * Asks the worker for something within the shard's limits of time and memory, from when the worker comes to it. Memory is the model's own and what
+   * the worker grows by meanwhile: what other models keep is not this shard's, nor are inputs that wait there.
+   * @param ask calls `begin` then
    */
   async #within<T extends { reply: { residentBytes: number | null } }>(
     { shard, provider }: Pick<ShardTask, 'shard' | 'provider'>,
     modelBytes: number,
-    action: () => Promise<T>,
+    ask: (begin: () => void) => Promise<T>,
   ): Promise<T> {
     const { wallMs: limitMs, memoryBytes: limitBytes } = shard.limits;
-    const before = this.#residentBytes;
-    const allowedBytes = limitBytes + driverBytes(provider);
-    const over = (residentBytes: number | null) =>
-      before !== null && residentBytes !== null && residentBytes - before + modelBytes > allowedBytes;
-    const outOfMemory = () => new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes });
-    const startedAt = performance.now();
-    const frozenBeforeMs = this.#pace.frozenMs;
-    let timer: NodeJS.Timeout;
-    // Time in which it was frozen is none of its own.
-    const expire = (): void => {
-      const leftMs = limitMs + this.#pace.frozenMs - frozenBeforeMs - (performance.now() - startedAt);
-      if (leftMs > 1) timer = setTimeout(expire, leftMs);
-      else this.#kill(new HearthlendError('WORKER_TIMEOUT', { limitMs }));
+    const over = (residentBytes: number | null, othersBytes: number) => {
+      const allowedBytes = limitBytes + driverBytes(provider) + COPIES_READ * othersBytes;
+      const before = this.#residentBytes;
+      return before !== null && residentBytes !== null && residentBytes - before + modelBytes > allowedBytes;
     };
-    timer = setTimeout(expire, limitMs);
-    const sampler = setInterval(() => {
-      const usage = this.process.usage();
-      const threads = usage?.threads ?? 0;
-      if (threads > MAX_THREADS) this.#kill(new HearthlendError('WORKER_PROTOCOL', { detail: `it runs ${threads} threads` }));
-      else if (over(usage?.residentBytes ?? null)) this.#kill(outOfMemory());
-    }, MEMORY_SAMPLE_MS);
+    const outOfMemory = () => new HearthlendError('WORKER_OUT_OF_MEMORY', { limitBytes });
+    let timer: NodeJS.Timeout | undefined;
+    let sampler: NodeJS.Timeout | undefined;
+    let ended: () => void = () => undefined;
+    const begin = () => {
+      ended = this.#pace.begin(this.process.freeze);
+      const beganAt = performance.now();
+      const frozenBeforeMs = this.#pace.frozenMs;
+      // Time in which it was frozen is none of its own.
+      const expire = (): void => {
+        const leftMs = limitMs + this.#pace.frozenMs - frozenBeforeMs - (performance.now() - beganAt);
+        if (leftMs > 1) timer = setTimeout(expire, leftMs);
+        else this.#kill(new HearthlendError('WORKER_TIMEOUT', { limitMs }));
+      };
+      timer = setTimeout(expire, limitMs);
+      sampler = setInterval(() => {
+        const usage = this.process.usage();
+        const threads = usage?.threads ?? 0;
+        if (threads > MAX_THREADS) this.#kill(new HearthlendError('WORKER_PROTOCOL', { detail: `it runs ${threads} threads` }));
+        else if (over(usage?.residentBytes ?? null, this.process.waitingBytes)) this.#kill(outOfMemory());
+      }, MEMORY_SAMPLE_MS);
+    };
     try {
-      const answer = await action();
-      if (over(answer.reply.residentBytes ?? this.#measure())) {
+      const answer = await ask(begin);
+      if (over(answer.reply.residentBytes ?? this.#measure(), this.process.unansweredBytes)) {
         const error = outOfMemory();
-        await this.process.kill(error);
+        await this.process.kill(error, 'answered');
         throw error;
       }
       return answer;
@@ -232,9 +281,10 @@ export class LoadedWorker {
       if (!isRefusedMemory(thrown)) throw thrown;
       // The session would go on asking for as much: measured, 945 MB for the next run's 16.
       const error = outOfMemory();
-      await this.process.kill(error);
+      await this.process.kill(error, 'answered');
       throw error;
     } finally {
+      ended();
       clearTimeout(timer);
       clearInterval(sampler);
     }
@@ -253,6 +303,18 @@ export class LoadedWorker {
     this.#requests += 1;
     return this.#requests;
   }
+}
+
+function sessionOf({ session }: ShardTask['shard'], threads: number): SessionOptions {
+  return { ...session, intraOpThreads: session.intraOpThreads || threads };
+}
+
+function forcing({ decoder, sampling }: GenerateShard, tolerance: DrawTolerance) {
+  return { type: 'force', decoder, sampling, tolerance, outputBytes: FORCED_OUTPUT_BYTES } as const;
+}
+
+function generation({ decoder, maxNewTokens, stopTokens, sampling, nonFinite }: GenerateShard) {
+  return { type: 'generate', decoder, maxNewTokens, stopTokens, sampling, finite: nonFinite === 'reject' } as const;
 }
 
 /** Whether the system had less memory than the model asked for. Sources: ONNX Runtime's BFCArena, C++'s own exception. */

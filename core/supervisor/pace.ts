@@ -14,6 +14,8 @@ export class Pace {
   #duty = 1;
   #freeze: Freeze | undefined;
   #beganAt: number | null = null;
+  /** Counts what began: the end of something else than what runs is none. */
+  #runs = 0;
   #timer: NodeJS.Timeout | undefined;
   #frozenAt: number | null = null;
   #frozenMs = 0;
@@ -29,25 +31,39 @@ export class Pace {
   set(duty: number): void {
     if (duty === this.#duty) return;
     this.#duty = duty;
-    if (duty >= 1) this.interrupt();
+    if (this.free) this.interrupt();
     this.#work();
   }
 
-  /** A shard begins to run. @param freeze undefined where its worker can't be frozen */
-  begin(freeze: Freeze | undefined): void {
+  /** Whether it holds nothing back. */
+  get free(): boolean {
+    return this.#duty >= 1;
+  }
+
+  /**
+   * The worker begins with something, and so has ended what it did before. Gives what is called when that is done.
+   * @param freeze undefined where it can't be frozen
+   */
+  begin(freeze: Freeze | undefined): () => void {
+    this.#end();
+    this.#runs += 1;
+    const run = this.#runs;
     this.#freeze = freeze;
     this.#beganAt = performance.now();
     this.#work();
+    return () => {
+      if (run === this.#runs) this.#end();
+    };
   }
 
-  end(): void {
+  #end(): void {
     if (this.#beganAt === null) return;
-    const ranMs = performance.now() - this.#beganAt;
+    const now = performance.now();
+    const ranMs = now - this.#beganAt;
     this.#beganAt = null;
     this.#work();
-    if (this.#freeze === undefined && this.#duty < 1) {
-      this.#restUntil = performance.now() + Math.min(MAX_REST_MS, ranMs * (1 / this.#duty - 1));
-    }
+    if (this.#freeze !== undefined || this.free) return;
+    this.#restUntil = Math.min(now + MAX_REST_MS, Math.max(now, this.#restUntil) + ranMs * (1 / this.#duty - 1));
   }
 
   /** Waits until the next shard may begin. */
@@ -74,7 +90,7 @@ export class Pace {
       this.#frozenAt = null;
       this.#freeze?.(false);
     }
-    if (this.#beganAt === null || this.#freeze === undefined || this.#duty >= 1) return;
+    if (this.#beganAt === null || this.#freeze === undefined || this.free) return;
     this.#timer = setTimeout(() => this.#stand(), TURN_MS * this.#duty);
   }
 

@@ -8,7 +8,7 @@ import type { DrawTolerance } from '../contract/forced-draw.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
 import type { StartWorker, Usage } from '../contract/worker-host.ts';
-import { cancellation } from './cancellation.ts';
+import { cancellation, orAborted } from './cancellation.ts';
 import { afterFailure, backOffMs, type CrashBudget, UNSPENT } from './crash-budget.ts';
 import { driverBytes, LoadedWorker } from './loaded-worker.ts';
 import { Pace } from './pace.ts';
@@ -30,6 +30,8 @@ export interface ShardTask {
   strict?: boolean;
   /** For a generation: the tokens that come with the inputs are checked instead of any made. */
   forced?: DrawTolerance;
+  /** Compute it in a worker that nothing else was asked of before: one that is there is ended first. Default: no. */
+  alone?: boolean;
 }
 
 export interface Computed {
@@ -147,10 +149,10 @@ class OneWorker implements Supervisor {
     const stops = this.#stops;
     const hooks = { ...given, ...toldOnce(given) };
     return this.#turns.take(async (before, sent) => {
-      await before.sent;
+      await orAborted(before.sent, hooks.signal);
       const ahead = await this.#runAhead(task, hooks, stops, sent);
       if (ahead !== null) return ahead;
-      await before.over;
+      await orAborted(before.over, hooks.signal);
       return await this.#runNow(task, hooks, stops, sent);
     });
   }

@@ -3,6 +3,8 @@ import { type Frame, FrameDecoder } from '../contract/frame.ts';
 import { describeError } from '../contract/messages.ts';
 import type { StartedWorker, StartWorker, Usage } from '../contract/worker-host.ts';
 import { WORKER_FRAME_LIMITS, WorkerReply, type WorkerRequest } from '../contract/worker-messages.ts';
+import { cancellation } from './cancellation.ts';
+import { type Asked, Pipeline } from './pipeline.ts';
 import { StderrTail } from './stderr-tail.ts';
 
 /** From SIGKILL to gone takes milliseconds; what takes this long hangs in the kernel. */
@@ -39,13 +41,21 @@ const WORKER_CODES = new Set<ErrorCode>([
   'INTERNAL',
 ]);
 
-interface Pending {
+interface Pending extends Asked {
   request: WorkerRequest;
+  inputBytes: number;
   /** Largest body of its answer. */
   bodyBytes: number;
   onToken: ((reply: Token) => void) | undefined;
   resolve: (answer: { reply: WorkerReply; body: Uint8Array }) => void;
-  reject: (error: HearthlendError) => void;
+}
+
+export interface RequestHooks {
+  onToken?: (reply: Token) => void;
+  /** Called when the worker comes to it: at once, or when it has answered what it was asked before. */
+  onBegin?: () => void;
+  /** Aborting it kills the worker, or where it only waits, is told at once, and kills the worker when that comes to it. */
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -61,7 +71,7 @@ export class WorkerProcess {
   readonly #decoder = new FrameDecoder(WORKER_FRAME_LIMITS);
   readonly #stderr = new StderrTail();
   #starting: { resolve: (ready: Ready) => void; reject: (error: HearthlendError) => void } | null;
-  #pending: Pending | null = null;
+  readonly #pipeline = new Pipeline<Pending>();
   #end: HearthlendError | null = null;
 
   /** Starts it. @throws WORKER_START_FAILED where the system refuses at once */
@@ -118,35 +128,72 @@ export class WorkerProcess {
     return this.#end !== null;
   }
 
+  /** Whether it works on a shard. */
+  get computes(): boolean {
+    const type = this.#pipeline.first?.request.type;
+    return type !== undefined && ANSWER_TYPES[type] === 'result';
+  }
+
+  /** Whether it works on a shard, and nothing waits behind that. */
+  get takesAhead(): boolean {
+    return this.computes && this.#pipeline.waiting.length === 0;
+  }
+
+  /** Inputs that it was sent and hasn't come to. */
+  get waitingBytes(): number {
+    return this.#pipeline.waiting.reduce((sum, { inputBytes }) => sum + inputBytes, 0);
+  }
+
+  /** These, and those of what it works on. */
+  get unansweredBytes(): number {
+    return this.waitingBytes + (this.#pipeline.first?.inputBytes ?? 0);
+  }
+
   /** The last of what it wrote to stderr. */
   get stderr(): string {
     return this.#stderr.text();
   }
 
   /**
-   * Sends a request and waits for its answer. One at a time.
-   * @throws what the worker says went wrong, or what it was killed for
+   * Sends a request and waits for its answer. What is sent before another is answered waits in the worker.
+   * @throws what the worker says went wrong, or what it was killed for; WORKER_STOPPED where it was killed for something else before it came to this
    */
-  request<T extends WorkerRequest['type']>(
+  async request<T extends WorkerRequest['type']>(
     request: Extract<WorkerRequest, { type: T }>,
     body?: Uint8Array,
-    onToken?: (reply: Token) => void,
+    { onToken, onBegin, signal }: RequestHooks = {},
   ): Promise<{ reply: Answers[T]; body: Uint8Array }> {
-    if (this.#end !== null) return Promise.reject(this.#end);
+    if (signal?.aborted) throw cancellation(signal);
+    if (this.#end !== null) throw this.#end;
     const { promise, resolve, reject } = Promise.withResolvers<{ reply: WorkerReply; body: Uint8Array }>();
     const sent: WorkerRequest = request;
     const bodyBytes = 'outputBytes' in sent ? sent.outputBytes : 0;
-    this.#pending = { request, bodyBytes, onToken, resolve, reject };
+    const pending: Pending = {
+      ...{ request, bodyBytes, onToken, resolve, reject },
+      inputBytes: body?.byteLength ?? 0,
+      begin: () => onBegin?.(),
+    };
+    const abort = () => {
+      if (this.#pipeline.first === pending) this.#fail(cancellation(signal));
+      else this.#pipeline.drop(pending, cancellation(signal));
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#pipeline.add(pending);
     this.#worker.send(request, body);
-    return promise as Promise<{ reply: Answers[T]; body: Uint8Array }>;
+    try {
+      return (await promise) as { reply: Answers[T]; body: Uint8Array };
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   /**
-   * Kills it, all its processes, and waits until they are gone. What was asked of it rejects with `error`.
+   * Kills it, all its processes, and waits until they are gone. What it works on rejects with `error`, what waits in it with WORKER_STOPPED.
+   * @param blame 'answered' where what it works on has no part in that, but what it answered before
    * @throws INTERNAL where the system doesn't let go of it
    */
-  async kill(error: HearthlendError): Promise<void> {
-    this.#fail(error);
+  async kill(error: HearthlendError, blame: 'first' | 'answered' = 'first'): Promise<void> {
+    this.#fail(error, blame);
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () =>
@@ -157,14 +204,20 @@ export class WorkerProcess {
   }
 
   /** The first reason for which it ends counts. */
-  #fail(error: HearthlendError): void {
+  #fail(error: HearthlendError, blame: 'first' | 'answered' = 'first'): void {
     if (this.#end !== null) return;
     this.#end = error;
     this.#worker.kill();
-    const waiting = this.#pending ?? this.#starting;
-    this.#pending = null;
+    const starting = this.#starting;
     this.#starting = null;
-    waiting?.reject(error);
+    starting?.reject(error);
+    this.#pipeline.end(error, blame);
+  }
+
+  /** The first has its answer, and the worker comes to the next. */
+  #next(): void {
+    const unwanted = this.#pipeline.answered();
+    if (unwanted !== null) this.#fail(unwanted);
   }
 
   #startFailed(detail: string): HearthlendError {
@@ -184,7 +237,7 @@ export class WorkerProcess {
         if (this.#end !== null) return;
       }
       // What can't be the start of an allowed answer is not collected to its end.
-      const allowed = this.#pending?.bodyBytes ?? 0;
+      const allowed = this.#pipeline.first?.bodyBytes ?? 0;
       if (this.#decoder.pendingBytes > allowed + WORKER_FRAME_LIMITS.headerBytes + 8) this.#tooLarge(allowed);
     } catch (error) {
       this.#fail(asHearthlendError(error));
@@ -206,7 +259,7 @@ export class WorkerProcess {
       this.#starting = null;
       return;
     }
-    const pending = this.#pending;
+    const pending = this.#pipeline.first;
     if (pending === null) throw protocol(`it sent ${reply.type} when nothing was asked`);
     if (reply.id !== pending.request.id) throw protocol(`it answered request ${reply.id} when ${pending.request.id} was asked`);
     if (body.byteLength > 0 && reply.type !== 'result') throw protocol(`it sent data with ${reply.type}`);
@@ -218,13 +271,13 @@ export class WorkerProcess {
     if (body.byteLength > pending.bodyBytes) this.#tooLarge(pending.bodyBytes);
     if (reply.type === 'failed') {
       const error = reportedError(reply.code, reply.params);
-      this.#pending = null;
       pending.reject(error);
+      this.#next();
       return;
     }
     if (reply.type !== ANSWER_TYPES[pending.request.type]) throw protocol(`it answered ${pending.request.type} with ${reply.type}`);
-    this.#pending = null;
     pending.resolve({ reply, body });
+    this.#next();
   }
 }
 

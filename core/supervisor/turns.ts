@@ -1,0 +1,27 @@
+/** What came before, as far as it matters for what comes next. Neither ever rejects. */
+interface Before {
+  /** Only the last before this is under way, and what it wants is asked of the worker; or nothing is. */
+  sent: Promise<unknown>;
+  /** Nothing is under way any more. */
+  over: Promise<unknown>;
+}
+
+/** Calls in the order in which they came. Each waits for what it has to of those before it. */
+export class Turns {
+  #last: Before;
+
+  /** @param first what everything waits for; must not reject */
+  constructor(first: Promise<unknown>) {
+    this.#last = { sent: first, over: first };
+  }
+
+  /** @param action calls `sent` where the next may come while it goes on, at the earliest once `before.sent` is */
+  take<T>(action: (before: Before, sent: () => void) => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = action(before, resolve);
+    const over = Promise.allSettled([before.over, done]);
+    this.#last = { sent: Promise.all([before.over, Promise.race([promise, over])]), over };
+    return done;
+  }
+}
