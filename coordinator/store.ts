@@ -3,6 +3,7 @@ import type { MessageParams } from '../core/contract/messages.ts';
 import type { JobStatus, SubmitReply } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Shard, Submission } from '../core/contract/shard.ts';
+import type { TrustChanges, TrustReads } from './trust/records.ts';
 
 /** Why a job, or one attempt at it, could not be computed: an error's code, and the parameters of its message. */
 export interface Failure {
@@ -83,8 +84,8 @@ export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
 export type BlobHolds = HoldReads & Appends<HoldChanges>;
 
 /** A feature with tables of its own adds what it reads here, and its changes below; both are merged in sqlite/features.ts. */
-export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads {}
-export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges {}
+export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads, TrustReads {}
+export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges, TrustChanges {}
 
 export type ChangeName = keyof Changes;
 

@@ -3,10 +3,11 @@ import Database from 'better-sqlite3';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { storageError } from '../../core/contract/storage-error.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { trust } from './migrations/0002-trust.ts';
 import { LogSync } from './sync.ts';
 
 /** In order; the file's `user_version` is the number of those that were applied. A released one never changes. */
-const MIGRATIONS: readonly string[] = [initial];
+const MIGRATIONS: readonly string[] = [initial, trust];
 
 /** Where a step waits for another program that reads the file (a back-up). */
 const BUSY_MS = 5000;
