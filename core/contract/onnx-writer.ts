@@ -1,4 +1,4 @@
-/** Writes small models as protobuf by hand: those that measure. Field numbers: onnx.proto of ONNX 1.17. */
+/** Writes small models as protobuf by hand: those that measure; and the fields of which any is made. Field numbers: onnx.proto of ONNX 1.17. */
 
 const OPSET = 18;
 const IR_VERSION = 8;
@@ -54,22 +54,22 @@ function described({ name, type, shape }: Value): Uint8Array[] {
   return [field(1, text(name)), field(2, field(1, [number(1, TYPES[type]), field(2, sizes)]))];
 }
 
-function varint(value: number): number[] {
+export function varint(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
   for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
   return [...bytes, rest];
 }
 
-const number = (key: number, value: number) => Uint8Array.from([...varint(key << 3), ...varint(value)]);
-const text = (value: string) => new TextEncoder().encode(value);
+export const number = (key: number, value: number) => Uint8Array.from([...varint(key << 3), ...varint(value)]);
+export const text = (value: string) => new TextEncoder().encode(value);
 
-function field(key: number, content: Uint8Array | readonly Uint8Array[]): Uint8Array {
+export function field(key: number, content: Uint8Array | readonly Uint8Array[]): Uint8Array {
   const bytes = content instanceof Uint8Array ? content : joined(content);
   return joined([Uint8Array.from([...varint((key << 3) | 2), ...varint(bytes.byteLength)]), bytes]);
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {

@@ -4,7 +4,7 @@ import { TENSOR_TYPES, type TensorType } from '../../contract/tensor.ts';
 import { BYTES, type Field, invalidModel, MAX_DIMENSIONS, MAX_NAME_BYTES, VARINT, type WireReader } from './wire.ts';
 
 /** ONNX's element types by number, under our names. Source: onnx.proto, TensorProto.DataType. */
-const ELEMENT_TYPES = [
+export const ELEMENT_TYPES: readonly string[] = [
   'undefined',
   'float32',
   'uint8',
@@ -32,7 +32,7 @@ const ELEMENT_TYPES = [
   'float8e8m0',
   'uint2',
   'int2',
-] as const;
+];
 
 const MAX_TYPE_DEPTH = 8;
 
@@ -120,7 +120,7 @@ function nestedName(type: string | null): string {
 }
 
 async function readTensorType(reader: WireReader, field: Field): Promise<DeclaredType> {
-  let type: string = ELEMENT_TYPES[0];
+  let type = 'undefined';
   let shape: ModelValue['shape'] = null;
   await reader.eachField(field.start, field.end, (part) => {
     if (part.number === 1 && part.wire === VARINT) type = ELEMENT_TYPES[part.value] ?? `type ${part.value}`;
