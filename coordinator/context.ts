@@ -30,11 +30,14 @@ export interface Context {
 }
 
 /** After a shard is over: what it was computed from is not needed any more. */
-export async function letGoOfShard({ holding, jobChanged }: Context, shard: Shard): Promise<void> {
+export async function letGoOfShard({ store, holding, jobChanged }: Context, shard: Shard): Promise<void> {
   if (shard.origin === 'practice') {
     await holding.letGo(holderOf.practiceShard(shard.id));
     return;
   }
-  await holding.letGo(holderOf.job(shard.jobId));
+  const job = await store.job(shard.jobId);
+  // The job's other shards may still be to be computed.
+  if (job?.state !== 'queued' && job?.state !== 'running') await holding.letGo(holderOf.job(shard.jobId));
+  if (job?.state === 'failed') await holding.letGo(holderOf.outputs(shard.jobId));
   await jobChanged(shard.jobId);
 }

@@ -1,5 +1,5 @@
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type { JobIntake, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
@@ -100,7 +100,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     random: options.random,
   });
   const lending = createLending(context, practising, settling.isSettling);
-  const intake = createIntake(context);
+  const intake = createIntake(context, terms ?? null);
+  const madeTokens = createListeners<MadeOfShard>(log);
   const info: NetworkInfo = {
     id: networkId,
     coordinator: signer.address,
@@ -145,6 +146,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       batching.stop();
       await batching.closeAll();
     } finally {
+      intake.close();
       context.countdowns.close();
     }
   }
@@ -157,7 +159,12 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           return info;
         }),
       lease: (worker, request) => whenOpen(() => lending.lease(worker, request)),
-      progress: (worker, key) => whenOpen(() => lending.progress(worker, key)),
+      progress: (worker, key, _fraction, made) =>
+        whenOpen(async () => {
+          const held = await lending.progress(worker, key);
+          if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
+          return held;
+        }),
       submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
       release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
       receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
@@ -171,11 +178,13 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       subscribe: (listener) => networkEvents.add(({ event, to }) => listener(event, to)),
     },
     intake: {
-      submitJob: (request) => whenOpen(() => intake.submitJob(request)),
+      submitJob: (request, order) => whenOpen(() => intake.submitJob(request, order)),
       job: (id) => whenOpen(() => intake.job(id)),
       jobs: () => whenOpen(() => intake.jobs()),
       cancelJob: (id) => whenOpen(() => intake.cancelJob(id)),
       outputs: (id) => whenOpen(() => intake.outputs(id)),
+      outputBlobs: (id) => whenOpen(() => intake.outputBlobs(id)),
+      onMade: madeTokens.add,
       onJob: jobEvents.add,
     },
     practice: practising ?? NO_PRACTICE,

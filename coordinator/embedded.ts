@@ -60,7 +60,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
       return service.connect(worker, holds);
     },
     lease: async (request) => service.lease(connected(), request),
-    progress: async (shardId, attempt, fraction) => service.progress(connected(), { shardId, attempt }, fraction),
+    progress: async (shardId, attempt, fraction, made) => service.progress(connected(), { shardId, attempt }, fraction, made),
     fetchBlob: async (digest) => ({ type: 'file', path: await blobs.path(digest) }),
     submit: async (submission, outputs) => service.submit(connected(), submission, outputs),
     async release(shardId, attempt, reason, code, params = {}) {

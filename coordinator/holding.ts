@@ -7,6 +7,8 @@ import type { BlobHolds } from './store.ts';
 export const holderOf = {
   job: (jobId: string) => `job:${jobId}`,
   outputs: (jobId: string) => `outputs:${jobId}`,
+  /** A model that is likely to be asked for again. */
+  model: (digest: Sha256) => `model:${digest}`,
   practiceShard: (shardId: string) => `shard:${shardId}`,
   practiceModel: (digest: Sha256) => `practice-model:${digest}`,
 };

@@ -1,24 +1,33 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { joinBatch } from '../core/contract/batch.ts';
 import { type BlobRef, canonicalJson } from '../core/contract/digest.ts';
 import { ERROR_CODES, type ErrorCode, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, JobRequest } from '../core/contract/jobs.ts';
+import type { JobIntake, JobOrder, JobRequest } from '../core/contract/jobs.ts';
+import type { NetworkTerms } from '../core/contract/joining.ts';
 import { describeError } from '../core/contract/messages.ts';
 import { ModelManifest } from '../core/contract/model.ts';
-import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus } from '../core/contract/network.ts';
-import { decodeSafetensors } from '../core/contract/safetensors.ts';
-import { Shard } from '../core/contract/shard.ts';
-import type { Tensors } from '../core/contract/tensor.ts';
+import { decodeSafetensors, encodeSafetensors } from '../core/contract/safetensors.ts';
 import type { Context } from './context.ts';
 import { holderOf } from './holding.ts';
+import { promptLength, sameJobId, shardsOf, termsOf } from './orders.ts';
+import { createPlacing } from './placing.ts';
+import { MAX_OPEN_JOBS } from './requesters.ts';
 import type { ShardRecord } from './store.ts';
 
 /** As many jobs as a list shows. */
 const LISTED = 1000;
+/** The same job may fail or be cancelled so often before it is refused. */
+const MAX_TRIES = 1000;
 
-/** The requester's side: takes a job's model and inputs in, keeps its outputs. */
-export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
-  const { store, blobs, holding, clock, networkId } = context;
+export interface Intake extends Omit<JobIntake, 'onJob' | 'onMade'> {
+  close(): void;
+}
+
+/** The requester's side: takes a job's model and inputs in, keeps its outputs. @param terms null where nothing is charged */
+export function createIntake(context: Context, terms: NetworkTerms | null): Intake {
+  const { store, blobs, holding, clock, networkId, origin } = context;
+  const placing = createPlacing({ blobs, holding });
 
   async function known(id: string): Promise<JobStatus> {
     const job = await store.job(id);
@@ -26,47 +35,98 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
     return job;
   }
 
+  /** The job that was asked for before, if it runs or its outputs are there; else a name that nobody has. */
+  async function sameJob(id: string): Promise<JobStatus | string> {
+    for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
+      const name = attempt === 1 ? id : `${id}-${attempt}`;
+      const job = await store.job(name);
+      if (job === null) return name;
+      if (job.state === 'queued' || job.state === 'running') return job;
+      if (job.state === 'done' && (await outputsAreThere(name))) return job;
+    }
+    throw new HearthlendError('JOB_FAILED', { job: id, detail: `it was tried ${MAX_TRIES} times` });
+  }
+
+  async function outputsAreThere(id: string): Promise<boolean> {
+    try {
+      for (const { digest } of await outputBlobs(id)) await blobs.path(digest);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async function submitJob(request: JobRequest, order: JobOrder = {}): Promise<JobStatus> {
+    const parsed = ModelManifest.safeParse(request.model.manifest);
+    if (!parsed.success) throw new HearthlendError('MODEL_INVALID', { detail: parsed.error.issues[0]?.message ?? '' });
+    const manifest = parsed.data;
+    const model = refOf(new TextEncoder().encode(canonicalJson(manifest)));
+    const parts = [request.inputs, ...((request.kind === 'onnx.run' ? request.further : undefined) ?? [])];
+    const inputs = parts.map(refOf);
+    const promptTokens = promptLength(request);
+    const found =
+      order.id === 'same'
+        ? await sameJob(
+            sameJobId(
+              request,
+              model.digest,
+              inputs.map(({ digest }) => digest),
+              order,
+            ),
+          )
+        : (order.id ?? `job-${randomBytes(6).toString('hex')}`);
+    if (typeof found !== 'string') return found;
+
+    const charged = termsOf(request, parts.length, promptTokens, order, { id: networkId, terms });
+    const { asset, unit, perUnit } = charged;
+    const shards = shardsOf(request, inputs, { jobId: found, network: networkId, origin, model, price: { asset, unit, perUnit } });
+    const createdAt = clock();
+    const job: JobStatus = {
+      ...{ id: found, network: networkId, kind: request.kind, state: 'queued', createdAt, finishedAt: null },
+      ...{ shards: shards.length, accepted: 0, error: null },
+    };
+    const records = shards.map((shard): ShardRecord => ({ shard, promptTokens, state: 'queued', attempt: 0, createdAt }));
+    const holder = holderOf.job(found);
+    const digests = [model, ...inputs, ...manifest.files].map(({ digest }) => digest);
+    await holding.hold(holder, [...new Set(digests)]);
+    let added: Awaited<ReturnType<typeof store.addJob>>;
+    try {
+      // Who holds a key asks again and again. On a network each coordinator would keep it from the others' tidying.
+      await placing.put({ manifest, files: request.model.files }, origin === 'own' && order.requester !== undefined);
+      for (const part of parts) await blobs.putBytes(part);
+      added = await store.addJob(job, records, charged);
+    } catch (thrown) {
+      await holding.letGo(holder);
+      throw thrown;
+    }
+    // Asked for twice at the same moment: it is the other one's job, with what it holds.
+    if (added === 'known') return known(found);
+    if (added !== 'added') {
+      await holding.letGo(holder);
+      if (added.refused === 'open-jobs') throw new HearthlendError('REQUESTS_TOO_MANY', { limit: MAX_OPEN_JOBS });
+      throw new HearthlendError('BUDGET_EXCEEDED', { cost: (BigInt(perUnit) * BigInt(charged.maxUnits)).toString(), left: added.left });
+    }
+    await context.jobChanged(found);
+    context.emit({ type: 'work' });
+    return known(found);
+  }
+
+  async function outputBlobs(id: string): Promise<BlobRef[]> {
+    const job = await known(id);
+    if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: id });
+    if (job.state === 'failed') throw new HearthlendError('JOB_FAILED', { job: id, detail: reasonOf(job) });
+    if (job.state !== 'done') throw new HearthlendError('JOB_UNFINISHED', { job: id });
+    const refs: BlobRef[] = [];
+    for (const { shard, attempt } of await store.shardsOf(id)) {
+      const submission = (await store.attempt({ shardId: shard.id, attempt }))?.submission;
+      if (submission == null) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
+      refs.push({ digest: submission.commitment, bytes: submission.outputBytes });
+    }
+    return refs;
+  }
+
   return {
-    async submitJob(request) {
-      const id = `job-${randomBytes(6).toString('hex')}`;
-      const parsed = ModelManifest.safeParse(request.model.manifest);
-      if (!parsed.success) throw new HearthlendError('MODEL_INVALID', { detail: parsed.error.issues[0]?.message ?? '' });
-      const manifest = parsed.data;
-      const manifestBytes = new TextEncoder().encode(canonicalJson(manifest));
-      const promptTokens = promptLength(request);
-      const shard = shardOf(id, context, request, { model: refOf(manifestBytes), inputs: refOf(request.inputs) });
-      const createdAt = clock();
-      const holder = holderOf.job(id);
-      const job: JobStatus = {
-        id,
-        network: networkId,
-        kind: request.kind,
-        state: 'queued',
-        createdAt,
-        finishedAt: null,
-        shards: 1,
-        accepted: 0,
-        error: null,
-      };
-      const record: ShardRecord = { shard, promptTokens, state: 'queued', attempt: 0, createdAt };
-      await holding.hold(holder, [shard.model.digest, shard.inputs.digest, ...manifest.files.map((file) => file.digest)]);
-      try {
-        for (const { path, digest, bytes } of manifest.files) {
-          const file = request.model.files.get(path);
-          if (file === undefined) throw new HearthlendError('MODEL_NOT_FOUND', { path });
-          await blobs.putFile(file, { digest, bytes });
-        }
-        await blobs.putBytes(manifestBytes);
-        await blobs.putBytes(request.inputs);
-        await store.addJob(job, [record]);
-      } catch (thrown) {
-        await holding.letGo(holder);
-        throw thrown;
-      }
-      await context.jobChanged(id);
-      context.emit({ type: 'work' });
-      return job;
-    },
+    submitJob,
     job: (id) => store.job(id),
     jobs: () => store.jobs(LISTED),
     async cancelJob(id) {
@@ -83,63 +143,20 @@ export function createIntake(context: Context): Omit<JobIntake, 'onJob'> {
       return cancelled.job;
     },
     async outputs(id) {
-      const job = await known(id);
-      if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: id });
-      if (job.state === 'failed') throw new HearthlendError('JOB_FAILED', { job: id, detail: reasonOf(job) });
-      if (job.state !== 'done') throw new HearthlendError('JOB_UNFINISHED', { job: id });
-      const [record] = await store.shardsOf(id);
-      const attempt = record === undefined ? null : await store.attempt({ shardId: record.shard.id, attempt: record.attempt });
-      if (attempt === null || attempt.submission === null) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
-      return blobs.read(attempt.submission.commitment);
+      const refs = await outputBlobs(id);
+      const [only] = refs;
+      if (only !== undefined && refs.length === 1) return blobs.read(only.digest);
+      const parts = [];
+      for (const { digest } of refs) parts.push(decodeSafetensors(await blobs.read(digest)));
+      return encodeSafetensors(joinBatch(parts));
     },
+    outputBlobs,
+    close: () => placing.close(),
   };
 }
 
 function refOf(bytes: Uint8Array): BlobRef {
   return { digest: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.byteLength };
-}
-
-/** The one shard of a job. It costs nothing, and so is priced in what is worth nothing. */
-function shardOf(
-  jobId: string,
-  { networkId: network, origin }: Context,
-  request: JobRequest,
-  refs: { model: BlobRef; inputs: BlobRef },
-): Shard {
-  const { kind, limits, session } = request;
-  const asset = practiceCredit(network);
-  const base = { id: `${jobId}.1`, jobId, network, ...refs, limits, session, origin };
-  const shard = Shard.safeParse(
-    request.kind === 'onnx.run'
-      ? { ...base, kind, outputs: request.outputs, price: { asset, unit: 'run', perUnit: '0' } }
-      : {
-          ...base,
-          kind,
-          decoder: request.decoder,
-          maxNewTokens: request.maxNewTokens,
-          stopTokens: request.stopTokens,
-          sampling: request.sampling,
-          price: { asset, unit: 'token', perUnit: '0' },
-        },
-  );
-  if (shard.success) return shard.data;
-  const issue = shard.error.issues[0];
-  throw new HearthlendError('USAGE', { detail: `${issue?.path.join('.')}: ${issue?.message}` });
-}
-
-/** Ids in a generation's prompt; 0 for a run, whose inputs need only be readable. @throws TENSOR_INVALID, INPUT_MISSING, INPUT_MISMATCH */
-function promptLength(request: JobRequest): number {
-  const tensors: Tensors = decodeSafetensors(request.inputs);
-  if (request.kind === 'onnx.run') return 0;
-  const ids = tensors.get('input_ids');
-  if (ids === undefined) throw new HearthlendError('INPUT_MISSING', { name: 'input_ids' });
-  const [batch, length] = ids.shape;
-  const room = request.decoder.maxPositions;
-  if (ids.type !== 'int64' || ids.shape.length !== 2 || batch !== 1 || length === undefined || length < 1 || length >= room) {
-    const detail = `it is ${ids.type}[${ids.shape}] where int64[1,n] is needed, n from 1 to ${room - 1}`;
-    throw new HearthlendError('INPUT_MISMATCH', { name: 'input_ids', detail });
-  }
-  return length;
 }
 
 /** A failed job's reason, in the reader's words. */

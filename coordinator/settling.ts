@@ -132,7 +132,8 @@ export function createSettling(context: Context, practising: Practising | null, 
     );
     if (receipt === null) {
       // Cancelled while it was looked at.
-      if (shard.origin !== 'practice') await holding.letGo(holderOf.outputs(shard.jobId));
+      const job = shard.origin === 'practice' ? null : await store.job(shard.jobId);
+      if (job?.state === 'cancelled') await holding.letGo(holderOf.outputs(shard.jobId));
       return (await store.attempt(attempt))?.reply ?? EXPIRED;
     }
     if (shard.origin === 'practice') practising?.ended('accepted');

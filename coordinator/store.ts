@@ -3,6 +3,7 @@ import type { MessageParams } from '../core/contract/messages.ts';
 import type { JobStatus, SubmitReply } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Shard, Submission } from '../core/contract/shard.ts';
+import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
 
 /** Why a job, or one attempt at it, could not be computed: an error's code, and the parameters of its message. */
@@ -84,8 +85,8 @@ export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
 export type BlobHolds = HoldReads & Appends<HoldChanges>;
 
 /** A feature with tables of its own adds what it reads here, and its changes below; both are merged in sqlite/features.ts. */
-export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads, TrustReads {}
-export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges, TrustChanges {}
+export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads, RequesterReads, TrustReads {}
+export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges, RequesterChanges, TrustChanges {}
 
 export type ChangeName = keyof Changes;
 
@@ -104,7 +105,8 @@ export interface JobReads {
 }
 
 export interface JobChanges {
-  addJob(job: JobStatus, shards: readonly ShardRecord[]): void;
+  /** `terms` is left out where nothing is charged. */
+  addJob(job: JobStatus, shards: readonly ShardRecord[], terms?: JobTerms | null): AddJobResult;
   /** Numbers from 0, each given once. */
   takePracticeNumber(): number;
   addPractice(shard: ShardRecord): void;

@@ -2,9 +2,12 @@ import type { LeaseChanges } from '../store.ts';
 import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
 import { headReader } from './receipts.ts';
+import { sqliteTerms } from './requesters.ts';
 
 /** The step in which a result is accepted, its receipt chained, and its job moved on: all of it or nothing. */
-export function sqliteAcceptance({ db }: OpenDatabase): SqliteChanges<Pick<LeaseChanges, 'accept'>> {
+export function sqliteAcceptance(database: OpenDatabase): SqliteChanges<Pick<LeaseChanges, 'accept'>> {
+  const { db } = database;
+  const jobTerms = sqliteTerms(database);
   const selectWorker = db.prepare<[string, number], { worker: string }>(
     "SELECT worker FROM attempts WHERE shard_id = ? AND attempt = ? AND state IN ('submitted', 'disputed')",
   );
@@ -31,6 +34,7 @@ export function sqliteAcceptance({ db }: OpenDatabase): SqliteChanges<Pick<Lease
         insertReceipt.run(row.worker, receipt.sequence, shardId, hash, JSON.stringify(receipt));
         acceptAttempt.run(JSON.stringify({ type: 'accepted', receipt, audited }), at, shardId, attempt);
         finishShard.run(at, shardId);
+        jobTerms.charge(shardId, receipt.units);
         countShard.run({ at, id: shardId });
         return 'accepted';
       },

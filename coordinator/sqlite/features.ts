@@ -6,6 +6,7 @@ import { sqliteLeases } from './leases.ts';
 import type { OpenDatabase } from './open.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
+import { sqliteRequesters } from './requesters.ts';
 import { sqliteTrust } from './trust.ts';
 
 /** What every feature reads and changes, over one database: its statements are made here, once. */
@@ -17,10 +18,11 @@ export function sqliteFeatures(
   const leases = sqliteLeases(database);
   const receipts = sqliteReceipts(database);
   const holds = sqliteHolds(database);
+  const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
   return {
-    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads, ...trust.reads },
-    changes: { ...jobs.changes, ...leases.changes, ...receipts.changes, ...holds.changes, ...trust.changes },
+    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads, ...requesters.reads, ...trust.reads },
+    changes: { ...jobs.changes, ...leases.changes, ...receipts.changes, ...holds.changes, ...requesters.changes, ...trust.changes },
     book: sqlitePractice(database),
   };
 }

@@ -1,18 +1,21 @@
 import type { JobChanges, JobReads, ShardRecord } from '../store.ts';
 import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
+import { SELECT_JOBS, sqliteTerms } from './requesters.ts';
 import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
 
 const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
 
-export function sqliteJobs({ db, read }: OpenDatabase, network: string): { reads: JobReads; changes: SqliteChanges<JobChanges> } {
+export function sqliteJobs(database: OpenDatabase, network: string): { reads: JobReads; changes: SqliteChanges<JobChanges> } {
+  const { db, read } = database;
+  const jobTerms = sqliteTerms(database);
   const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const insertShard = db.prepare(
     'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const takeNumber = db.prepare("UPDATE counters SET value = value + 1 WHERE name = 'practice' RETURNING value - 1 AS number");
-  const selectJob = db.prepare<[string], JobRow>('SELECT * FROM jobs WHERE id = ?');
-  const selectJobs = db.prepare<[number], JobRow>('SELECT * FROM jobs ORDER BY created_at DESC, rowid DESC LIMIT ?');
+  const selectJob = db.prepare<[string], JobRow>(`${SELECT_JOBS} WHERE jobs.id = ?`);
+  const selectJobs = db.prepare<[number], JobRow>(`${SELECT_JOBS} ORDER BY jobs.created_at DESC, jobs.rowid DESC LIMIT ?`);
   const selectShards = db.prepare<[string], ShardRow>('SELECT * FROM shards WHERE job_id = ? ORDER BY id');
   const selectRevoked = db.prepare<[string], AttemptRow>(
     `SELECT a.* FROM attempts a JOIN shards s ON s.id = a.shard_id WHERE s.job_id = ? AND a.state IN ${OPEN_ATTEMPTS}`,
@@ -55,9 +58,14 @@ export function sqliteJobs({ db, read }: OpenDatabase, network: string): { reads
     changes: {
       addJob: {
         durable: 'at once',
-        apply({ id, kind, state, createdAt, finishedAt, accepted, error, shards: count }, shards) {
+        apply({ id, kind, state, createdAt, finishedAt, accepted, error, shards: count }, shards, terms = null) {
+          if (selectJob.get(id) !== undefined) return 'known';
+          const refused = terms === null ? undefined : jobTerms.check(terms);
+          if (refused !== undefined) return refused;
           insertJob.run(id, kind, state, createdAt, finishedAt, count, accepted, toNullableJson(error));
           for (const shard of shards) addShard(shard);
+          if (terms !== null) jobTerms.insert(id, terms);
+          return 'added';
         },
       },
       takePracticeNumber: {

@@ -47,13 +47,22 @@ export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; chang
     "UPDATE jobs SET state = 'failed', error = ?, finished_at = ? WHERE id = (SELECT job_id FROM shards WHERE id = ?) AND state IN ('queued', 'running')",
   );
 
+  // Nobody needs what is left of a job that has failed.
+  const dropRest = [
+    `UPDATE attempts SET state = 'cancelled', settled_at = :at, reply = '{"type":"expired"}'
+      WHERE state IN ('leased', 'submitted', 'disputed') AND shard_id IN (SELECT id FROM shards WHERE job_id = :job)`,
+    "UPDATE shards SET state = 'cancelled', settled_at = :at WHERE job_id = :job AND state IN ('queued', 'leased', 'settling')",
+  ].map((sql) => db.prepare(sql));
+
   const follow = (shardId: string, sequel: Sequel, at: number): void => {
     if (sequel.state === 'queued') {
       requeue.run(shardId);
       rest.run({ id: shardId });
     } else {
       failShard.run(at, shardId);
-      failJob.run(JSON.stringify(sequel.failure), at, shardId);
+      if (failJob.run(JSON.stringify(sequel.failure), at, shardId).changes === 0) return;
+      const job = selectShard.get(shardId)?.job_id;
+      for (const statement of dropRest) statement.run({ at, job });
     }
   };
 

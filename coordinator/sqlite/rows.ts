@@ -1,4 +1,4 @@
-import type { JobStatus, SubmitReply } from '../../core/contract/network.ts';
+import type { JobCharge, JobStatus, SubmitReply } from '../../core/contract/network.ts';
 import type { SignedBatch } from '../../core/contract/receipt.ts';
 import type { Shard, Submission } from '../../core/contract/shard.ts';
 import type { AttemptRecord, Failure, ShardRecord } from '../store.ts';
@@ -12,9 +12,16 @@ export interface JobRow {
   shards: number;
   accepted: number;
   error: string | null;
+  /** These five are null for a job that nothing is charged for. */
+  asset: string | null;
+  unit: JobCharge['unit'] | null;
+  per_unit: string | null;
+  max_units: number | null;
+  units: number | null;
 }
 
 export interface ShardRow {
+  job_id: string;
   state: ShardRecord['state'];
   attempt: number;
   prompt_tokens: number;
@@ -67,7 +74,13 @@ export function jobFrom(network: string, row: JobRow): JobStatus {
     shards: row.shards,
     accepted: row.accepted,
     error: fromNullableJson<Failure>(row.error),
+    ...chargeFrom(row),
   };
+}
+
+function chargeFrom({ asset, unit, per_unit, max_units, units }: JobRow): Pick<JobStatus, 'charge'> {
+  if (asset === null || unit === null || per_unit === null || max_units === null || units === null || per_unit === '0') return {};
+  return { charge: { asset, unit, perUnit: per_unit, maxUnits: max_units, units } };
 }
 
 export function shardFrom(row: ShardRow): ShardRecord {

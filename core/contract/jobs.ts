@@ -1,7 +1,8 @@
-import type { Sha256 } from './digest.ts';
+import type { BlobRef, Sha256 } from './digest.ts';
 import type { DrawTolerance } from './forced-draw.ts';
 import type { DecoderConfig, ModelManifest } from './model.ts';
-import type { JobStatus, Network } from './network.ts';
+import type { Amount } from './money.ts';
+import type { JobStatus, MadeTokens, Network } from './network.ts';
 import type { Sampling } from './sampler.ts';
 import type { Limits, SessionOptions, Shard } from './shard.ts';
 import type { TensorType } from './tensor.ts';
@@ -36,23 +37,47 @@ interface JobBase {
   session: SessionOptions;
 }
 export type JobRequest =
-  | (JobBase & { kind: 'onnx.run'; outputs: string[] })
+  /** `further`: the inputs of the job's other shards, in order, where a batch was split; each part is a shard, and pays for itself. */
+  | (JobBase & { kind: 'onnx.run'; outputs: string[]; further?: Uint8Array[] })
   | (JobBase & {
       kind: 'onnx.generate';
       decoder: DecoderConfig;
       maxNewTokens: number;
       stopTokens: number[];
       sampling: Sampling;
+      /** Whether somebody reads along: the tokens are then told while they are made. */
+      stream?: boolean;
     });
+
+/** Who wants a job, under which name, and what for. */
+export interface JobOrder {
+  /** The id of the key by which it came; left out for the owner of this machine. */
+  requester?: string;
+  /** Left out: a random one. `same`: one that follows from what is asked for, so that the same job asked for twice is one job. */
+  id?: string | 'same';
+  /** What is offered for a unit (base units); by the network's price list where left out. */
+  perUnit?: Amount;
+  /** Refused where the job could cost more (base units). */
+  maxCost?: Amount;
+}
+
+/** Tokens of a generation while it is made, as its worker tells them: nothing of it was checked yet, and a further attempt begins anew. */
+export interface MadeOfShard extends MadeTokens {
+  shardId: string;
+}
 
 /** The requester's side of a coordinator: the owner's own jobs go in here, ahead of practice. */
 export interface JobIntake {
-  submitJob(request: JobRequest): Promise<JobStatus>;
+  /** @throws PRICE_UNKNOWN, COST_TOO_HIGH, BUDGET_EXCEEDED, and what is wrong with the model or the inputs */
+  submitJob(request: JobRequest, order?: JobOrder): Promise<JobStatus>;
   job(id: string): Promise<JobStatus | null>;
   jobs(): Promise<JobStatus[]>;
   cancelJob(id: string): Promise<JobStatus>;
-  /** The outputs blob of a job that is done. @throws JOB_UNKNOWN, JOB_UNFINISHED, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
+  /** The outputs of a job that is done, those of a split batch put together again. @throws JOB_UNKNOWN, JOB_UNFINISHED, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
   outputs(id: string): Promise<Uint8Array>;
+  /** The same as they lie there, one blob a shard, in order. @throws as `outputs` */
+  outputBlobs(id: string): Promise<BlobRef[]>;
+  onMade(listener: (made: MadeOfShard) => void): () => void;
   onJob(listener: (job: JobStatus) => void): () => void;
 }
 

@@ -120,6 +120,16 @@ export interface Network {
 
 export type NetworkEvent = { type: 'work' } | { type: 'batch' } | { type: 'revoked'; shardId: string; attempt: number };
 
+/** What a job costs (base units for each unit): `maxUnits` at most, `units` so far. */
+export const JobCharge = z.strictObject({
+  asset: AssetId,
+  unit: z.enum(['run', 'token']),
+  perUnit: Amount,
+  maxUnits: z.int().min(0),
+  units: z.int().min(0),
+});
+export type JobCharge = z.infer<typeof JobCharge>;
+
 /** A job as the requester sees it. */
 export const JobStatus = z.strictObject({
   id: JobId,
@@ -131,5 +141,7 @@ export const JobStatus = z.strictObject({
   shards: z.int().min(0),
   accepted: z.int().min(0),
   error: z.strictObject({ code: z.string().max(64), params: z.record(z.string(), z.union([z.string(), z.number()])) }).nullable(),
+  /** Left out by coordinators that charge nothing. */
+  charge: JobCharge.optional(),
 });
 export type JobStatus = z.infer<typeof JobStatus>;
