@@ -9,6 +9,13 @@ export const MAX_STAGES = 64;
 /** Tensors that one stage may hand to later ones. */
 export const MAX_CROSSING = 16;
 
+/** What every worker makes for itself, since the number of tokens tells it. */
+const SHARED_INPUTS = new Set(['attention_mask', 'position_ids', 'num_logits_to_keep', 'logits_to_keep', 'use_cache_branch']);
+
+export function sharedInput(name: string): boolean {
+  return SHARED_INPUTS.has(name);
+}
+
 /** A value that a stage takes or gives. A dimension is a size, the name of one that varies, or null where nothing is known. */
 const StageValue = z.strictObject({
   name: TensorName,

@@ -52,6 +52,10 @@ export const WorkerRequest = z.discriminatedUnion('type', [
     tolerance: z.strictObject({ draw: z.number().min(0).max(1), logit: z.number().min(0).max(1000) }),
     outputBytes: z.int().min(0),
   }),
+  /** Begins with a stage of a decoder, with an empty cache. `positions`: tokens that will go through it, at most. */
+  z.strictObject({ ...request, ...loaded, type: z.literal('open'), decoder: DecoderConfig, positions: z.int().min(1).max(16_777_216) }),
+  /** So many tokens more through the stage that was opened last. Body: what it is handed; outputs: what it gives, of logits the last token's. */
+  z.strictObject({ ...request, type: z.literal('step'), tokens: z.int().min(1).max(1_000_000), outputBytes: z.int().min(0) }),
 ]);
 export type WorkerRequest = z.infer<typeof WorkerRequest>;
 

@@ -19,8 +19,18 @@ interface Answers {
   run: Extract<WorkerReply, { type: 'result' }>;
   generate: Extract<WorkerReply, { type: 'result' }>;
   force: Extract<WorkerReply, { type: 'result' }>;
+  open: Extract<WorkerReply, { type: 'result' }>;
+  step: Extract<WorkerReply, { type: 'result' }>;
 }
-const ANSWER_TYPES = { load: 'loaded', unload: 'unloaded', run: 'result', generate: 'result', force: 'result' } as const;
+const ANSWER_TYPES = {
+  load: 'loaded',
+  unload: 'unloaded',
+  run: 'result',
+  generate: 'result',
+  force: 'result',
+  open: 'result',
+  step: 'result',
+} as const;
 
 /** Errors of which a worker may say that they happened. All others would be a lie about somebody else. */
 const WORKER_CODES = new Set<ErrorCode>([

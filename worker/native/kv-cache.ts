@@ -68,6 +68,11 @@ export class AlternatingCache implements KeyValueCache {
     return this.#length;
   }
 
+  /** The cache as it is, for a pass over any number of tokens. */
+  feeds(): Record<string, OnnxValue> {
+    return Object.fromEntries(this.#slots.map(({ past }, at) => [past, this.#current[at] as OrtTensor]));
+  }
+
   pass(): CachePass {
     const length = this.#length + 1;
     this.#next = this.#slots.map(({ type, heads, headSize }, at) => {

@@ -5,6 +5,8 @@ import { WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { boundedParams } from '../shard/failure.ts';
 import { force } from '../shard/force.ts';
 import { run } from '../shard/run.ts';
+import { readStage, type StageLayout, step } from '../shard/stage.ts';
+import { CachedPasses } from './cached-passes.ts';
 import { generate } from './generate.ts';
 import { loadOnnxRuntime, type Ort } from './onnxruntime.ts';
 import { Sessions } from './sessions.ts';
@@ -42,6 +44,9 @@ async function start(modelsDir: string): Promise<(frame: Frame) => Promise<void>
   };
 }
 
+/** The stage whose cache is kept here. */
+let opened: { layout: StageLayout; passes: CachedPasses } | null = null;
+
 async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, body: Uint8Array): Promise<void> {
   const { id } = request;
   switch (request.type) {
@@ -66,6 +71,19 @@ async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, bod
       const onToken = (token: number, index: number) => writeReply({ type: 'token', id, index, token });
       const { outputs, ...made } = await generate(ort, session, request, body, onToken);
       writeReply({ type: 'result', id, ...made, residentBytes: residentBytes() }, outputs);
+      break;
+    }
+    case 'open': {
+      const session = sessions.get(request);
+      const layout = readStage(session, request.decoder);
+      opened = { layout, passes: new CachedPasses(ort, session, layout.caches, layout.gives, request.positions) };
+      writeReply({ type: 'result', id, runMs: 0, tokensMade: 0, nearTies: 0, residentBytes: residentBytes() });
+      break;
+    }
+    case 'step': {
+      if (opened === null) throw new HearthlendError('WORKER_PROTOCOL', { detail: 'no stage is open' });
+      const { outputs, runMs } = await step(ort, opened.layout, opened.passes, request, body);
+      writeReply({ type: 'result', id, runMs, tokensMade: 0, nearTies: 0, residentBytes: residentBytes() }, outputs);
       break;
     }
     case 'force': {

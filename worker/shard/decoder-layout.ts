@@ -39,24 +39,18 @@ const LOGITS_TO_KEEP = new Set(['num_logits_to_keep', 'logits_to_keep']);
  * @throws MODEL_NOT_GENERATIVE naming what is missing, unknown, or contradicts the configuration
  */
 export function readLayout(session: Session, decoder: DecoderConfig): DecoderLayout {
-  const outputs = new Set(session.outputs.map((output) => output.name));
-  if (!outputs.has('logits')) throw refusal('it has no output logits');
-  const found = new Map<string, GraphValue>();
+  if (!session.outputs.some(({ name }) => name === 'logits')) throw refusal('it has no output logits');
+  const { caches, others } = cacheSlots(session, decoder);
   const layout: DecoderLayout = {
-    caches: [],
+    caches,
     inputIds: 'int64',
     attentionMask: null,
     positionIds: null,
     logitsToKeep: null,
     cacheBranch: false,
   };
-  for (const input of session.inputs) {
-    const cache = CACHE_INPUT.exec(input.name)?.[1];
-    if (cache === undefined) found.set(input.name, input);
-    else if (outputs.has(`present.${cache}`)) layout.caches.push(cacheSlot(input, `present.${cache}`, decoder));
-    else throw refusal(`it has no output present.${cache} for its input ${input.name}`);
-  }
-  for (const [name, input] of found) {
+  for (const input of others) {
+    const { name } = input;
     if (name === 'input_ids') layout.inputIds = integerType(input);
     else if (name === 'attention_mask') layout.attentionMask = integerType(input);
     else if (name === 'position_ids') layout.positionIds = integerType(input);
@@ -64,11 +58,25 @@ export function readLayout(session: Session, decoder: DecoderConfig): DecoderLay
     else if (name === 'use_cache_branch' && input.type === 'bool') layout.cacheBranch = true;
     else throw refusal(`its input ${name} is none that such a decoder has`);
   }
-  if (!found.has('input_ids')) throw refusal('it has no input input_ids');
+  if (!others.some(({ name }) => name === 'input_ids')) throw refusal('it has no input input_ids');
   if (layout.caches.length !== 2 * decoder.layers) {
     throw refusal(`it has ${layout.caches.length} cache inputs where ${decoder.layers} layers need ${2 * decoder.layers}`);
   }
   return layout;
+}
+
+/** The caches that a graph takes and gives, and its other inputs. @throws MODEL_NOT_GENERATIVE */
+export function cacheSlots(session: Session, decoder: DecoderConfig): { caches: CacheSlot[]; others: GraphValue[] } {
+  const outputs = new Set(session.outputs.map((output) => output.name));
+  const caches: CacheSlot[] = [];
+  const others: GraphValue[] = [];
+  for (const input of session.inputs) {
+    const cache = CACHE_INPUT.exec(input.name)?.[1];
+    if (cache === undefined) others.push(input);
+    else if (outputs.has(`present.${cache}`)) caches.push(cacheSlot(input, `present.${cache}`, decoder));
+    else throw refusal(`it has no output present.${cache} for its input ${input.name}`);
+  }
+  return { caches, others };
 }
 
 function cacheSlot({ name, type, shape }: GraphValue, present: string, decoder: DecoderConfig): CacheSlot {
@@ -93,7 +101,7 @@ function agreed(name: string, what: string, declared: number | string | undefine
   return configured;
 }
 
-function integerType({ name, type }: GraphValue): IntegerType {
+export function integerType({ name, type }: GraphValue): IntegerType {
   if (type !== 'int64' && type !== 'int32') throw refusal(`its input ${name} is ${type}, not int64`);
   return type;
 }

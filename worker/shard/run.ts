@@ -59,7 +59,8 @@ function outputNames(session: Session, wanted: readonly string[]): string[] {
   return [...new Set(wanted)];
 }
 
-function checkInputs(declared: readonly GraphValue[], given: Tensors): void {
+/** Whether the tensors are those that are declared. @throws INPUT_UNKNOWN, INPUT_MISSING, INPUT_MISMATCH */
+export function checkInputs(declared: readonly GraphValue[], given: Tensors): void {
   const names = new Set(declared.map((input) => input.name));
   for (const name of given.keys()) {
     if (!names.has(name)) throw new HearthlendError('INPUT_UNKNOWN', { name, names: listed([...names]) });

@@ -1,4 +1,4 @@
-import { asHearthlendError } from '../../core/contract/errors.ts';
+import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import type { PageMessage, PageWord } from '../../core/contract/gpu-window.ts';
 import { WorkerRequest } from '../../core/contract/worker-messages.ts';
 import { boundedParams } from '../shard/failure.ts';
@@ -88,6 +88,9 @@ async function compute(
       }
       break;
     }
+    case 'open':
+    case 'step':
+      throw new HearthlendError('BACKEND_REFUSED', { backend: 'webgpu', detail: 'a page keeps no cache between two requests' });
     case 'force': {
       const { outputs, ...made } = await force(shared, withOutputs(sessions.get(request)), request, body);
       sendReply(port, { type: 'result', id, tokensMade: 0, ...made, residentBytes: null }, outputs);

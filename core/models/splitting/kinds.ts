@@ -1,8 +1,7 @@
+import { sharedInput } from '../../contract/stages.ts';
 import type { SplitGraph, SplitNode } from './graph.ts';
 
 const CACHE_INPUT = /^past_key_values\.(\d{1,4})\.(key|value)$/;
-/** What every stage can be given, since a worker makes it from the number of tokens alone. */
-const SHARED_INPUTS = new Set(['attention_mask', 'position_ids', 'num_logits_to_keep', 'logits_to_keep', 'use_cache_branch']);
 /** Operators that look at their input's shape and at nothing else. */
 const SHAPE_OPERATORS = new Set(['Shape', 'Size']);
 /** What differs from one time to the next, and so must be computed once. */
@@ -34,7 +33,7 @@ export function looksAtShape(node: SplitNode): boolean {
  */
 export function lightNodes(graph: SplitGraph): boolean[] {
   const light = new Set<string>(['', ...graph.constants.keys()]);
-  for (const name of graph.inputs.keys()) if (SHARED_INPUTS.has(name)) light.add(name);
+  for (const name of graph.inputs.keys()) if (sharedInput(name)) light.add(name);
   return graph.nodes.map((node) => {
     const isLight =
       !node.nested &&
