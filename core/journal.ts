@@ -46,6 +46,9 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
   });
   return {
     leased({ shard, attempt }) {
+      const { network, id } = shard;
+      const waits = waiting.some((each) => each.kind === 'shard.leased' && isOf(each, { network, shardId: id, attempt }));
+      if (waits || ledger.attempt(network, id, attempt) !== null) throw new HearthlendError('LEASE_DOUBLED', { network, shard: id });
       const event: LedgerEvent = {
         kind: 'shard.leased',
         at: facts.clock(),
@@ -108,6 +111,10 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     receipts: (network, first, last) => ledger.receiptsOf(network, first, last),
     isAwaited: (outputs) => ledger.isAwaited(outputs),
   };
+}
+
+function isOf(event: AttemptKey, { network, shardId, attempt }: AttemptKey): boolean {
+  return event.shardId === shardId && event.attempt === attempt && event.network === network;
 }
 
 function bare({ network, shardId, attempt }: AttemptKey): AttemptKey {

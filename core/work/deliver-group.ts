@@ -24,14 +24,7 @@ export async function deliverGroup(
   onEnd: (result: FreshResult, end: AttemptEnd | { state: 'accepted' }) => void,
 ): Promise<void> {
   const { journal } = ports;
-  await outputs.keep(
-    group.map(({ submission, bytes }) => ({ digest: submission.commitment, bytes })),
-    async () => {
-      journal.handingIn(group.map(({ key, submission }) => ({ key, result: submission })));
-      await journal.durable();
-    },
-  );
-  for (const { shard, key } of group) ports.onChange({ type: 'computed', shard, attempt: key.attempt });
+  await keepGroup(ports, outputs, group);
   const replies = await Promise.allSettled(group.map(({ from, submission, bytes }) => from.network.submit(submission, bytes)));
   const answered = group.flatMap((result, at) => {
     const reply = replies[at];
@@ -51,6 +44,19 @@ export async function deliverGroup(
   await outputs.drop(over.map(({ result }) => result.submission.commitment));
   for (const { result, end } of done) onEnd(result, end);
   if (failure !== undefined) throw failure.reason;
+}
+
+/** Makes results durable, to be handed in: at once, or when their network can be reached again. */
+export async function keepGroup(ports: WorkPorts, outputs: Outputs, group: readonly FreshResult[]): Promise<void> {
+  const { journal } = ports;
+  await outputs.keep(
+    group.map(({ submission, bytes }) => ({ digest: submission.commitment, bytes })),
+    async () => {
+      journal.handingIn(group.map(({ key, submission }) => ({ key, result: submission })));
+      await journal.durable();
+    },
+  );
+  for (const { shard, key } of group) ports.onChange({ type: 'computed', shard, attempt: key.attempt });
 }
 
 interface Answered {

@@ -64,5 +64,13 @@ export async function signBatches(ports: WorkPorts, from: ConnectedNetwork, opti
 
 /** A fault of a network after which no more work is done for it, in words; null for every other error. */
 export function networkFault(from: ConnectedNetwork, { code }: HearthlendError): MessageRef | null {
-  return code === 'RECEIPT_INVALID' || code === 'BATCH_INVALID' ? ref('reason.receipt-invalid', { network: from.info.id }) : null;
+  const network = from.info.id;
+  if (code === 'RECEIPT_INVALID' || code === 'BATCH_INVALID') return ref('reason.receipt-invalid', { network });
+  if (code === 'NETWORK_ANSWER_INVALID' || code === 'LEASE_DOUBLED') return ref('reason.network-suspended', { network, code });
+  return null;
+}
+
+/** Whether a network can't be worked for just now and may be again later, by itself. */
+export function isAway({ code }: HearthlendError): boolean {
+  return code === 'NETWORK_UNREACHABLE' || code === 'NETWORK_REFUSED' || code === 'NETWORK_REVOKED' || code === 'NETWORK_CERTIFICATE_WRONG';
 }

@@ -1,5 +1,6 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import type { Lease, Shard } from '../contract/shard.ts';
+import { isAway } from './deliver.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 
 /** Why an attempt was broken off from this side or the network's. */
@@ -31,6 +32,8 @@ export function endOf(error: HearthlendError, origin: Shard['origin'], aborted?:
   if (aborted === 'expired') return { state: 'expired' };
   // Its worker was stopped, and not for anything that it did: that device is wanted by somebody else.
   if (error.code === 'WORKER_STOPPED') return { state: 'released', code: 'paused' };
+  // Nothing is wrong with the shard: another may have it, or this one when its network is there again.
+  if (isAway(error)) return { state: 'released', code: 'stopped' };
   if (error.code === 'WORKER_BACKING_OFF') return { state: 'released', code: 'crashed' };
   return { state: 'failed', code: error.code, detail: origin === 'network' ? '' : JSON.stringify(error.params) };
 }

@@ -3,11 +3,11 @@ import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
 import type { Shard } from '../contract/shard.ts';
 import { askForLease, fetchShard, type ReadyShard } from './acquire.ts';
-import { networkFault, signBatches } from './deliver.ts';
-import { deliverGroup, type FreshResult } from './deliver-group.ts';
+import { isAway, networkFault, signBatches } from './deliver.ts';
+import { deliverGroup, type FreshResult, keepGroup } from './deliver-group.ts';
 import { type AbortReason, giveBack } from './give-back.ts';
 import { createOutputs } from './outputs.ts';
-import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
+import type { Ask, AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 import { recover } from './recover.ts';
 import { Rest } from './rest.ts';
 import { runShard } from './run-shard.ts';
@@ -17,6 +17,9 @@ const MAX_DELIVERIES = 16;
 const MAX_DELIVERY_BYTES = 256 * 2 ** 20;
 /** How long to wait before trying again what may pass: a full disk. */
 const RETRY_MS = 5000;
+/** The same for a network that can't be reached: doubled each time, from the first to the last. */
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
 
 export interface WorkLoop {
   /** Runs until stopped or until `shards` are accepted. Rejects only where going on would lose or falsify records. */
@@ -26,10 +29,21 @@ export interface WorkLoop {
   resume(): void;
   /** Ends `run`: after the shard that runs is handed in, or at once. */
   stop(now: boolean): void;
+  /** Works for one more of `networks`, while `run` runs. */
+  add(from: ConnectedNetwork): void;
+  /** Works no more for it: what runs is handed back. Resolves when nothing of it is under way. */
+  remove(from: ConnectedNetwork): Promise<void>;
 }
+
+/**
+ * Why something open with a network must be put in order before any new lease of it: at the start, on a full disk, or because it could not be
+ * reached, which keeps nobody else from working.
+ */
+type Unsettled = 'start' | 'disk-full' | 'away';
 
 /** A shard at its worker; `ended` when it is handed in or handed back. */
 interface Running {
+  from: ConnectedNetwork;
   key: AttemptKey;
   abort: AbortController;
   ended: Promise<void>;
@@ -45,32 +59,41 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   let stopping = false;
   let accepted = 0;
   /** Attempts leased and not ended yet: they may still be accepted, so they count towards `wanted`. */
-  let inFlight = 0;
+  const inFlight = new Counts();
+  /** Those of them that are in hand: being fetched, computed or handed in. */
+  const inHand = new Counts();
   /** What is being computed: as much as there are lanes. */
   const running = new Set<Running>();
   let next: Promise<ReadyShard | null> | undefined;
-  let deliveries: Promise<void> = Promise.resolve();
+  const deliveries = new Map<ConnectedNetwork, Promise<void>>();
   let delivering = 0;
   let deliveringBytes = 0;
   /** Computed, and not taken up by a delivery yet. */
   let fresh: FreshResult[] = [];
-  let retryTimer: NodeJS.Timeout | undefined;
+  const retryTimers = new Map<ConnectedNetwork, NodeJS.Timeout>();
   /** Networks with which something is open that must be put in order before any new lease. */
-  const unsettled = new Set<ConnectedNetwork>();
-  /** Networks that proved wrong, and get no more work done. */
+  const unsettled = new Map<ConnectedNetwork, Unsettled>();
+  const settling = new Map<ConnectedNetwork, Promise<void>>();
+  /** With these that was done since the start: what ends from then on is of this run. */
+  const settledOnce = new Set<ConnectedNetwork>();
+  const failures = new Counts();
+  const unsubscribe = new Map<ConnectedNetwork, () => void>();
+  /** Networks that proved wrong, or were left, and get no more work done. */
   const suspended = new Set<ConnectedNetwork>();
   let fatal: HearthlendError | undefined;
-  let atStart = true;
 
-  const full = () => accepted + inFlight >= wanted;
-  const done = () => stopping || fatal !== undefined || (accepted >= wanted && inFlight === 0 && unsettled.size === 0);
+  /** What is open with a network that is away may be accepted some day: nobody waits for it. */
+  const flying = () => inFlight.sum((from) => !suspended.has(from) && unsettled.get(from) !== 'away');
+  const waitsForAll = () => [...unsettled.values()].some((why) => why !== 'away');
+  const full = () => accepted + flying() >= wanted;
+  const done = () => stopping || fatal !== undefined || (accepted >= wanted && flying() === 0 && !waitsForAll());
 
   function ended(key: AttemptKey, shard: Shard | null, end: AttemptEnd | { state: 'accepted' }): void {
     if (end.state === 'accepted') accepted += 1;
     ports.onChange({ type: 'ended', shard, key, end });
   }
 
-  /** An error that is not one shard's: a network's fault ends work for it, a full disk is waited out, anything else ends the loop. */
+  /** An error that is not one shard's: a network's fault ends work for it, a lost one and a full disk are waited out, anything else ends the loop. */
   function note(thrown: unknown, from: ConnectedNetwork): void {
     const error = asHearthlendError(thrown);
     const reason = networkFault(from, error);
@@ -78,40 +101,64 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       suspended.add(from);
       ports.onChange({ type: 'fault', network: from.info.id, reason, error });
       // Somebody waits for a number of shards that nobody is left to give.
-      if (Number.isFinite(wanted) && suspended.size === ports.networks.length) fatal = error;
+      if (Number.isFinite(wanted) && ports.networks.every((each) => suspended.has(each))) fatal = error;
+    } else if (isAway(error)) {
+      ports.onChange({ type: 'no-work', network: from.info.id, reason: ref('reason.network-unreachable', { network: from.info.id }) });
+      if (unsettled.get(from) !== 'disk-full') unsettled.set(from, 'away');
+      retryIn(from, Math.min(FIRST_RETRY_MS * 2 ** failures.of(from), LONGEST_RETRY_MS));
+      failures.add(from, 1);
     } else if (error.code === 'DISK_FULL') {
-      unsettled.add(from);
+      unsettled.set(from, 'disk-full');
       ports.onChange({ type: 'fault', network: null, reason: ref('reason.disk-full'), error });
     } else fatal = error;
     rest.wake();
   }
 
-  /** Asks the networks in turn, and fetches what the first shard needs. Null where there is none now. */
+  /** Asks the networks in the order of preference, and fetches what the first shard needs. Null where there is none now. */
   async function acquire(): Promise<ReadyShard | null> {
-    for (const from of ports.networks) {
+    const inOrder: readonly Ask[] = ports.order?.(practice) ?? ports.networks.map((from) => ({ from, practice }));
+    for (const { from, practice: withPractice, took } of inOrder) {
       if (suspended.has(from) || unsettled.has(from)) continue;
+      let leased = false;
       try {
-        const reply = await askForLease(ports, from, practice);
+        const reply = await askForLease(ports, from, withPractice);
         if (reply.lease === null) {
-          clearTimeout(retryTimer);
-          if (reply.retryMs !== null) retryTimer = setTimeout(() => rest.wake(), reply.retryMs);
+          clearTimeout(retryTimers.get(from));
+          if (reply.retryMs !== null) retryIn(from, reply.retryMs);
           continue;
         }
-        inFlight += 1;
+        leased = true;
+        inFlight.add(from, 1);
+        inHand.add(from, 1);
+        if (took !== undefined) ports.onChange({ type: 'took', shard: reply.lease.shard, reason: took });
         const ready = await fetchShard(ports, from, reply.lease);
         if (ready !== null) return ready;
-        inFlight -= 1;
+        inFlight.add(from, -1);
+        inHand.add(from, -1);
         rest.wake();
       } catch (thrown) {
+        if (leased) inHand.add(from, -1);
         note(thrown, from);
       }
     }
     return null;
   }
 
+  /** Asks again, or puts in order what is open, whichever it is that waits. */
+  function retryIn(from: ConnectedNetwork, ms: number): void {
+    clearTimeout(retryTimers.get(from));
+    retryTimers.set(
+      from,
+      setTimeout(() => {
+        settleAway(from);
+        rest.wake();
+      }, ms),
+    );
+  }
+
   function compute(ready: ReadyShard): void {
     const abort = new AbortController();
-    const run: Running = { key: ready.key, abort, ended: Promise.resolve() };
+    const run: Running = { from: ready.from, key: ready.key, abort, ended: Promise.resolve() };
     running.add(run);
     run.ended = computeOne(ready, abort).finally(() => {
       running.delete(run);
@@ -122,6 +169,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   async function allEnded(): Promise<void> {
     await Promise.all([...running].map((run) => run.ended));
+  }
+
+  async function allDelivered(): Promise<void> {
+    await Promise.all(deliveries.values());
   }
 
   function abortAll(reason: AbortReason): void {
@@ -135,8 +186,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     } catch (thrown) {
       const error = asHearthlendError(thrown);
       // What can't be recorded now is put in order when there is room.
-      if (error.code === 'DISK_FULL') note(thrown, from);
-      else {
+      if (error.code === 'DISK_FULL') {
+        inHand.add(from, -1);
+        note(thrown, from);
+      } else {
         await handBack(ready, { thrown, aborted: abort.signal.aborted ? (abort.signal.reason as AbortReason) : undefined });
         if (error.code === 'WORKER_BACKING_OFF') await backOff(error);
       }
@@ -144,13 +197,16 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   }
 
   async function handBack(ready: ReadyShard, why: { thrown: unknown; aborted?: AbortReason | undefined }): Promise<void> {
+    const { from } = ready;
     try {
       const end = await giveBack(ports, ready, why);
-      inFlight -= 1;
+      inFlight.add(from, -1);
       ended(ready.key, ready.lease.shard, end);
     } catch (thrown) {
-      note(thrown, ready.from);
+      note(thrown, from);
     }
+    inHand.add(from, -1);
+    settleAway(from);
   }
 
   /** The worker broke too often: nothing is leased until it may be started again. */
@@ -172,37 +228,46 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     delivering += 1;
     deliveringBytes += result.bytes.byteLength;
     fresh.push(result);
-    deliveries = deliveries.then(() => turn()).then(deliverFresh);
+    const { from } = result;
+    inTurn(from, () => turn().then(() => deliverFresh(from)));
+  }
+
+  /** One after the other for each network; none waits for another's. */
+  function inTurn(from: ConnectedNetwork, work: () => Promise<void>): void {
+    deliveries.set(from, (deliveries.get(from) ?? Promise.resolve()).then(work));
   }
 
   /** What has come meanwhile goes in together. */
-  async function deliverFresh(): Promise<void> {
-    const results = fresh;
-    fresh = [];
-    for (const from of new Set(results.map((result) => result.from))) {
-      const group = results.filter((result) => result.from === from);
-      const open = new Set(group);
+  async function deliverFresh(from: ConnectedNetwork): Promise<void> {
+    const group = fresh.filter((result) => result.from === from);
+    fresh = fresh.filter((result) => result.from !== from);
+    if (group.length === 0) return;
+    const open = new Set(group);
+    try {
       // A receipt before this one is not recorded yet, so this one's could not be either: settling sends it again.
-      if (!unsettled.has(from) && !suspended.has(from)) {
-        try {
-          await deliverGroup(ports, outputs, group, (result, end) => {
-            open.delete(result);
-            inFlight -= 1;
-            ended(result.key, result.shard, end);
-          });
-        } catch (thrown) {
-          note(thrown, from);
-        }
+      if (suspended.has(from) || unsettled.get(from) === 'away') await keepGroup(ports, outputs, group);
+      else if (!unsettled.has(from)) {
+        await deliverGroup(ports, outputs, group, (result, end) => {
+          open.delete(result);
+          inFlight.add(from, -1);
+          ended(result.key, result.shard, end);
+        });
       }
-      if (!unsettled.has(from)) inFlight -= open.size;
-      delivering -= group.length;
-      deliveringBytes -= group.reduce((bytes, result) => bytes + result.bytes.byteLength, 0);
+    } catch (thrown) {
+      note(thrown, from);
     }
+    if (!unsettled.has(from)) inFlight.add(from, -open.size);
+    inHand.add(from, -group.length);
+    delivering -= group.length;
+    deliveringBytes -= group.reduce((bytes, result) => bytes + result.bytes.byteLength, 0);
+    settleAway(from);
     rest.wake();
   }
 
-  /** The shard that was fetched ahead goes back unused. */
-  async function dropNext(aborted: AbortReason): Promise<void> {
+  /** The shard that was fetched ahead goes back unused, and what networks have lent ahead of that. */
+  async function dropNext(aborted: 'paused' | 'stopped'): Promise<void> {
+    // Nobody waits for the networks' words.
+    for (const { network } of ports.networks) network.dropAhead?.(aborted).catch(() => undefined);
     const ahead = next;
     next = undefined;
     const ready = await ahead;
@@ -211,35 +276,52 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     await handBack(ready, { thrown: undefined, aborted });
   }
 
-  /** With nothing under way, closes what is open with each unsettled network: at the start after a crash, later after a full disk. */
-  async function settle(): Promise<void> {
+  /** With nothing under way, closes what is open with each network that everybody waits for: at the start after a crash, later after a full disk. */
+  async function settleAll(): Promise<void> {
     await dropNext('stopped');
-    await deliveries;
-    for (const from of unsettled) {
-      try {
-        const settled = suspended.has(from) ? [] : await recover(ports, outputs, from);
-        if (!atStart) for (const { key, end } of settled) ended(key, null, end);
-        unsettled.delete(from);
-        if (!suspended.has(from)) await signBatches(ports, from);
-      } catch (thrown) {
-        note(thrown, from);
-        // A network that proved wrong is out; what is open with it stays open.
-        if (suspended.has(from)) unsettled.delete(from);
-      }
+    await allDelivered();
+    const waitedFor = [...unsettled].filter(([, why]) => why !== 'away');
+    for (const [from] of waitedFor) await settle(from);
+    if (waitsForAll()) await restFor(RETRY_MS);
+    else if (waitedFor.some(([, why]) => why === 'disk-full')) ports.onChange({ type: 'fault', network: null, reason: null, error: null });
+  }
+
+  /** Closes what is open with a network, of which nothing is under way. */
+  async function settle(from: ConnectedNetwork): Promise<void> {
+    try {
+      const settled = suspended.has(from) ? [] : await recover(ports, outputs, from);
+      if (settledOnce.has(from)) for (const { key, end } of settled) ended(key, null, end);
+      if (!suspended.has(from)) await signBatches(ports, from);
+      settledOnce.add(from);
+      unsettled.delete(from);
+      failures.clear(from);
+    } catch (thrown) {
+      note(thrown, from);
+      // A network that proved wrong is out; what is open with it stays open.
+      if (suspended.has(from)) unsettled.delete(from);
     }
-    inFlight = 0;
-    if (unsettled.size > 0) await restFor(RETRY_MS);
-    else if (!atStart) ports.onChange({ type: 'fault', network: null, reason: null, error: null });
-    atStart = false;
+    if (!unsettled.has(from)) inFlight.clear(from);
+  }
+
+  /** Tries a network that was away, while the others go on. */
+  function settleAway(from: ConnectedNetwork): void {
+    if (unsettled.get(from) !== 'away' || settling.has(from) || inHand.of(from) > 0 || stopping) return;
+    settling.set(
+      from,
+      settle(from).finally(() => {
+        settling.delete(from);
+        rest.wake();
+      }),
+    );
   }
 
   async function step(): Promise<void> {
-    if (running.size > 0 && (unsettled.size > 0 || paused)) {
+    if (running.size > 0 && (waitsForAll() || paused)) {
       await allEnded();
       return;
     }
-    if (unsettled.size > 0) {
-      await settle();
+    if (waitsForAll()) {
+      await settleAll();
       return;
     }
     if (paused) {
@@ -264,7 +346,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     if (ready === null) {
       // All that is wanted is on its way: that is no idling.
       if (!full() && running.size === 0) ports.onChange({ type: 'idle' });
-      if (unsettled.size === 0 && !done()) await rest.until(null);
+      if (!waitsForAll() && !done()) await rest.until(null);
       return;
     }
     if (paused || stopping) {
@@ -278,39 +360,66 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   async function leave(): Promise<void> {
     await dropNext('stopped');
-    await deliveries;
-    for (const from of ports.networks) {
-      if (suspended.has(from) || unsettled.has(from)) continue;
-      await signBatches(ports, from, { leaving: true }).catch((thrown: unknown) => note(thrown, from));
-    }
+    await allDelivered();
+    await Promise.all(settling.values());
+    await Promise.all(ports.networks.map(part));
+  }
+
+  /** Signs what is still to be signed with a network that is left. */
+  async function part(from: ConnectedNetwork): Promise<void> {
+    if (suspended.has(from) || unsettled.has(from)) return;
+    await signBatches(ports, from, { leaving: true }).catch((thrown: unknown) => note(thrown, from));
+  }
+
+  /** @param why what a crash left open with it is put in order first: by itself, or at the start before everything else */
+  function take(from: ConnectedNetwork, why: 'start' | 'away'): void {
+    unsettled.set(from, why);
+    unsubscribe.set(
+      from,
+      from.network.subscribe((event) => {
+        if (event.type === 'work') {
+          settleAway(from);
+          rest.wake();
+        }
+        if (event.type === 'batch') {
+          inTurn(from, () =>
+            unsettled.has(from) || suspended.has(from)
+              ? Promise.resolve()
+              : signBatches(ports, from).catch((thrown: unknown) => note(thrown, from)),
+          );
+        }
+        if (event.type === 'revoked') {
+          const revoked = [...running].find(
+            (run) => run.from === from && run.key.shardId === event.shardId && run.key.attempt === event.attempt,
+          );
+          revoked?.abort.abort('revoked' satisfies AbortReason);
+        }
+      }),
+    );
+    settleAway(from);
+    rest.wake();
+  }
+
+  /** Nothing more is heard of it. */
+  function forget(from: ConnectedNetwork): void {
+    unsubscribe.get(from)?.();
+    unsubscribe.delete(from);
+    clearTimeout(retryTimers.get(from));
+    retryTimers.delete(from);
   }
 
   return {
     async run(options) {
       wanted = options.shards ?? Number.POSITIVE_INFINITY;
       practice = options.practice;
-      // What a crash left open with each of them.
-      for (const from of ports.networks) unsettled.add(from);
-      const unsubscribe = ports.networks.map((from) =>
-        from.network.subscribe((event) => {
-          if (event.type === 'work') rest.wake();
-          if (event.type === 'batch') {
-            deliveries = deliveries.then(() => signBatches(ports, from)).catch((thrown: unknown) => note(thrown, from));
-          }
-          if (event.type === 'revoked') {
-            const revoked = [...running].find(({ key }) => key.shardId === event.shardId && key.attempt === event.attempt);
-            revoked?.abort.abort('revoked' satisfies AbortReason);
-          }
-        }),
-      );
+      for (const from of ports.networks) take(from, 'start');
       try {
         while (!done()) await step();
         if (fatal !== undefined) abortAll('stopped');
         await allEnded();
         if (fatal === undefined) await leave();
       } finally {
-        clearTimeout(retryTimer);
-        for (const each of unsubscribe) each();
+        for (const from of [...unsubscribe.keys()]) forget(from);
       }
       if (fatal !== undefined) throw fatal;
     },
@@ -330,5 +439,47 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       if (now) abortAll('stopped');
       rest.wake();
     },
+    add: (from) => take(from, 'away'),
+    async remove(from) {
+      const wrong = suspended.has(from);
+      const away = unsettled.has(from);
+      // Nothing more is asked of it, and what comes now is kept without handing it in.
+      suspended.add(from);
+      const own = [...running].filter((run) => run.from === from);
+      for (const { abort } of own) abort.abort('stopped' satisfies AbortReason);
+      const ahead = next;
+      if ((await ahead)?.from === from && next === ahead) await dropNext('stopped');
+      await Promise.all(own.map((run) => run.ended));
+      await deliveries.get(from);
+      await settling.get(from);
+      if (!wrong && !away) await signBatches(ports, from, { leaving: true }).catch(() => undefined);
+      forget(from);
+      for (const state of [unsettled, settledOnce, suspended, deliveries]) state.delete(from);
+      for (const counts of [inFlight, inHand, failures]) counts.clear(from);
+      rest.wake();
+    },
   };
+}
+
+/** A number for each network; 0 where there is none. */
+class Counts {
+  readonly #counts = new Map<ConnectedNetwork, number>();
+
+  of(from: ConnectedNetwork): number {
+    return this.#counts.get(from) ?? 0;
+  }
+
+  add(from: ConnectedNetwork, change: number): void {
+    this.#counts.set(from, this.of(from) + change);
+  }
+
+  clear(from: ConnectedNetwork): void {
+    this.#counts.delete(from);
+  }
+
+  sum(counted: (from: ConnectedNetwork) => boolean): number {
+    let sum = 0;
+    for (const [from, count] of this.#counts) if (counted(from)) sum += count;
+    return sum;
+  }
 }

@@ -4,7 +4,7 @@ import type { HearthlendError } from '../contract/errors.ts';
 import type { IsolationLevel } from '../contract/isolation.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { ModelManifest } from '../contract/model.ts';
-import type { Network, NetworkInfo } from '../contract/network.ts';
+import type { LeaseRequest, Network, NetworkInfo } from '../contract/network.ts';
 import type { Address, ReceiptBatch, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { Lease, Shard } from '../contract/shard.ts';
 import type { ShardState } from '../contract/shard-state.ts';
@@ -98,8 +98,10 @@ interface Computed {
 
 export interface WorkPorts {
   clock(): number;
-  /** Connected networks in the order of preference. */
+  /** Networks that are worked for. They may come and go while the loop runs: it is told by `add` and `remove`. */
   networks: readonly ConnectedNetwork[];
+  /** In which order they are asked for a lease now; in that of `networks` where left out. */
+  order?(practice: boolean): readonly Ask[];
   journal: WorkJournal;
   spool: WorkSpool;
   holdModel(network: Network, model: BlobRef): Promise<HeldModel>;
@@ -118,14 +120,24 @@ export interface WorkPorts {
   onChange(change: WorkChange): void;
 }
 
+/** One network to be asked for a lease. `took`: why it was, before the others, should it lend one. */
+export interface Ask {
+  from: ConnectedNetwork;
+  practice: boolean;
+  took?: MessageRef;
+}
+
 export interface ConnectedNetwork {
   network: Network;
   info: NetworkInfo;
   /** Whether its work may run here just now: the isolation that this machine has is one that both sides accept. */
   admitted(): boolean;
+  /** What the user decided of it, as part of each request; nothing where left out. */
+  wishes?(): Pick<LeaseRequest, 'floors' | 'refusedCategories'>;
 }
 
 export type WorkChange =
+  | { type: 'took'; shard: Shard; reason: MessageRef }
   | { type: 'started'; shard: Shard; attempt: number; inputs: Uint8Array }
   | { type: 'token'; shard: Shard; attempt: number; token: number; index: number }
   | { type: 'computed'; shard: Shard; attempt: number }
