@@ -34,9 +34,24 @@ export function storeAccount(): Partial<Account> {
   };
 }
 
-/** The account of nats-server's own events. It has no users. */
+/** The account of nats-server's own events. Nobody is in it for longer than it takes to tell the server of a revocation. */
 export function systemAccount(): Partial<Account> {
-  return { limits: { ...CLOSED, ...NO_JETSTREAM, conn: 0, subs: -1, data: -1, payload: -1 } };
+  return { limits: { ...CLOSED, ...NO_JETSTREAM, conn: 4, subs: -1, data: -1, payload: -1 } };
+}
+
+/** Where a server takes an account's new JWT. Source: nats-server, server/events.go, accUpdateEventSubjNew. */
+export const accountUpdate = (account: string): string => `$SYS.REQ.ACCOUNT.${account}.CLAIMS.UPDATE`;
+
+/** The connection that tells a server of an account's new JWT, and nothing else. */
+export function updatingUser(account: string): Partial<User> {
+  return {
+    pub: { allow: [accountUpdate(account)] },
+    sub: { deny: ['>'] },
+    subs: 1,
+    data: -1,
+    payload: -1,
+    allowed_connection_types: ['STANDARD'],
+  };
 }
 
 /** A worker: it may publish its own calls and hear its own inbox, and nothing else. @throws where `nkey` is no key: it is part of subjects */

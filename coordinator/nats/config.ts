@@ -32,7 +32,6 @@ export function serverConfig(config: ServerConfig): string {
     `max_payload: ${MAX_PAYLOAD_BYTES}`,
     `max_pending: ${MAX_PENDING_BYTES}`,
     `max_connections: ${config.maxConnections}`,
-    'max_control_line: 1024',
     'write_deadline: "5s"',
     'ping_interval: "20s"',
     'ping_max: 2',

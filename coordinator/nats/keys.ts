@@ -1,7 +1,7 @@
 import { createAccount, createOperator, createUser, encodeAccount, encodeOperator, encodeUser, fromSeed, type KeyPair } from '@nats-io/jwt';
 import { z } from 'zod';
 import type { WorkerNkey } from '../../core/contract/joining.ts';
-import { answeringUser, storeAccount, storeUser, systemAccount, workersAccount, workerUser } from './claims.ts';
+import { answeringUser, storeAccount, storeUser, systemAccount, updatingUser, workersAccount, workerUser } from './claims.ts';
 
 const seed = (kind: 'O' | 'A') => z.string().regex(new RegExp(`^S${kind}[A-Z2-7]{56}$`));
 
@@ -38,6 +38,8 @@ export interface NatsLogin {
 export interface ServerJwts {
   operator: string;
   systemAccount: string;
+  /** The one whose JWT changes. */
+  workersAccount: string;
   accounts: Record<string, string>;
 }
 
@@ -60,23 +62,30 @@ export function credentialsOf({ workers, store }: ServerKeys): NatsCredentials {
   };
 }
 
-/** @param revocations when each worker was revoked, seconds since 1970 */
+/**
+ * The JWTs of a server. The operator's is the same each time, since a running server takes no other.
+ * @returns asked with when each worker was revoked, seconds since 1970
+ */
 export async function serverJwts(
   keys: ServerKeys,
-  limits: { workerConnections: number; revocations: Readonly<Record<WorkerNkey, number>> },
-): Promise<ServerJwts> {
+  workerConnections: number,
+): Promise<(revocations: Readonly<Record<WorkerNkey, number>>) => Promise<ServerJwts>> {
   const operator = fromSeed(bytesOf(keys.operator));
   const account = async (name: string, seed: string, claims: Parameters<typeof encodeAccount>[2]) => {
     const pair = fromSeed(bytesOf(seed));
     return [pair.getPublicKey(), await encodeAccount(name, pair, claims, { signer: operator })] as const;
   };
   const system = await account('system', keys.system, systemAccount());
-  const workers = await account('workers', keys.workers, workersAccount(limits.workerConnections, limits.revocations));
   const store = await account('store', keys.store, storeAccount());
-  return {
-    operator: await encodeOperator('hearthlend', operator, { system_account: system[0] }),
-    systemAccount: system[0],
-    accounts: Object.fromEntries([system, workers, store]),
+  const operatorJwt = await encodeOperator('hearthlend', operator, { system_account: system[0] });
+  return async (revocations) => {
+    const workers = await account('workers', keys.workers, workersAccount(workerConnections, revocations));
+    return {
+      operator: operatorJwt,
+      systemAccount: system[0],
+      workersAccount: workers[0],
+      accounts: Object.fromEntries([system, workers, store]),
+    };
   };
 }
 
@@ -104,6 +113,13 @@ export function workerJwt(credentials: NatsCredentials, nkey: WorkerNkey, expire
 export async function answeringLogin(credentials: NatsCredentials): Promise<NatsLogin> {
   const user = createUser();
   return { jwt: await userJwt('answering', user, credentials.workers, answeringUser()), seed: user.getSeed() };
+}
+
+/** What may tell a server that we run of the workers' new JWT. */
+export async function updatingLogin({ system, workers }: ServerKeys): Promise<NatsLogin> {
+  const user = createUser();
+  const signing = { account: publicOf(system), signingKey: system };
+  return { jwt: await userJwt('updating', user, signing, updatingUser(publicOf(workers))), seed: user.getSeed() };
 }
 
 export async function storeLogin(credentials: NatsCredentials): Promise<NatsLogin> {

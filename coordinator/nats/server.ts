@@ -7,8 +7,10 @@ import { createInterface } from 'node:readline';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { writeSecret } from '../files.ts';
 import type { Log } from '../log.ts';
+import { accountUpdate } from './claims.ts';
 import { serverConfig } from './config.ts';
-import type { ServerJwts } from './keys.ts';
+import { connectNats } from './connection.ts';
+import type { NatsLogin, ServerJwts } from './keys.ts';
 import { restartAfter } from './restarts.ts';
 
 export interface NatsServerOptions {
@@ -23,8 +25,11 @@ export interface NatsServerOptions {
   websocketPort: number | null;
   tls: { certificate: string; key: string };
   maxConnections: number;
-  /** Asked before each start and reload: revocations change. */
+  /** Asked before each start and change: revocations change. */
   jwts(): Promise<ServerJwts>;
+  /** The user that may tell it of a change. */
+  updating: NatsLogin;
+  ca: string;
   log: Log;
 }
 
@@ -33,7 +38,12 @@ export interface NatsServer {
   readonly port: number;
   readonly websocketPort: number | null;
   readonly pid: number | undefined;
-  /** Has it read its accounts and certificates anew; connections stay, but for those of revoked users. */
+  /** Has it take the workers' account anew: those that are revoked are cut off, nobody else is. */
+  update(): Promise<void>;
+  /**
+   * Has it take its certificates anew. Clients that name their key at connecting, as the library for Node does, are cut off by that and come back:
+   * nats-server issue 8606, mended after 2.14.1.
+   */
   reload(): Promise<void>;
   /** Rejects with NATS_FAILED once it can't be kept running. */
   readonly failed: Promise<never>;
@@ -43,6 +53,8 @@ export interface NatsServer {
 const READY_WITHIN_MS = 15_000;
 const GONE_WITHIN_MS = 5000;
 const KEPT_LINES = 20;
+/** What of its log is in ours: trouble, clients that don't read, and that it has taken what changed. */
+const NOTABLE = /^\[(ERR|FTL|WRN)\]|Slow Consumer|Reloaded server configuration/;
 
 /** Starts nats-server and waits until it takes connections. @throws NATS_FAILED, PORT_IN_USE, DISK_FULL, DATA_DIR_UNWRITABLE */
 export async function runNatsServer(options: NatsServerOptions): Promise<NatsServer> {
@@ -85,7 +97,7 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
     createInterface({ input: started.stderr as NodeJS.ReadableStream }).on('line', (line) => {
       const text = line.replace(/^\[\d+\] \S+ \S+ /, '');
       lines = [...lines, text].slice(-KEPT_LINES);
-      if (/^\[(ERR|FTL|WRN)\]/.test(text)) log('warn', 'nats-server', { line: text.slice(0, 500) });
+      if (NOTABLE.test(text)) log(text.startsWith('[INF]') ? 'info' : 'warn', 'nats-server', { line: text.slice(0, 500) });
       const [, websocket, port] = /Listening for (client connections|websocket clients) on .*:(\d+)$/.exec(text) ?? [];
       if (websocket === 'client connections') bound.port = Number(port);
       if (websocket === 'websocket clients') bound.websocketPort = Number(port);
@@ -100,8 +112,8 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
       clearTimeout(timer);
       started.off('exit', broken);
     }
-    if (started.exitCode !== null || started.signalCode !== null) crashed();
-    else started.once('exit', crashed);
+    if (isRunning(started)) started.once('exit', crashed);
+    else crashed();
   }
 
   function crashed(): void {
@@ -122,7 +134,7 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
   }
 
   async function end(process: ChildProcess): Promise<void> {
-    if (process.pid === undefined || process.exitCode !== null || process.signalCode !== null) return;
+    if (!isRunning(process)) return;
     const gone = once(process, 'exit');
     process.kill('SIGTERM');
     const hurry = setTimeout(() => process.kill('SIGKILL'), GONE_WITHIN_MS);
@@ -143,9 +155,17 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
     get pid() {
       return child?.pid;
     },
+    async update() {
+      if (!isRunning(child) || stopping) return;
+      const { workersAccount, accounts } = await options.jwts();
+      const address = { servers: [`tls://${localHost(options.host)}:${bound.port}`], ca: options.ca };
+      const connection = await connectNats(address, options.updating, 'updating', log);
+      connection.publish(accountUpdate(workersAccount), accounts[workersAccount]);
+      await connection.drain();
+    },
     async reload() {
       const running = child;
-      if (running === undefined || stopping || running.exitCode !== null || running.signalCode !== null) return;
+      if (!isRunning(running) || stopping) return;
       await writeConfig();
       // Windows has no such signal: there it is started anew, and its clients come back by themselves.
       if (process.platform !== 'win32') running.kill('SIGHUP');
@@ -163,6 +183,15 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
       rmSync(pidFile, { force: true });
     },
   };
+}
+
+/** Where a server that listens on `host` is to be found on its own machine. */
+export function localHost(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+}
+
+function isRunning(child: ChildProcess | undefined): child is ChildProcess {
+  return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function startError(lines: readonly string[], port: number): HearthlendError {

@@ -51,6 +51,12 @@ export const JoinRequest = z.strictObject({
 });
 export type JoinRequest = z.infer<typeof JoinRequest>;
 
+/** Whether two versions of the program understand each other: they do while what comes before the last number is the same. */
+export function understands(one: string, other: string): boolean {
+  const protocol = (version: string) => /^(\d+\.\d+)\./.exec(version)?.[1];
+  return protocol(one) !== undefined && protocol(one) === protocol(other);
+}
+
 /** What the worker's identity signs to bind its nkey to itself. */
 export function joinText(network: string, nkey: WorkerNkey, payee: Address): string {
   return `Hearthlend network ${network}\nworker key ${nkey}\npayee ${payee.toLowerCase()}`;
