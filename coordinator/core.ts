@@ -1,5 +1,5 @@
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type { JobIntake, LocalModel, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
@@ -20,6 +20,8 @@ import { retire, sweep } from './recovery.ts';
 import type { WorkerService } from './service.ts';
 import { createSettling } from './settling.ts';
 import type { PracticeBook, Store } from './store.ts';
+import { createAuditor } from './trust/auditor.ts';
+import { auditReport, suspensionOf } from './trust/report.ts';
 
 export interface CoordinatorOptions {
   networkId: string;
@@ -45,6 +47,8 @@ export interface CoordinatorOptions {
   auditProbability?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
+  /** Whether a model computes in float16, which tolerates more; none does where left out. */
+  isHalf?: (model: LocalModel) => Promise<boolean>;
 }
 
 /** A coordinator for any number of workers, whatever carries their calls. */
@@ -93,12 +97,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       ? null
       : createPractising(context, options.practice.book, options.practice.source, options.practice.quota, monotonic);
   const batching = createBatching(store, signer, log, (worker) => context.emit({ type: 'batch' }, worker));
-  const settling = createSettling(context, practising, batching, {
+  const auditor = createAuditor(context, {
     reference: options.reference,
     probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
     limitMs: options.auditMs ?? AUDIT_MS,
     random: options.random,
+    isHalf: options.isHalf ?? (async () => false),
   });
+  const settling = createSettling(context, practising, batching, auditor);
   const lending = createLending(context, practising, settling.isSettling);
   const intake = createIntake(context, terms ?? null);
   const madeTokens = createListeners<MadeOfShard>(log);
@@ -158,7 +164,12 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           if (holds !== undefined) await lending.takeBack(worker, holds);
           return info;
         }),
-      lease: (worker, request) => whenOpen(() => lending.lease(worker, request)),
+      lease: (worker, request) =>
+        whenOpen(async () => {
+          const suspended = terms === undefined ? undefined : suspensionOf(store, worker.address, clock());
+          return suspended === undefined ? lending.lease(worker, request) : { type: 'no-work', ...suspended };
+        }),
+      audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
       progress: (worker, key, _fraction, made) =>
         whenOpen(async () => {
           const held = await lending.progress(worker, key);

@@ -10,6 +10,11 @@ export const holderOf = {
   /** A model that is likely to be asked for again. */
   model: (digest: Sha256) => `model:${digest}`,
   practiceShard: (shardId: string) => `shard:${shardId}`,
+  /** A shard of no job, made to be compared. */
+  spareShard: (shardId: string) => `shard:${shardId}`,
+  /** A shard that canaries are copied from, with its right answer. */
+  canary: (shardId: string) => `canary:${shardId}`,
+  appeal: ({ shardId, attempt }: { shardId: string; attempt: number }) => `appeal:${shardId}#${attempt}`,
   practiceModel: (digest: Sha256) => `practice-model:${digest}`,
 };
 

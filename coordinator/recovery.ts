@@ -36,6 +36,9 @@ async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | nu
       const state = (await store.shard(id))?.state;
       return state === 'queued' || state === 'leased' || state === 'settling';
     }
+    case 'canary':
+    case 'appeal':
+      return store.isKept(holder);
     default:
       return practiceModel !== null && holder === holderOf.practiceModel(practiceModel);
   }

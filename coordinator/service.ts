@@ -1,3 +1,4 @@
+import type { AuditReport } from '../core/contract/audits.ts';
 import type {
   HeldAttempt,
   LeaseReply,
@@ -30,6 +31,8 @@ export interface WorkerService {
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;
   pendingBatches(worker: Worker, options: { leaving: boolean; limit: number }): Promise<SignedBatch[]>;
   countersign(worker: Worker, last: number, signature: Signature): Promise<void>;
+  /** How the worker stands, and its latest audits. */
+  audits(worker: Worker): Promise<AuditReport>;
   /** Whether a worker may read these bytes: a model's or inputs' of an attempt that it holds. */
   mayRead(worker: Worker, digest: string): Promise<boolean>;
   /** `to` is null for what concerns every worker. */

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HearthlendError } from '../core/contract/errors.ts';
-import type { ReferenceWorker } from '../core/contract/jobs.ts';
-import { ModelManifest } from '../core/contract/model.ts';
 import type { SubmitReply } from '../core/contract/network.ts';
 import { type Shard, Submission } from '../core/contract/shard.ts';
-import type { Tensors } from '../core/contract/tensor.ts';
-import { drawsAudit } from './audit.ts';
-import { auditResult, type Verdict } from './auditing.ts';
 import type { Batching } from './batching.ts';
 import { createChaining } from './chaining.ts';
 import { type Context, letGoOfShard } from './context.ts';
@@ -15,7 +10,8 @@ import { maxHeldMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import { receiptAfter } from './receipts.ts';
 import type { Worker } from './service.ts';
-import type { AttemptKey, AttemptRecord, ShardRecord } from './store.ts';
+import type { AttemptKey, AttemptRecord, Failure, Sequel, ShardRecord } from './store.ts';
+import type { Auditor } from './trust/auditor.ts';
 import { checkResult } from './verify.ts';
 
 /** Longest detail that a reply carries. */
@@ -30,20 +26,10 @@ export interface Settling {
   finish(): Promise<void>;
 }
 
-export interface AuditPolicy {
-  reference: ReferenceWorker;
-  probability: number;
-  /** How long one computation of the reference may take. */
-  limitMs: number;
-  /** Uniform in [0, 1). */
-  random: () => number;
-}
-
-export function createSettling(context: Context, practising: Practising | null, batching: Batching, policy: AuditPolicy): Settling {
+export function createSettling(context: Context, practising: Practising | null, batching: Batching, auditor: Auditor): Settling {
   const { store, blobs, holding, countdowns, clock, log } = context;
   const chain = createChaining(store);
   const underWay = new Map<string, { commitment: string; reply: Promise<SubmitReply> }>();
-  const finishing = new AbortController();
   const nameOf = ({ shardId, attempt }: AttemptKey) => `${shardId}#${attempt}`;
 
   async function settle(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply> {
@@ -69,21 +55,14 @@ export function createSettling(context: Context, practising: Practising | null, 
     const { shard } = record;
     const digest = createHash('sha256').update(outputs).digest('hex');
     const checked = checkResult(shard, record.promptTokens, submission, outputs, digest);
-    if (!checked.ok) return reject(attempt, shard, checked.code, checked.detail);
-    const drawn = await store.drawAudit(attempt, drawsAudit(shard.origin, policy.probability, policy.random()));
-    const verdict = drawn ? await audit(attempt, shard, checked.tensors, submission.backend !== 'cpu') : undefined;
-    if (verdict?.type === 'refuted') return reject(attempt, shard, 'AUDIT_FAILED', verdict.detail);
-    return accept(attempt, shard, submission, outputs, verdict?.type === 'agrees');
-  }
-
-  async function audit(attempt: AttemptRecord, shard: Shard, claimed: Tensors, across: boolean): Promise<Verdict> {
-    const manifest = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
-    const files = new Map<string, string>();
-    for (const file of manifest.files) files.set(file.path, await blobs.path(file.digest));
-    const inputs = await blobs.read(shard.inputs.digest);
-    const onDispute = () => store.dispute(attempt);
-    const task = { shard, model: { manifest, files }, inputs, claimed, across, onDispute, signal: finishing.signal };
-    return auditResult(policy.reference, task, policy.limitMs, log);
+    if (!checked.ok) {
+      await auditor.refuse(attempt, shard, `${checked.code}: ${checked.detail}`);
+      return reject(attempt, shard, checked.code, checked.detail);
+    }
+    const examined = await auditor.examine({ attempt, record, submission, outputs, tensors: checked.tensors });
+    if ('postponed' in examined) throw new HearthlendError('CANCELLED');
+    if ('refuted' in examined) return reject(attempt, shard, 'AUDIT_FAILED', examined.refuted);
+    return accept(attempt, shard, submission, outputs, examined.audited);
   }
 
   async function reject(
@@ -97,18 +76,30 @@ export function createSettling(context: Context, practising: Practising | null, 
       code === 'DIGEST_MISMATCH'
         ? { code: 'RESULT_MALFORMED', params: { shard: shard.id, detail: reply.detail } }
         : { code, params: { shard: shard.id, detail: reply.detail } };
-    const history = await store.attemptsOf(shard.id);
-    const ended = { ...attempt, reason: 'failed' as const, failure };
-    const sequel = sequelOf(history.map((each) => (each.attempt === attempt.attempt ? ended : each)));
+    const sequel = await sequelOfRefusal(attempt, shard, failure);
     if (!(await store.reject(attempt, reply, failure, sequel, clock()))) return (await store.attempt(attempt))?.reply ?? EXPIRED;
     log('warn', 'result-rejected', { shard: shard.id, attempt: attempt.attempt, code, detail: reply.detail });
     if (shard.origin === 'practice') practising?.ended('failed');
-    if (sequel.state === 'failed') await letGoOfShard(context, shard);
-    else {
+    if (sequel.state === 'failed') {
+      await letGoOfShard(context, shard);
+      await holding.letGo(holderOf.spareShard(shard.id));
+    } else {
       if (shard.origin !== 'practice') await context.jobChanged(shard.jobId);
       context.emit({ type: 'work' });
     }
     return reply;
+  }
+
+  /** A stranger's wrong results say nothing against the shard, which goes to others; a copy that was made to be compared is wanted by nobody. */
+  async function sequelOfRefusal(attempt: AttemptRecord, shard: Shard, failure: Failure): Promise<Sequel> {
+    if (await isSpare(shard)) return { state: 'failed', failure };
+    const ended = { ...attempt, reason: 'failed' as const, failure: shard.origin === 'network' ? null : failure };
+    const history = await store.attemptsOf(shard.id);
+    return sequelOf(history.map((each) => (each.attempt === attempt.attempt ? ended : each)));
+  }
+
+  async function isSpare(shard: Shard): Promise<boolean> {
+    return shard.origin === 'network' && (await store.canaryAnswer(shard.id)) !== null;
   }
 
   async function accept(
@@ -118,7 +109,8 @@ export function createSettling(context: Context, practising: Practising | null, 
     outputs: Uint8Array,
     audited: boolean,
   ): Promise<SubmitReply> {
-    if (shard.origin !== 'practice') {
+    const spare = await isSpare(shard);
+    if (shard.origin !== 'practice' && !spare) {
       // On the disk before the job says that it is done.
       await holding.hold(holderOf.outputs(shard.jobId), [submission.commitment]);
       await blobs.putBytes(outputs);
@@ -140,6 +132,7 @@ export function createSettling(context: Context, practising: Practising | null, 
     // The result stands from here on: what follows is put right at the next start where it can't be done now.
     try {
       await letGoOfShard(context, shard);
+      if (spare) await holding.letGo(holderOf.spareShard(shard.id));
       await batching.added(attempt.worker);
     } catch (thrown) {
       log('error', 'not-tidied', { shard: shard.id, detail: String(thrown) });
@@ -173,7 +166,7 @@ export function createSettling(context: Context, practising: Practising | null, 
     },
     isSettling: (key) => underWay.has(nameOf(key)),
     async finish() {
-      finishing.abort();
+      auditor.finish();
       await Promise.allSettled(Array.from(underWay.values(), (each) => each.reply));
     },
   };

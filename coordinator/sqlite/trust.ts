@@ -53,6 +53,7 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
     `DELETE FROM appeals WHERE number <= (SELECT number FROM appeals ORDER BY number DESC LIMIT 1 OFFSET ?) RETURNING shard_id, attempt`,
   );
   const selectAppeals = db.prepare<[number], { record: string }>('SELECT record FROM appeals ORDER BY number DESC LIMIT ?');
+  const selectAppeal = db.prepare<[string], { one: number }>("SELECT 1 AS one FROM appeals WHERE shard_id || '#' || attempt = ?");
   const putCalibration = db.prepare('INSERT OR REPLACE INTO calibrations VALUES (?, ?, ?, ?)');
   const selectCalibrations = db.prepare<[string], { calibration: string }>('SELECT calibration FROM calibrations WHERE model = ?');
   const insertSource = db.prepare(
@@ -97,6 +98,11 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
       },
       async calibrations(model) {
         return read(() => selectCalibrations.all(model)).map(({ calibration }) => JSON.parse(calibration) as Calibration);
+      },
+      async isKept(holder) {
+        return (
+          read(() => selectSource.get(holder.slice('canary:'.length)) ?? selectAppeal.get(holder.slice('appeal:'.length))) !== undefined
+        );
       },
       async canaryAnswer(shardId) {
         return read(() => selectCanary.get(shardId)) ?? null;

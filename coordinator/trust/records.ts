@@ -14,10 +14,10 @@ export interface Standing extends Reputation {
   suspendedUntil: number | null;
 }
 
-/** An audit that is over. `means`: what the result was compared with. */
+/** An audit that is over. `means`: what the result was compared with; `form`: it was no result of its shard, whatever it says. */
 export interface AuditRecord extends AuditEntry {
   worker: Address;
-  means: 'reference' | 'worker' | 'canary';
+  means: 'reference' | 'worker' | 'canary' | 'form';
   /** The furthest distance of a row of floats; null where there was none to measure. */
   distance: number | null;
 }
@@ -40,6 +40,8 @@ export interface TrustReads {
   /** Newest first. */
   appeals(limit: number): Promise<AppealRecord[]>;
   calibrations(model: Sha256): Promise<Calibration[]>;
+  /** Whether this holder's bytes (`holderOf.canary`, `holderOf.appeal`) belong to something that is still on record. */
+  isKept(holder: string): Promise<boolean>;
   /** The known answer of a shard that is a canary; null for one that is none. */
   canaryAnswer(shardId: string): Promise<{ source: string; outputs: Sha256 } | null>;
   /** Sources of canaries that this worker neither computed nor was given. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AuditReport } from './audits.ts';
 import type { Sha256 } from './digest.ts';
 import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, SubmitReply } from './network.ts';
 import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
@@ -44,6 +45,7 @@ export const WORKER_CALLS = {
   receiptsSince: { input: z.strictObject({ sequence: z.int().min(0) }), output: z.array(WorkReceipt).max(128) },
   pendingBatches: { input: z.strictObject({ leaving: z.boolean() }), output: z.array(SignedBatch).max(64) },
   countersign: { input: z.strictObject({ last: z.int().min(1), signature: Signature }), output: z.strictObject({}) },
+  audits: { input: z.strictObject({}), output: AuditReport },
   /** What opens /v1/blobs for this worker, for as long as it says (ms since 1970, the coordinator's clock), and where that is. */
   blobAccess: {
     input: z.strictObject({}),

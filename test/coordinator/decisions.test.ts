@@ -1,14 +1,15 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { disagreement, drawsAudit } from '../../coordinator/audit.ts';
+import { drawsAudit, probabilityOf } from '../../coordinator/audit.ts';
 import { auditResult } from '../../coordinator/auditing.ts';
 import { practiceBackOffMs, remainingMs, sequelOf } from '../../coordinator/leasing.ts';
 import { extendedLimits, localDay, practiceLeft } from '../../coordinator/quota.ts';
+import { startThresholds } from '../../coordinator/trust/thresholds.ts';
 import { checkResult } from '../../coordinator/verify.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { GenerateShard, RunShard } from '../../core/contract/shard.ts';
-import type { Tensor, Tensors } from '../../core/contract/tensor.ts';
+import type { Tensors } from '../../core/contract/tensor.ts';
 import { digestOf, float32, int64 } from './workbench.ts';
 
 const base = {
@@ -141,69 +142,19 @@ describe('checking a result', () => {
   });
 });
 
-describe('comparing with the reference', () => {
-  const compare = (claimed: Tensor, reference: Tensor) => disagreement(new Map([['y', claimed]]), new Map([['y', reference]]));
-  const half = (...bits: number[]): Tensor => ({
-    type: 'float16',
-    shape: [bits.length],
-    data: new Uint8Array(Uint16Array.from(bits).buffer),
-  });
-
-  test('floats agree within their tolerance, row by row', () => {
-    const rows = float32([100, 200, 0.1, 0.2], [2, 2]);
-    expect(compare(rows, rows)).toBeUndefined();
-    expect(compare(float32([100.001, 200, 0.1, 0.2], [2, 2]), rows)).toBeUndefined();
-    expect(compare(float32([100.1, 200, 0.1, 0.2], [2, 2]), rows)).toContain('y differs by');
-    const noise = float32([100, 200, 0.1001, 0.2], [2, 2]);
-    expect(compare(noise, rows)).toBeUndefined();
-    const many = float32(
-      Array.from({ length: 2000 }, () => 1),
-      [1000, 2],
-    );
-    const one = float32(
-      Array.from({ length: 2000 }, (_, index) => (index === 7 ? 1.001 : 1)),
-      [1000, 2],
-    );
-    expect(compare(one, many)).toContain('y differs by');
-    expect(compare(half(0x3c00, 0x4000), half(0x3c01, 0x4000))).toBeUndefined();
-    expect(compare(half(0x3c00, 0x4000), half(0x3e00, 0x4000))).toContain('y differs by');
-  });
-
-  test('across backends floats may lie further apart, and everything else no further', () => {
-    const across = (claimed: Tensor, reference: Tensor) => disagreement(new Map([['y', claimed]]), new Map([['y', reference]]), true);
-    expect(across(float32([1.0015, 1]), float32([1, 1]))).toBeUndefined();
-    expect(compare(float32([1.0015, 1]), float32([1, 1]))).toContain('where 0.0001 is allowed');
-    expect(across(float32([1.005, 1]), float32([1, 1]))).toContain('where 0.002 is allowed');
-    expect(across(half(0x3c00, 0x4000), half(0x3c05, 0x4000))).toBeUndefined();
-    expect(across(int64([1]), int64([2]))).toContain('from byte 0 on');
-    expect(across(float32([Number.NaN]), float32([1]))).toContain('differs');
-  });
-
-  test('values that are not finite have to be the same ones', () => {
-    expect(compare(float32([Number.NaN, 1]), float32([Number.NaN, 1]))).toBeUndefined();
-    expect(compare(float32([Number.NaN, 1]), float32([1, 1]))).toContain('differs');
-    expect(compare(float32([Number.POSITIVE_INFINITY]), float32([Number.NEGATIVE_INFINITY]))).toContain('differs');
-    expect(compare(half(0x7c00), half(0x7e00))).toContain('differs');
-    expect(compare(float32([0, -0]), float32([-0, 0]))).toBeUndefined();
-  });
-
-  test('whole numbers, types, shapes and names are exact', () => {
-    expect(compare(int64([1, 2]), int64([1, 2]))).toBeUndefined();
-    expect(compare(int64([1, 2]), int64([1, 3]))).toContain('from byte 8 on');
-    expect(compare(int64([1, 2]), int64([1, 2], [2, 1]))).toContain('int64[2,1]');
-    expect(compare(float32([1]), int64([1]))).toContain('float32[1] where int64[1]');
-    expect(disagreement(new Map(), new Map([['y', int64([1])]]))).toContain('output y is missing');
-    expect(disagreement(new Map([['y', int64([1])]]), new Map())).toContain("output y is not the model's");
-    expect(compare(float32([], [0, 3]), float32([], [0, 3]))).toBeUndefined();
-    expect(compare(float32([], [3, 0]), float32([], [3, 0]))).toBeUndefined();
-    expect(compare(float32([2], []), float32([1], []))).toContain('y differs by');
-  });
-
-  test('at most one in twenty is audited, and none of the owner', () => {
-    expect(drawsAudit('practice', 1, 0.0499)).toBe(true);
-    expect(drawsAudit('practice', 1, 0.05)).toBe(false);
-    expect(drawsAudit('practice', 0.01, 0.02)).toBe(false);
-    expect(drawsAudit('own', 1, 0)).toBe(false);
+describe('drawing audits', () => {
+  test('of practice at most one in twenty is audited, of the owner none, of strangers as many as their reputation says', () => {
+    const stranger = { validInARow: 99 };
+    expect(probabilityOf('practice', 1, stranger)).toBe(0.05);
+    expect(probabilityOf('practice', 0.01, stranger)).toBe(0.01);
+    expect(probabilityOf('own', 1, stranger)).toBe(0);
+    expect(probabilityOf('network', 0, stranger)).toBe(0.1);
+    expect([drawsAudit(0.05, 0.0499), drawsAudit(0.05, 0.05), drawsAudit(0, 0), drawsAudit(1, 0.999999)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
   });
 });
 
@@ -271,9 +222,11 @@ test('an audit that is over is held by nothing, although the end that would cut 
   const { signal } = new AbortController();
   const claimed: Tensors = new Map([['y', float32([1])]]);
   const model = { manifest: { format: 'onnx' as const, entry: 'm.onnx', files: [] }, files: new Map<string, string>() };
-  const task = { shard: pass, model, inputs: new Uint8Array(), claimed, across: false, onDispute: async () => undefined, signal };
+  const thresholds = startThresholds({ claimed: 'cpu', reference: 'cpu' }, false);
+  const inputs = encodeSafetensors(new Map());
+  const task = { shard: pass, model, inputs, claimed, thresholds, own: thresholds, onDispute: async () => undefined, signal };
   const audit = (compute: () => Promise<Uint8Array>) => auditResult({ compute }, task, 60_000, () => undefined);
-  expect(await audit(async () => encodeSafetensors(claimed))).toEqual({ type: 'agrees' });
-  expect(await audit(() => Promise.reject(new Error('no reference')))).toEqual({ type: 'unchecked' });
+  expect(await audit(async () => encodeSafetensors(claimed))).toMatchObject({ type: 'agrees', distance: 0 });
+  expect(await audit(() => Promise.reject(new Error('no reference')))).toMatchObject({ type: 'unchecked', cutShort: false });
   expect(getEventListeners(signal, 'abort')).toEqual([]);
 });

@@ -51,7 +51,7 @@ export class Workbench {
   monotonicMs = 1000;
   /** What the coordinator draws: 1 is never an audit, 0 always. */
   draw = 0.99;
-  reference: ReferenceWorker['compute'] = async (task) => outputsOf(task.shard, task.inputs);
+  reference: ReferenceWorker['compute'] = async (task) => answerOf(task);
   readonly referenceTasks: ReferenceTask[] = [];
   readonly logged: string[] = [];
   readonly model: LocalModel;
@@ -144,6 +144,25 @@ export function outputsOf(shard: Shard, inputs: Uint8Array): Uint8Array {
   const value = new DataView(x.buffer, x.byteOffset, x.byteLength).getFloat32(0, true);
   return encodeSafetensors(
     new Map((shard.outputs.length === 0 ? ['y'] : shard.outputs).map((name) => [name, float32([value, 1, 2, 3], [2, 2])])),
+  );
+}
+
+/** What a reference that computes rightly answers; for claimed tokens it is told what is drawn, and how far off one that differs is. */
+export function answerOf({ shard, inputs, forced }: ReferenceTask, right = outputsOf(shard, inputs), off = 1): Uint8Array {
+  if (forced === undefined) return right;
+  const idsOf = (blob: Uint8Array) => {
+    const { data } = decodeSafetensors(blob).get('tokens') as Tensor;
+    return Array.from(new BigInt64Array(new Uint8Array(data).buffer), Number);
+  };
+  const drawn = idsOf(right);
+  const claimed = idsOf(inputs);
+  const shift = Float64Array.from(claimed, (token, at) => (token === drawn[at] ? 0 : off));
+  const shape = [claimed.length];
+  return encodeSafetensors(
+    new Map<string, Tensor>([
+      ['drawn', int64(claimed.map((_, at) => drawn[at] ?? 0))],
+      ['shift', { type: 'float64', shape, data: new Uint8Array(shift.buffer) }],
+    ]),
   );
 }
 

@@ -18,7 +18,7 @@ CREATE TABLE audits (
   worker TEXT NOT NULL,
   at INTEGER NOT NULL,
   outcome TEXT NOT NULL CHECK (outcome IN ('valid', 'bad', 'undecided')),
-  means TEXT NOT NULL CHECK (means IN ('reference', 'worker', 'canary')),
+  means TEXT NOT NULL CHECK (means IN ('reference', 'worker', 'canary', 'form')),
   distance REAL,
   detail TEXT NOT NULL,
   UNIQUE (shard_id, attempt)

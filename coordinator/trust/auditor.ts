@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import type { LocalModel, ReferenceWorker } from '../../core/contract/jobs.ts';
+import { ModelManifest } from '../../core/contract/model.ts';
+import { decodeSafetensors } from '../../core/contract/safetensors.ts';
+import type { Shard, Submission } from '../../core/contract/shard.ts';
+import type { Tensors } from '../../core/contract/tensor.ts';
+import { drawsAudit, probabilityOf } from '../audit.ts';
+import { type AuditTask, auditResult, type Verdict } from '../auditing.ts';
+import type { Context } from '../context.ts';
+import { holderOf } from '../holding.ts';
+import type { AttemptKey, AttemptRecord, ShardRecord } from '../store.ts';
+import type { AuditRecord } from './records.ts';
+import { type Thresholds, thresholdsFor } from './thresholds.ts';
+
+export interface AuditPolicy {
+  reference: ReferenceWorker;
+  /** How often work of this trust domain is audited. */
+  probability: number;
+  /** How long one computation of the reference may take. */
+  limitMs: number;
+  /** Uniform in [0, 1), and not to be guessed by who is audited. */
+  random: () => number;
+  /** Whether a model computes in float16, by its file. */
+  isHalf: (model: LocalModel) => Promise<boolean>;
+}
+
+/** A result of the right form, with what it is for. */
+interface Claim {
+  attempt: AttemptRecord;
+  record: ShardRecord;
+  submission: Submission;
+  outputs: Uint8Array;
+  tensors: Tensors;
+}
+
+/** Decides which results are audited, audits them, and remembers what came of it. */
+export interface Auditor {
+  /** Why the result is refused; else whether it was found right. `postponed`: it has to be sent again, since nobody could wait for its audit. */
+  examine(claim: Claim): Promise<{ refuted: string } | { postponed: true } | { audited: boolean }>;
+  /** A result that was none: other bytes than it was committed to, or not of the form that its shard asks for. */
+  refuse(attempt: AttemptRecord, shard: Shard, detail: string): Promise<void>;
+  /** Waits for no audit any longer. */
+  finish(): void;
+}
+
+/** Appeals, and sources of canaries, that are kept at most. */
+const KEPT_APPEALS = 1000;
+const KEPT_CANARIES = 256;
+/** The part of the results found right that become sources of canaries, so that these stay fresh. */
+const NEW_CANARIES = 0.1;
+/** Of one appeal: larger ones are recorded by their digests alone. */
+const APPEAL_BYTES = 64 * 2 ** 20;
+const MAX_DETAIL = 1000;
+
+export function createAuditor(context: Context, policy: AuditPolicy): Auditor {
+  const { store, blobs, holding, clock, log } = context;
+  const finishing = new AbortController();
+
+  async function record(attempt: AttemptRecord, audit: Pick<AuditRecord, 'outcome' | 'means' | 'distance' | 'detail'>): Promise<void> {
+    const { shardId, worker } = attempt;
+    const detail = audit.detail.slice(0, MAX_DETAIL);
+    const standing = await store.recordAudit({ ...audit, detail, shardId, attempt: attempt.attempt, worker, at: clock() });
+    const { outcome, means } = audit;
+    log(outcome === 'bad' ? 'warn' : 'info', 'audited', { shard: shardId, worker, outcome, means, validInARow: standing.validInARow });
+  }
+
+  async function taskOf({ attempt, record: { shard }, submission, tensors }: Claim, known: Tensors | null): Promise<AuditTask> {
+    const model = await localModel(context, shard);
+    const half = await policy.isHalf(model);
+    const calibrations = await store.calibrations(shard.model.digest);
+    const between = (claimed: Submission['backend'] | null): Thresholds =>
+      thresholdsFor({ model: shard.model.digest, claimed: claimed ?? null, reference: 'cpu' }, calibrations, half);
+    return {
+      ...{ shard, model, claimed: tensors, thresholds: between(submission.backend), own: between('cpu') },
+      ...(known === null ? {} : { known }),
+      inputs: await blobs.read(shard.inputs.digest),
+      onDispute: () => store.dispute({ shardId: attempt.shardId, attempt: attempt.attempt }),
+      signal: finishing.signal,
+    };
+  }
+
+  /** Keeps what a refusal was judged by, for as long as there is room. */
+  async function keepAppeal(claim: Claim, task: AuditTask, verdict: Extract<Verdict, { type: 'refuted' }>): Promise<void> {
+    const { attempt, submission, outputs } = claim;
+    const { shard, thresholds } = task;
+    const key = { shardId: attempt.shardId, attempt: attempt.attempt };
+    const bytesKept = task.inputs.byteLength + outputs.byteLength + sizeOf(verdict.computed) <= APPEAL_BYTES;
+    const computed = verdict.computed.map((blob) => createHash('sha256').update(blob).digest('hex'));
+    if (bytesKept) {
+      await holding.hold(holderOf.appeal(key), [shard.inputs.digest, submission.commitment, ...computed]);
+      for (const blob of [outputs, ...verdict.computed]) await blobs.putBytes(blob);
+    }
+    const { distance, draw, logit } = thresholds;
+    const gone = await store.addAppeal(
+      {
+        ...{ network: context.networkId, worker: attempt.worker, jobId: shard.jobId, ...key, at: clock() },
+        ...{ model: shard.model.digest, inputs: shard.inputs.digest, computed, tolerated: { distance, draw, logit }, bytesKept },
+        claimed: { outputs: submission.commitment, backend: submission.backend ?? null },
+        detail: verdict.detail.slice(0, MAX_DETAIL),
+      },
+      KEPT_APPEALS,
+    );
+    for (const each of gone) await holding.letGo(holderOf.appeal(each));
+  }
+
+  /** A result that was found right may be given to others as a canary later. */
+  async function keepCanary(claim: Claim, task: AuditTask, computed: Uint8Array): Promise<void> {
+    const {
+      attempt,
+      outputs,
+      record: { shard, promptTokens },
+    } = claim;
+    // What was computed here is the better answer; a generation's is the claimed one, since only it was looked at.
+    const answer = shard.kind === 'onnx.run' ? computed : outputs;
+    const digest = createHash('sha256').update(answer).digest('hex');
+    const { files } = task.model.manifest;
+    await holding.hold(holderOf.canary(shard.id), [shard.model.digest, shard.inputs.digest, digest, ...files.map((file) => file.digest)]);
+    await blobs.putBytes(answer);
+    const source = { shard, promptTokens, worker: attempt.worker, outputs: digest, addedAt: clock() };
+    for (const gone of await store.keepCanary(source, KEPT_CANARIES)) await holding.letGo(holderOf.canary(gone));
+  }
+
+  return {
+    async examine(claim) {
+      const {
+        attempt,
+        record: { shard },
+      } = claim;
+      const strange = shard.origin === 'network';
+      const canary = strange ? await store.canaryAnswer(shard.id) : null;
+      const probability = canary === null ? probabilityOf(shard.origin, policy.probability, store.standing(attempt.worker)) : 1;
+      const key: AttemptKey = { shardId: attempt.shardId, attempt: attempt.attempt };
+      if (!(await store.drawAudit(key, drawsAudit(probability, policy.random())))) return { audited: false };
+      const task = await taskOf(claim, canary === null ? null : decodeSafetensors(await blobs.read(canary.outputs)));
+      const verdict = await auditResult(policy.reference, task, policy.limitMs, log);
+      const means = canary === null ? 'reference' : 'canary';
+      if (verdict.type === 'agrees') {
+        await record(attempt, { outcome: 'valid', means, distance: verdict.distance, detail: '' });
+        if (strange && verdict.computed !== null && policy.random() < NEW_CANARIES) await keepCanary(claim, task, verdict.computed);
+        return { audited: true };
+      }
+      if (verdict.type === 'refuted') {
+        await keepAppeal(claim, task, verdict);
+        await record(attempt, { outcome: 'bad', means, distance: null, detail: verdict.detail });
+        return { refuted: verdict.detail };
+      }
+      // A stranger's audit that was drawn is not let off by a coordinator that stops.
+      if (strange && verdict.cutShort) return { postponed: true };
+      await record(attempt, { outcome: 'undecided', means, distance: null, detail: verdict.detail });
+      return { audited: false };
+    },
+    async refuse(attempt, shard, detail) {
+      if (shard.origin === 'network') await record(attempt, { outcome: 'bad', means: 'form', distance: null, detail });
+    },
+    finish: () => finishing.abort(),
+  };
+}
+
+/** A shard's model as it lies here. @throws BLOB_MISSING, DIGEST_MISMATCH */
+async function localModel({ blobs }: Pick<Context, 'blobs'>, shard: Shard): Promise<LocalModel> {
+  const manifest = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
+  const files = new Map<string, string>();
+  for (const file of manifest.files) files.set(file.path, await blobs.path(file.digest));
+  return { manifest, files };
+}
+
+function sizeOf(all: readonly Uint8Array[]): number {
+  return all.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
