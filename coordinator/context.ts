@@ -1,10 +1,13 @@
+import type { NetworkTerms } from '../core/contract/joining.ts';
 import type { NetworkEvent } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
 import type { Shard } from '../core/contract/shard.ts';
 import type { Blobs } from './blobs.ts';
 import type { Countdowns } from './countdown.ts';
 import { type Holding, holderOf } from './holding.ts';
+import type { Money } from './leasing/demand.ts';
 import type { Log } from './log.ts';
+import type { Machines } from './machines.ts';
 import type { Store } from './store.ts';
 
 /** The job id under which practice runs. It is no job: nobody asked for it, and it is not listed. */
@@ -15,13 +18,23 @@ export interface Context {
   networkId: string;
   /** Whose jobs come in: this machine's owner's, or strangers'. */
   origin: 'own' | 'network';
+  /** Null for one's own machine. */
+  terms: NetworkTerms | null;
+  money: Money;
   store: Store;
   blobs: Blobs;
   holding: Holding;
   countdowns: Countdowns;
   /** ms since 1970. */
   clock: () => number;
+  /** ms that only grow. */
+  monotonic: () => number;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  /** The longest that a lease lasts without a sign of life. */
   leaseMs: number;
+  leaseBounds: { leastMs: number; mostMs: number };
+  machines: Machines;
   log: Log;
   /** `to` is left out for what concerns every worker. */
   emit(event: NetworkEvent, to?: Address | null): void;

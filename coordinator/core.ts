@@ -14,6 +14,7 @@ import { createHolding } from './holding.ts';
 import { createIntake } from './intake.ts';
 import { createLending } from './lending.ts';
 import type { Log } from './log.ts';
+import { createMachines } from './machines.ts';
 import { createPractising, type Practising } from './practising.ts';
 import { mayRead } from './reading.ts';
 import { retire, sweep } from './recovery.ts';
@@ -61,6 +62,8 @@ export interface Coordinator {
 }
 
 const LEASE_MS = 300_000;
+/** The shortest, for work that is known well: heartbeats come three times as often. */
+const LEAST_LEASE_MS = 30_000;
 const AUDIT_MS = 20_000;
 const RETIRE_EVERY_MS = 6 * 3_600_000;
 const NO_PRACTICE: Coordinator['practice'] = {
@@ -76,6 +79,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const { networkId, store, blobs, signer, clock, monotonic, log, terms } = options;
   const networkEvents = createListeners<{ event: NetworkEvent; to: Address | null }>(log);
   const jobEvents = createListeners<JobStatus>(log);
+  const leaseMs = options.leaseMs ?? LEASE_MS;
   const context: Context = {
     networkId,
     origin: terms === undefined ? 'own' : 'network',
@@ -83,10 +87,20 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     blobs,
     holding: createHolding(store, blobs),
     countdowns: createCountdowns(monotonic, () => lending.expireInBackground()),
+    terms: terms ?? null,
+    money: { symbol: terms?.symbol ?? '', decimals: terms?.decimals ?? 0 },
+    machines: createMachines({ store, clock, monotonic, log }),
     clock,
-    leaseMs: options.leaseMs ?? LEASE_MS,
+    monotonic,
+    random: options.random,
+    leaseMs,
+    leaseBounds: { leastMs: terms === undefined ? leaseMs : Math.min(LEAST_LEASE_MS, leaseMs), mostMs: leaseMs },
     log,
-    emit: (event, to = null) => networkEvents.emit({ event, to }),
+    emit(event, to = null) {
+      // Of a network only those are told who wait for such work.
+      if (terms !== undefined && event.type === 'work' && to === null) lending.wake();
+      else networkEvents.emit({ event, to });
+    },
     async jobChanged(jobId) {
       const job = await store.job(jobId);
       if (job !== null) jobEvents.emit(job);
@@ -149,6 +163,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     await inOrder.catch(() => undefined);
     try {
       await settling.finish();
+      lending.close();
       batching.stop();
       await batching.closeAll();
     } finally {

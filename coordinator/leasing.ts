@@ -1,9 +1,6 @@
-import type { LeaseRequest } from '../core/contract/network.ts';
 import type { Shard } from '../core/contract/shard.ts';
-import type { AttemptRecord, Sequel, ShardRecord } from './store.ts';
+import type { AttemptRecord, Sequel } from './store.ts';
 
-/** Among jobs that came within this time of the oldest one, one whose model is loaded goes first; no job waits longer for another. */
-const WARM_PREFERENCE_MS = 60_000;
 /** A shard that fails so often with the same code fails for good: its model or its inputs are at fault. */
 const SAME_FAILURES = 3;
 /** The same, whatever the codes. */
@@ -15,26 +12,15 @@ const ATTEMPTS = 1000;
 /** Heartbeats keep a lease this much longer than the shard may run: fetching, and waiting behind the shard before it. */
 const MAX_HELD_BEYOND_RUN_MS = 86_400_000;
 
-/**
- * The shard to lend next, of those queued (own ones oldest first, then practice). Own work always goes first. How much memory a shard may take is
- * no question here: both kinds run on the machine that asked for them.
- */
-export function chooseShard(queued: readonly ShardRecord[], request: LeaseRequest): ShardRecord | undefined {
-  const own = queued.filter((record) => record.shard.origin !== 'practice');
-  const candidates = own.length > 0 ? own : request.practice ? queued : [];
-  const oldest = candidates[0];
-  if (oldest === undefined) return undefined;
-  const warm = new Set(request.warmModels);
-  const early = candidates.filter((record) => record.createdAt - oldest.createdAt <= WARM_PREFERENCE_MS);
-  return early.find((record) => warm.has(record.shard.model.digest)) ?? oldest;
-}
-
 /** How long heartbeats can keep a lease at most. */
 export function maxHeldMs(shard: Shard): number {
   return shard.limits.wallMs + MAX_HELD_BEYOND_RUN_MS;
 }
 
-/** What is left of a lease whose deadline is all that a restart knows: never more than a whole lease, whatever the clock did meanwhile. */
+/**
+ * What is left of a lease whose deadline is all that a restart knows, where nobody else's clock is concerned: never more than a whole lease, whatever the
+ * clock did meanwhile.
+ */
 export function remainingMs(deadline: number, now: number, leaseMs: number): number {
   return Math.min(Math.max(deadline - now, 0), leaseMs);
 }

@@ -1,17 +1,30 @@
 import { asHearthlendError } from '../core/contract/errors.ts';
-import { ref } from '../core/contract/messages.ts';
+import { type MessageRef, ref } from '../core/contract/messages.ts';
 import type { LeaseReply, LeaseRequest } from '../core/contract/network.ts';
+import type { Lease, Shard } from '../core/contract/shard.ts';
+import { type Choice, createChoosing } from './choosing.ts';
 import { type Context, letGoOfShard } from './context.ts';
-import { chooseShard, maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
+import { createDoubling } from './doubling.ts';
+import { leaseMsOf } from './leasing/pace.ts';
+import type { NewLease } from './leasing/records.ts';
+import { maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import { createSerial } from './serial.ts';
 import type { Worker } from './service.ts';
-import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, ShardRecord } from './store.ts';
+import type { AttemptEnd, AttemptKey, AttemptRecord, Failure } from './store.ts';
+import { createWaiting, type Waiting } from './waiting.ts';
 
-/** As many queued shards as are looked at for one lease. */
-const LOOK_AT = 32;
 /** When to try again to record that a lease has ended, where the store could not. */
 const RETRY_MS = 5000;
+/** Attempts that one worker may have open: lent, or handed in and not answered yet. */
+const MAX_OPEN = 128;
+/** Requests that are being decided at once; whoever comes beyond them comes again. */
+const MAX_DECIDING = 2048;
+/** Others may take what was chosen first: so often another choice is made. */
+const TRIES = 3;
+/** A machine that there is no work for asks again after about so long, in case it was not told of some. */
+const ASK_AGAIN_MS = 30_000;
+const BUSY_MS = 2000;
 
 /** Lends shards, renews leases, takes them back. */
 export interface Lending {
@@ -20,19 +33,26 @@ export interface Lending {
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   /** Ends the leases of a worker but these: it died before it could write the others down. What it handed in stays. */
   takeBack(worker: Worker, holds: readonly AttemptKey[]): Promise<void>;
-  /** Ends leases that are over, so that their shards can be lent again. */
-  expire(): Promise<void>;
-  /** `expire`, called by a timer that can't pass an error on. */
+  /** Ends leases that are over, so that their shards can be lent again. Called by a timer that can't pass an error on. */
   expireInBackground(): void;
   /** Goes on counting down what a restart found open. */
   resume(): Promise<void>;
+  /** Tells machines that wait that there may be work. */
+  wake: Waiting['wake'];
+  close(): void;
 }
+
+type NoWork = Extract<LeaseReply, { type: 'no-work' }>;
 
 /** @param isSettling whether an answer to this attempt is being worked out just now */
 export function createLending(context: Context, practising: Practising | null, isSettling: (key: AttemptKey) => boolean): Lending {
-  const { store, countdowns, clock, leaseMs } = context;
-  // One lease at a time, so that two don't both take the last shard of the day's practice.
+  const { store, countdowns, clock, random, origin } = context;
+  const waiting = createWaiting(context, (worker) => context.emit({ type: 'work' }, worker));
+  const choosing = createChoosing(context, countdowns.workers);
+  const doubling = createDoubling(context, () => waiting.wake(1));
+  // One choice at a time: the next one knows of it.
   const serially = createSerial();
+  let deciding = 0;
 
   async function endAttempt(attempt: AttemptRecord, end: AttemptEnd): Promise<void> {
     const from = attempt.state === 'leased' ? 'leased' : 'submitted';
@@ -40,7 +60,11 @@ export function createLending(context: Context, practising: Practising | null, i
     if (record === null) return;
     const history = await store.attemptsOf(attempt.shardId);
     const sequel = sequelOf(history.map((each) => (each.attempt === attempt.attempt ? { ...each, ...end } : each)));
-    if (!(await store.endAttempt(attempt, from, end, sequel, clock()))) return;
+    const ended =
+      end.state === 'expired'
+        ? await store.expire(attempt, attempt.deadline, sequel, clock())
+        : await store.endAttempt(attempt, from, end, sequel, clock());
+    if (!ended) return;
     countdowns.stop(attempt);
     const { shard } = record;
     if (shard.origin === 'practice' && (end.reason === 'failed' || end.reason === 'crashed')) practising?.ended('failed');
@@ -59,63 +83,150 @@ export function createLending(context: Context, practising: Practising | null, i
     }
   }
 
-  /** The shard to lend, made where practice has none waiting; or why there is none. */
-  async function choose(request: LeaseRequest): Promise<ShardRecord | LeaseReply> {
-    const chosen = chooseShard(await store.queued(LOOK_AT), request);
-    if (chosen !== undefined && chosen.shard.origin !== 'practice') return chosen;
-    if (practising === null || !request.practice) return { type: 'no-work', reason: ref('no-work.queue-empty'), retryMs: null };
+  function noWork(reason: MessageRef, retryMs: number | null = ASK_AGAIN_MS): NoWork {
+    // In one trust domain nobody is missed when work comes. Strangers come back at different times, not all at once.
+    const later = origin === 'own' || retryMs === null ? null : Math.ceil(retryMs * (0.5 + random()));
+    return { type: 'no-work', reason, retryMs: later };
+  }
+
+  /** Leases for this machine, on their way to the log; or why there are none. */
+  async function decide(worker: Worker, request: LeaseRequest): Promise<{ leases: Promise<Lease[]> } | NoWork> {
+    const open = origin === 'own' ? 0 : (await store.openAttemptsOf(worker.address)).length;
+    if (open >= MAX_OPEN) return noWork(ref('no-work.too-many', { count: open }), BUSY_MS);
+    const count = Math.min(request.count ?? 1, MAX_OPEN - open);
+    const chosen = await choosing.choose(worker.address, request, count, origin === 'own' || !waiting.others(worker.address));
+    if ('choices' in chosen) return { leases: lend(worker, chosen.choices, chosen.lagMs) };
+    const second = await doubling.late(worker.address, request);
+    if (second !== null) return { leases: lendAgain(worker, second) };
+    if (practising === null || !request.practice) return noWork(chosen.reason ?? ref('no-work.queue-empty'));
     const refusal = practising.refusal();
     if (refusal !== undefined) return { type: 'no-work', ...refusal };
-    const record = chosen ?? (await practising.next());
+    const record = (await store.waitingPractice()) ?? (await practising.next());
     await practising.prepare(record);
-    return record;
+    return { leases: lend(worker, [{ record, costMs: 0, expectedMs: null, hasModel: true }], 0) };
+  }
+
+  function leaseOf(worker: Worker, { record, costMs, expectedMs, hasModel }: Choice): { lease: Lease; entry: NewLease } {
+    const { shard } = record;
+    const attempt = record.attempt + 1;
+    const leaseMs = leaseMsOf(expectedMs, hasModel, context.leaseBounds);
+    const leasedAt = clock();
+    const deadline = leasedAt + leaseMs;
+    const { address, payee } = worker;
+    const heldMs = maxHeldMs(shard);
+    return {
+      lease: { shard, attempt, deadline, leaseMs },
+      entry: { shardId: shard.id, attempt, worker: address, payee, leasedAt, deadline, heldMs, expectedMs, costMs },
+    };
+  }
+
+  async function lend(worker: Worker, choices: readonly Choice[], lagMs: number): Promise<Lease[]> {
+    const made = choices.map((choice) => leaseOf(worker, choice));
+    const lending = store.lend(
+      made.map(({ entry }) => entry),
+      lagMs,
+    );
+    choosing.reserve(choices, lending);
+    const lent = await lending;
+    return made
+      .map(({ lease }) => lease)
+      .filter(({ shard, attempt }) => lent.some((key) => key.shardId === shard.id && key.attempt === attempt));
+  }
+
+  async function lendAgain(worker: Worker, choice: Choice): Promise<Lease[]> {
+    const { lease, entry } = leaseOf(worker, choice);
+    return (await store.lendAgain(entry)) ? [lease] : [];
+  }
+
+  async function lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply> {
+    await expire();
+    const { terms } = context;
+    if (terms !== null) {
+      if (!terms.isolation.includes(request.isolation)) return noWork(ref('no-work.isolation', { accepted: terms.isolation.join(', ') }));
+      context.machines.seen(worker.address, request);
+    }
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const decided = await serially(() => decide(worker, request));
+      if ('type' in decided) {
+        if (origin === 'network') waiting.add(worker.address, request);
+        return decided;
+      }
+      const [first, ...further] = await decided.leases;
+      if (first === undefined) continue;
+      waiting.remove(worker.address);
+      await tellJobs([first, ...further].map((each) => each.shard));
+      return further.length === 0 ? { type: 'lease', lease: first } : { type: 'lease', lease: first, further };
+    }
+    // Cancelled, or lent by another coordinator, each time since it was chosen.
+    return { type: 'no-work', reason: ref('no-work.lease-held'), retryMs: origin === 'own' ? 1 : Math.ceil(BUSY_MS * (0.5 + random())) };
+  }
+
+  async function tellJobs(shards: readonly Shard[]): Promise<void> {
+    const jobs = shards.filter((shard) => shard.origin !== 'practice').map((shard) => shard.jobId);
+    for (const job of new Set(jobs)) await context.jobChanged(job);
+  }
+
+  // Every coordinator counts down every lease, whoever gave it.
+  const unfollow = store.onApplied((applied) => {
+    switch (applied.name) {
+      case 'lend': {
+        const [leases] = applied.args;
+        for (const entry of leases) {
+          if (applied.result.some((key) => key.shardId === entry.shardId && key.attempt === entry.attempt)) count(entry);
+        }
+        break;
+      }
+      case 'lendAgain':
+        if (applied.result) count(applied.args[0]);
+        break;
+      case 'renewAll':
+        for (const key of applied.result) countdowns.renew(key);
+        break;
+      case 'commit':
+        // Whoever took it in answers it, or it is sent again within a whole lease.
+        if (applied.result) countdowns.start(applied.args[0], context.leaseMs, context.leaseMs);
+        doubling.stop(applied.args[0]);
+        break;
+      case 'accept':
+        if (applied.result === 'accepted') stop(applied.args[0]);
+        break;
+      case 'endAttempt':
+      case 'expire':
+      case 'reject':
+        if (applied.result) stop(applied.args[0]);
+        break;
+      case 'cancelJob':
+        for (const key of applied.result?.revoked ?? []) stop(key);
+        break;
+      default:
+    }
+  });
+
+  function count(entry: NewLease): void {
+    countdowns.start(entry, entry.deadline - entry.leasedAt, entry.heldMs, entry.worker);
+    if (origin === 'network') doubling.start(entry);
+  }
+
+  function stop(key: AttemptKey): void {
+    countdowns.stop(key);
+    doubling.stop(key);
   }
 
   return {
-    expire,
-    expireInBackground() {
-      expire().catch((thrown: unknown) => {
-        context.log('error', 'lease-not-ended', { detail: asHearthlendError(thrown).message });
-        for (const key of countdowns.over()) countdowns.start(key, RETRY_MS, RETRY_MS);
-      });
+    async lease(worker, request) {
+      if (deciding >= MAX_DECIDING) return noWork(ref('no-work.busy'), BUSY_MS);
+      deciding += 1;
+      try {
+        return await lease(worker, request);
+      } finally {
+        deciding -= 1;
+      }
     },
-    lease: (worker, request) =>
-      serially(async () => {
-        await expire();
-        const chosen = await choose(request);
-        if ('type' in chosen) return chosen;
-        const { shard } = chosen;
-        const attempt = chosen.attempt + 1;
-        const leasedAt = clock();
-        const deadline = leasedAt + leaseMs;
-        const lent = await store.lend({
-          shardId: shard.id,
-          attempt,
-          worker: worker.address,
-          payee: worker.payee,
-          state: 'leased',
-          leasedAt,
-          deadline,
-          reason: null,
-          failure: null,
-          submission: null,
-          audit: null,
-          reply: null,
-        });
-        // Cancelled, or lent by another coordinator, since it was chosen.
-        if (!lent) return { type: 'no-work', reason: ref('no-work.lease-held'), retryMs: 1 };
-        countdowns.start({ shardId: shard.id, attempt }, leaseMs, maxHeldMs(shard));
-        if (shard.origin !== 'practice') await context.jobChanged(shard.jobId);
-        return { type: 'lease', lease: { shard, attempt, deadline, leaseMs } };
-      }),
     async progress(worker, key) {
       await expire();
-      const open = (await store.openAttempts()).filter((attempt) => attempt.worker === worker.address);
-      const deadline = clock() + leaseMs;
-      for (const attempt of open) {
-        if (attempt.state === 'leased' && (await store.renew(attempt, deadline))) countdowns.renew(attempt, leaseMs);
-      }
-      return open.some((attempt) => attempt.shardId === key.shardId && attempt.attempt === key.attempt);
+      await store.renewAll(worker.address, clock() + context.leaseMs);
+      const attempt = await store.attempt(key);
+      return attempt !== null && attempt.worker === worker.address && isOpen(attempt);
     },
     async release(worker, key, reason, failure) {
       const attempt = await store.attempt(key);
@@ -124,19 +235,31 @@ export function createLending(context: Context, practising: Practising | null, i
       await endAttempt(attempt, { state: reason === 'failed' ? 'failed' : 'released', reason, failure });
     },
     async takeBack(worker, holds) {
-      for (const attempt of await store.openAttempts()) {
+      for (const attempt of await store.openAttemptsOf(worker.address)) {
         const held = holds.some(({ shardId, attempt: number }) => shardId === attempt.shardId && number === attempt.attempt);
-        if (held || attempt.state !== 'leased' || attempt.worker !== worker.address) continue;
+        if (held || attempt.state !== 'leased') continue;
         await endAttempt(attempt, { state: 'released', reason: 'stopped', failure: null });
       }
     },
+    expireInBackground() {
+      expire().catch((thrown: unknown) => {
+        context.log('error', 'lease-not-ended', { detail: asHearthlendError(thrown).message });
+        for (const key of countdowns.over()) countdowns.start(key, RETRY_MS, RETRY_MS);
+      });
+    },
     async resume() {
       for (const attempt of await store.openAttempts()) {
-        // A result that was committed to and not answered has a whole lease to be sent again.
-        const ms = attempt.state === 'leased' ? remainingMs(attempt.deadline, clock(), leaseMs) : leaseMs;
         const record = await store.shard(attempt.shardId);
-        if (record !== null) countdowns.start(attempt, ms, maxHeldMs(record.shard));
+        // A whole lease from now on: the deadline may be of another coordinator's clock. So is it for a result that was committed to and not answered.
+        const known = origin === 'own' && attempt.state === 'leased';
+        const ms = known ? remainingMs(attempt.deadline, clock(), context.leaseMs) : context.leaseMs;
+        if (record !== null) countdowns.start(attempt, ms, maxHeldMs(record.shard), attempt.worker);
       }
+    },
+    wake: waiting.wake,
+    close() {
+      unfollow();
+      doubling.close();
     },
   };
 }

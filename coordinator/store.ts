@@ -3,6 +3,9 @@ import type { MessageParams } from '../core/contract/messages.ts';
 import type { JobStatus, SubmitReply } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Shard, Submission } from '../core/contract/shard.ts';
+import type { MemberChanges, MemberReads } from './joining/members.ts';
+import type { Needs } from './leasing/demand.ts';
+import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
 
@@ -18,6 +21,8 @@ export interface ShardRecord {
   /** Ids in the prompt of a generation, 0 for a run: what its result is checked against. */
   promptTokens: number;
   state: 'queued' | 'leased' | 'settling' | 'done' | 'failed' | 'cancelled';
+  /** What it asks of the machine; told when it is added, and by the line it waits in from then on (leasing/records.ts). */
+  needs?: Needs;
   /** The attempt lent last; 0 before the first. */
   attempt: number;
   /** ms since 1970. */
@@ -80,13 +85,21 @@ export type Appends<C> = {
 
 /** The parts that a feature needs: what it reads, and what it changes. */
 export type JobStore = JobReads & Appends<JobChanges>;
-export type LeaseStore = LeaseReads & Appends<LeaseChanges>;
+export type LeaseStore = LeaseReads & LeasingReads & Appends<LeaseChanges & LeasingChanges>;
 export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
 export type BlobHolds = HoldReads & Appends<HoldChanges>;
 
 /** A feature with tables of its own adds what it reads here, and its changes below; both are merged in sqlite/features.ts. */
-export interface Reads extends JobReads, LeaseReads, ReceiptReads, HoldReads, RequesterReads, TrustReads {}
-export interface Changes extends JobChanges, LeaseChanges, ReceiptChanges, HoldChanges, RequesterChanges, TrustChanges {}
+export interface Reads extends JobReads, LeaseReads, LeasingReads, ReceiptReads, HoldReads, RequesterReads, TrustReads, MemberReads {}
+export interface Changes
+  extends JobChanges,
+    LeaseChanges,
+    LeasingChanges,
+    ReceiptChanges,
+    HoldChanges,
+    RequesterChanges,
+    TrustChanges,
+    MemberChanges {}
 
 export type ChangeName = keyof Changes;
 
@@ -117,8 +130,6 @@ export interface JobChanges {
 }
 
 export interface LeaseReads {
-  /** Own shards, oldest first, then practice. */
-  queued(limit: number): Promise<ShardRecord[]>;
   shard(id: string): Promise<ShardRecord | null>;
   attempt(key: AttemptKey): Promise<AttemptRecord | null>;
   attemptsOf(shardId: string): Promise<AttemptRecord[]>;
@@ -127,9 +138,6 @@ export interface LeaseReads {
 }
 
 export interface LeaseChanges {
-  /** Lends a queued shard as the attempt after its last one. */
-  lend(attempt: AttemptRecord): boolean;
-  renew(key: AttemptKey, deadline: number): boolean;
   /** Ends an attempt that is leased, or committed to and unanswered, and with `failed` the shard's job too. */
   endAttempt(key: AttemptKey, from: 'leased' | 'submitted', end: AttemptEnd, sequel: Sequel, at: number): boolean;
   /** Records what a leased attempt commits to. False where it is not leased any more. */

@@ -1,9 +1,12 @@
 import type { JobChanges, JobReads, ShardRecord } from '../store.ts';
 import type { SqliteChanges } from './change.ts';
+import { lotFinder } from './leasing.ts';
 import type { OpenDatabase } from './open.ts';
 import { SELECT_JOBS, sqliteTerms } from './requesters.ts';
 import { type AttemptRow, attemptFrom, type JobRow, jobFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
 
+/** Whose share the jobs of this machine's owner count to. No requester's key has this id. */
+const OWNER = '';
 const OPEN_ATTEMPTS = "('leased', 'submitted', 'disputed')";
 
 export function sqliteJobs(database: OpenDatabase, network: string): { reads: JobReads; changes: SqliteChanges<JobChanges> } {
@@ -11,7 +14,7 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
   const jobTerms = sqliteTerms(database);
   const insertJob = db.prepare('INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const insertShard = db.prepare(
-    'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard, lot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const takeNumber = db.prepare("UPDATE counters SET value = value + 1 WHERE name = 'practice' RETURNING value - 1 AS number");
   const selectJob = db.prepare<[string], JobRow>(`${SELECT_JOBS} WHERE jobs.id = ?`);
@@ -35,8 +38,9 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
     'DELETE FROM jobs WHERE finished_at < :at',
   ].map((sql) => db.prepare(sql));
 
-  const addShard = ({ shard, state, attempt, promptTokens, createdAt }: ShardRecord): void => {
-    insertShard.run(shard.id, shard.jobId, shard.origin, state, attempt, promptTokens, createdAt, JSON.stringify(shard));
+  const lotOf = lotFinder(database);
+  const addShard = ({ shard, state, attempt, promptTokens, createdAt }: ShardRecord, lot: number | null): void => {
+    insertShard.run(shard.id, shard.jobId, shard.origin, state, attempt, promptTokens, createdAt, JSON.stringify(shard), lot);
   };
 
   return {
@@ -63,7 +67,7 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
           const refused = terms === null ? undefined : jobTerms.check(terms);
           if (refused !== undefined) return refused;
           insertJob.run(id, kind, state, createdAt, finishedAt, count, accepted, toNullableJson(error));
-          for (const shard of shards) addShard(shard);
+          for (const shard of shards) addShard(shard, lotOf(shard, terms?.requester ?? OWNER));
           if (terms !== null) jobTerms.insert(id, terms);
           return 'added';
         },
@@ -74,7 +78,7 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
       },
       addPractice: {
         durable: 'later',
-        apply: addShard,
+        apply: (shard) => addShard(shard, null),
       },
       cancelJob: {
         durable: 'at once',

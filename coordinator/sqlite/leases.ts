@@ -1,28 +1,25 @@
+import type { LeasingChanges, LeasingReads } from '../leasing/records.ts';
 import type { LeaseChanges, LeaseReads, Sequel } from '../store.ts';
 import { sqliteAcceptance } from './acceptance.ts';
 import type { SqliteChanges } from './change.ts';
+import { sqliteLeasing } from './leasing.ts';
+import { sqliteLending } from './lending.ts';
 import type { OpenDatabase } from './open.ts';
 import { type AttemptRow, attemptFrom, type ShardRow, shardFrom, toNullableJson } from './rows.ts';
 
 const endAttempt = 'UPDATE attempts SET state = ?, reason = ?, failure = ?, settled_at = ? WHERE shard_id = ? AND attempt = ?';
 
-export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; changes: SqliteChanges<LeaseChanges> } {
+export function sqliteLeases(database: OpenDatabase): {
+  reads: LeaseReads & LeasingReads;
+  changes: SqliteChanges<LeaseChanges & LeasingChanges>;
+} {
   const { db, read } = database;
-  const selectQueued = db.prepare<[number], ShardRow>(
-    "SELECT * FROM shards WHERE state = 'queued' ORDER BY origin = 'practice', created_at, rowid LIMIT ?",
-  );
   const selectShard = db.prepare<[string], ShardRow>('SELECT * FROM shards WHERE id = ?');
   const selectAttempt = db.prepare<[string, number], AttemptRow>('SELECT * FROM attempts WHERE shard_id = ? AND attempt = ?');
   const selectAttempts = db.prepare<[string], AttemptRow>('SELECT * FROM attempts WHERE shard_id = ? ORDER BY attempt');
   const selectOpen = db.prepare<[], AttemptRow>(
     "SELECT * FROM attempts WHERE state IN ('leased', 'submitted', 'disputed') ORDER BY deadline",
   );
-  const takeShard = db.prepare("UPDATE shards SET state = 'leased', attempt = ? WHERE id = ? AND state = 'queued' AND attempt = ? - 1");
-  const insertAttempt = db.prepare(
-    "INSERT INTO attempts (shard_id, attempt, worker, payee, state, leased_at, deadline) VALUES (?, ?, ?, ?, 'leased', ?, ?)",
-  );
-  const startJob = db.prepare("UPDATE jobs SET state = 'running' WHERE id = (SELECT job_id FROM shards WHERE id = ?) AND state = 'queued'");
-  const renew = db.prepare("UPDATE attempts SET deadline = ? WHERE shard_id = ? AND attempt = ? AND state = 'leased'");
   const end = {
     leased: db.prepare(`${endAttempt} AND state = 'leased'`),
     submitted: db.prepare(`${endAttempt} AND state IN ('submitted', 'disputed')`),
@@ -37,7 +34,13 @@ export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; chang
     `UPDATE attempts SET state = 'rejected', reason = 'failed', failure = ?, reply = ?, settled_at = ?
       WHERE shard_id = ? AND attempt = ? AND state IN ('submitted', 'disputed')`,
   );
-  const requeue = db.prepare("UPDATE shards SET state = 'queued' WHERE id = ?");
+  // Unless another machine has it too.
+  const requeue = db.prepare(
+    `UPDATE shards SET state = COALESCE(
+        (SELECT CASE WHEN MAX(t.state <> 'leased') THEN 'settling' ELSE 'leased' END FROM attempts t
+          WHERE t.shard_id = shards.id AND t.state IN ('leased', 'submitted', 'disputed') HAVING COUNT(*) > 0),
+        'queued') WHERE id = ?`,
+  );
   const rest = db.prepare(
     `UPDATE jobs SET state = 'queued' WHERE id = (SELECT job_id FROM shards WHERE id = :id) AND state = 'running'
       AND NOT EXISTS (SELECT 1 FROM shards o WHERE o.job_id = jobs.id AND o.state IN ('leased', 'settling'))`,
@@ -68,9 +71,7 @@ export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; chang
 
   return {
     reads: {
-      async queued(limit) {
-        return read(() => selectQueued.all(limit)).map(shardFrom);
-      },
+      ...sqliteLeasing(database),
       async shard(id) {
         const row = read(() => selectShard.get(id));
         return row === undefined ? null : shardFrom(row);
@@ -88,20 +89,7 @@ export function sqliteLeases(database: OpenDatabase): { reads: LeaseReads; chang
     },
     changes: {
       ...sqliteAcceptance(database),
-      lend: {
-        // Before the worker's own record of it can be: an attempt has its number once.
-        durable: 'together',
-        apply({ shardId, attempt, worker, payee, leasedAt, deadline }) {
-          if (takeShard.run(attempt, shardId, attempt).changes === 0) return false;
-          insertAttempt.run(shardId, attempt, worker, payee, leasedAt, deadline);
-          startJob.run(shardId);
-          return true;
-        },
-      },
-      renew: {
-        durable: 'at once',
-        apply: ({ shardId, attempt }, deadline) => renew.run(deadline, shardId, attempt).changes === 1,
-      },
+      ...sqliteLending(database, follow),
       endAttempt: {
         durable: 'at once',
         apply({ shardId, attempt }, from, { state, reason, failure }, sequel, at) {

@@ -55,6 +55,8 @@ export const LeaseRequest = z.strictObject({
   refusedCategories: z.array(z.string().max(64)).max(64).optional(),
   /** How many leases are wanted at once at most, so that short shards don't wait for the network; 1 where left out. */
   count: z.int().min(1).max(64).optional(),
+  /** How many stages of decoders this machine can take besides what it has; none where left out. */
+  stages: z.int().min(0).max(64).optional(),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
 
@@ -77,6 +79,15 @@ export type SubmitReply = z.infer<typeof SubmitReply>;
 
 /** Bytes by digest: a file on this machine (to be linked, not copied), or a stream from `offset`. The reader verifies the digest. */
 export type BlobSource = { type: 'file'; path: string } | { type: 'stream'; stream: AsyncIterable<Uint8Array> };
+
+/** What a stage is to do next. `wait`: nothing yet, ask again. `done`: the generation is over, and what was computed is to be submitted. */
+export const StageReply = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('step'), tokens: z.int().min(1).max(1_000_000) }),
+  z.strictObject({ type: z.literal('wait') }),
+  z.strictObject({ type: z.literal('done') }),
+]);
+/** With a step go its inputs, a safetensors blob. */
+export type StageReply = z.infer<typeof StageReply> & { inputs?: Uint8Array };
 
 /**
  * One network, as the agent sees it. Implementations: `local` (the embedded coordinator) and, later, NATS. Every method rejects with a
@@ -108,6 +119,12 @@ export interface Network {
   ): Promise<void>;
   /** Hands back what was lent ahead (`further`) and not asked for yet; left out where nothing ever is. */
   dropAhead?(reason: 'paused' | 'stopped'): Promise<void>;
+  /**
+   * A stage hands in what its latest step made (null where it has none, or handed that in already) and is told the next. A call waits some seconds for
+   * it. @param step how many steps this attempt has computed
+   * @throws LEASE_EXPIRED, LEASE_UNKNOWN, RESULT_MALFORMED
+   */
+  exchange?(shardId: string, attempt: number, step: number, outputs: Uint8Array | null): Promise<StageReply>;
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
   /** Batches that the coordinator has signed and this worker has not, oldest first. `leaving`: the one still open is closed and given too. */
@@ -143,5 +160,7 @@ export const JobStatus = z.strictObject({
   error: z.strictObject({ code: z.string().max(64), params: z.record(z.string(), z.union([z.string(), z.number()])) }).nullable(),
   /** Left out by coordinators that charge nothing. */
   charge: JobCharge.optional(),
+  /** Told while it waits because it pays less than every machine asks that could compute it: what a unit would have to pay (base units). */
+  wouldRunAt: Amount.optional(),
 });
 export type JobStatus = z.infer<typeof JobStatus>;

@@ -20,7 +20,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-describeStore('the SQLite store', () => {
+describeStore('the SQLite store', async () => {
   const both = openSqliteStore(path, 'local');
   opened.push(both.store);
   return both;

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createChaining } from '../../coordinator/chaining.ts';
-import type { AttemptRecord, PracticeBook, ShardRecord, Store } from '../../coordinator/store.ts';
+import type { NewLease } from '../../coordinator/leasing/records.ts';
+import type { PracticeBook, ShardRecord, Store } from '../../coordinator/store.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import type { SignedBatch, WorkReceipt } from '../../core/contract/receipt.ts';
 import { hashReceipt } from '../../core/contract/receipt-hash.ts';
@@ -43,9 +44,9 @@ function hashOf(shardId: string): string {
   return `0x${Buffer.from(shardId).toString('hex').padEnd(64, '0')}`;
 }
 
-function attemptOf(shardId: string, attempt: number, worker = A): AttemptRecord {
-  const open = { reason: null, failure: null, submission: null, audit: null, reply: null };
-  return { shardId, attempt, worker, payee: worker, state: 'leased', leasedAt: 100, deadline: 200, ...open };
+function leaseOf(shardId: string, attempt: number, worker = A): NewLease {
+  const times = { leasedAt: 100, deadline: 200, heldMs: 1000, expectedMs: null, costMs: 0 };
+  return { shardId, attempt, worker, payee: worker, ...times };
 }
 
 function submissionFor(shardId: string, attempt: number): Submission {
@@ -83,19 +84,20 @@ function batchOver(first: number, last: number, worker = A): SignedBatch {
   };
 }
 
-/** What every store of a coordinator holds to. `open` gives an empty one. */
-export function describeStore(name: string, open: () => { store: Store; book: PracticeBook }): void {
+/** What every store of a coordinator holds to. `open` gives an empty one, and where practice is kept a book of it. */
+export function describeStore(name: string, open: () => Promise<{ store: Store; book?: PracticeBook }>): void {
   describe(name, () => {
     let store: Store;
-    let book: PracticeBook;
-    beforeEach(() => {
-      ({ store, book } = open());
+    let book: PracticeBook | undefined;
+    beforeEach(async () => {
+      ({ store, book } = await open());
     });
+    const lend = async (id: string, attempt: number, worker = A) => (await store.lend([leaseOf(id, attempt, worker)], 0)).length === 1;
     const accept = (id: string, worker = A, at = 50) =>
       store.accept({ shardId: id, attempt: 1 }, false, receiptFor(id, store.receiptHead(worker), worker), hashOf(id), at);
     const lent = async (id: string, worker = A) => {
       await store.addPractice(shardOf(id, 'practice', 1));
-      expect(await store.lend(attemptOf(id, 1, worker))).toBe(true);
+      expect(await lend(id, 1, worker)).toBe(true);
     };
     const accepted = async (id: string, worker = A, at = 50) => {
       await lent(id, worker);
@@ -103,14 +105,11 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       return accept(id, worker, at);
     };
 
-    test('own shards are queued before practice, oldest first', async () => {
-      await store.addPractice(shardOf('p', 'practice', 1));
+    test('jobs are listed newest first', async () => {
       await store.addJob(jobOf('late', 9), [shardOf('late.1', 'late', 9)]);
       await store.addJob(jobOf('early', 5), [shardOf('early.1', 'early', 5)]);
-      expect((await store.queued(10)).map((record) => record.shard.id)).toEqual(['early.1', 'late.1', 'p']);
-      expect(await store.queued(1)).toEqual([shardOf('early.1', 'early', 5)]);
       expect((await store.jobs(10)).map((job) => job.id)).toEqual(['late', 'early']);
-      expect(await store.job('early')).toEqual(jobOf('early', 5));
+      expect(await store.job('early')).toEqual({ ...jobOf('early', 5), network: expect.any(String) });
       expect(await store.job('none')).toBeNull();
     });
 
@@ -123,24 +122,27 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
 
     test('a shard is lent once for each attempt, however many ask', async () => {
       await store.addPractice(shardOf('p', 'practice', 1));
-      const won = await Promise.all([store.lend(attemptOf('p', 1)), store.lend(attemptOf('p', 1, B))]);
+      const won = await Promise.all([lend('p', 1), lend('p', 1, B)]);
       expect(won.filter(Boolean)).toHaveLength(1);
-      expect(await store.lend(attemptOf('p', 2))).toBe(false);
+      expect(await lend('p', 2)).toBe(false);
       const end = { state: 'released', reason: 'paused', failure: null } as const;
-      expect(await store.endAttempt(attemptOf('p', 1), 'leased', end, { state: 'queued' }, 10)).toBe(true);
-      expect(await store.endAttempt(attemptOf('p', 1), 'leased', end, { state: 'queued' }, 10)).toBe(false);
-      expect(await store.lend(attemptOf('p', 1))).toBe(false);
-      expect(await store.lend(attemptOf('p', 2))).toBe(true);
+      expect(await store.endAttempt({ shardId: 'p', attempt: 1 }, 'leased', end, { state: 'queued' }, 10)).toBe(true);
+      expect(await store.endAttempt({ shardId: 'p', attempt: 1 }, 'leased', end, { state: 'queued' }, 10)).toBe(false);
+      expect(await lend('p', 1)).toBe(false);
+      expect(await lend('p', 2)).toBe(true);
       expect((await store.attemptsOf('p')).map((attempt) => attempt.state)).toEqual(['released', 'leased']);
-      expect(await store.openAttempts()).toEqual([attemptOf('p', 2)]);
+      expect(await store.openAttempts()).toMatchObject([{ shardId: 'p', attempt: 2, worker: A, state: 'leased' }]);
+      expect(await store.openAttemptsOf(A)).toEqual(await store.openAttempts());
+      expect(await store.openAttemptsOf(B)).toEqual([]);
     });
 
     test('only a lease can be renewed', async () => {
       await lent('p');
-      expect(await store.renew(attemptOf('p', 1), 900)).toBe(true);
+      expect(await store.renewAll(A, 900)).toEqual([{ shardId: 'p', attempt: 1 }]);
+      expect(await store.renewAll(B, 901)).toEqual([]);
       expect((await store.attempt({ shardId: 'p', attempt: 1 }))?.deadline).toBe(900);
       await store.commit(submissionFor('p', 1));
-      expect(await store.renew(attemptOf('p', 1), 999)).toBe(false);
+      expect(await store.renewAll(A, 999)).toEqual([]);
       expect(await store.attempt({ shardId: 'p', attempt: 2 })).toBeNull();
     });
 
@@ -151,21 +153,21 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       expect(await store.attempt({ shardId: 'p', attempt: 1 })).toMatchObject({ state: 'submitted', submission: submissionFor('p', 1) });
       expect((await store.shard('p'))?.state).toBe('settling');
       const end = { state: 'expired', reason: 'expired', failure: null } as const;
-      expect(await store.endAttempt(attemptOf('p', 1), 'leased', end, { state: 'queued' }, 10)).toBe(false);
-      expect(await store.endAttempt(attemptOf('p', 1), 'submitted', end, { state: 'queued' }, 10)).toBe(true);
+      expect(await store.endAttempt({ shardId: 'p', attempt: 1 }, 'leased', end, { state: 'queued' }, 10)).toBe(false);
+      expect(await store.endAttempt({ shardId: 'p', attempt: 1 }, 'submitted', end, { state: 'queued' }, 10)).toBe(true);
       expect(await store.commit(submissionFor('p', 1))).toBe(false);
     });
 
     test('an audit is drawn once', async () => {
       await lent('p');
       await store.commit(submissionFor('p', 1));
-      expect(await store.drawAudit(attemptOf('p', 1), true)).toBe(true);
-      expect(await store.drawAudit(attemptOf('p', 1), false)).toBe(true);
+      expect(await store.drawAudit({ shardId: 'p', attempt: 1 }, true)).toBe(true);
+      expect(await store.drawAudit({ shardId: 'p', attempt: 1 }, false)).toBe(true);
     });
 
     test('a result is accepted once, with the receipt that follows the head, and its job is done with it', async () => {
       await store.addJob(jobOf('j', 1), [shardOf('j.1', 'j', 1)]);
-      await store.lend(attemptOf('j.1', 1));
+      await lend('j.1', 1);
       expect((await store.job('j'))?.state).toBe('running');
       const accepted = () => store.accept({ shardId: 'j.1', attempt: 1 }, true, receiptFor('j.1'), hashOf('j.1'), 77);
       expect(await accepted()).toBe('over');
@@ -234,15 +236,15 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       const told: unknown[] = [];
       const forget = store.onApplied(({ name, result, own }) => told.push({ name, result, own }));
       await accepted('1a');
-      await store.lend(attemptOf('1a', 2));
+      await lend('1a', 2);
       forget();
       await lent('2a');
       expect(told).toEqual([
         { name: 'addPractice', result: undefined, own: true },
-        { name: 'lend', result: true, own: true },
+        { name: 'lend', result: [{ shardId: '1a', attempt: 1 }], own: true },
         { name: 'commit', result: true, own: true },
         { name: 'accept', result: 'accepted', own: true },
-        { name: 'lend', result: false, own: true },
+        { name: 'lend', result: [], own: true },
       ]);
     });
 
@@ -251,7 +253,7 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       const failure = { code: 'RESULT_MALFORMED', params: { shard: 'j.1', detail: 'x' } };
       const reply = { type: 'rejected', code: 'RESULT_MALFORMED', detail: 'x' } as const;
       for (const [attempt, sequel] of [{ state: 'queued' } as const, { state: 'failed', failure } as const].entries()) {
-        await store.lend(attemptOf('j.1', attempt + 1));
+        await lend('j.1', attempt + 1);
         await store.commit(submissionFor('j.1', attempt + 1));
         const key = { shardId: 'j.1', attempt: attempt + 1 };
         expect(await store.reject(key, reply, failure, sequel, 40)).toBe(true);
@@ -260,18 +262,18 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
         expect((await store.job('j'))?.state).toBe(attempt === 0 ? 'queued' : 'failed');
       }
       expect(await store.job('j')).toMatchObject({ error: failure, finishedAt: 40 });
-      expect(await store.queued(10)).toEqual([]);
+      expect(await store.waitingDemands(10)).toEqual([]);
     });
 
     test('cancelling ends a job with everything that is open of it, once', async () => {
       await store.addJob(jobOf('j', 1), [shardOf('j.1', 'j', 1)]);
-      await store.lend(attemptOf('j.1', 1));
+      await lend('j.1', 1);
       const cancelled = await store.cancelJob('j', 60);
       expect(cancelled).toMatchObject({ job: { state: 'cancelled', finishedAt: 60 }, revoked: [{ shardId: 'j.1', attempt: 1 }] });
       expect(await store.cancelJob('j', 61)).toBeNull();
       expect(await store.commit(submissionFor('j.1', 1))).toBe(false);
       expect(await store.attempt({ shardId: 'j.1', attempt: 1 })).toMatchObject({ state: 'cancelled', reply: { type: 'expired' } });
-      expect(await store.queued(10)).toEqual([]);
+      expect(await store.waitingDemands(10)).toEqual([]);
     });
 
     test('receipts are numbered for each worker by itself, and given in order', async () => {
@@ -335,9 +337,10 @@ export function describeStore(name: string, open: () => { store: Store; book: Pr
       await accepted('2a', A, 150);
       await lent('3a');
       await store.addJob(jobOf('j', 1), [shardOf('j.1', 'j', 1)]);
-      await store.lend(attemptOf('j.1', 1));
+      await lend('j.1', 1);
       await store.commit(submissionFor('j.1', 1));
       await accept('j.1', A, 60);
+      if (book === undefined) return;
       expect(book.spent(0, 100)).toEqual({ accepted: 1, runMs: 12.5 });
       expect(book.spent(0, 200)).toEqual({ accepted: 2, runMs: 25 });
       expect(book.spent(200, 300)).toEqual({ accepted: 0, runMs: 0 });

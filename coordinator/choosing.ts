@@ -1,0 +1,116 @@
+import { type MessageRef, ref } from '../core/contract/messages.ts';
+import type { LeaseRequest } from '../core/contract/network.ts';
+import type { Address } from '../core/contract/receipt.ts';
+import type { Context } from './context.ts';
+import { mainRefusal, refusalOf } from './leasing/demand.ts';
+import { batchOf, costOf, expectedMs, type Pace } from './leasing/pace.ts';
+import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
+import type { ShardRecord } from './store.ts';
+
+/** Kinds of work, requesters and jobs that are looked at for one lease. */
+const LOOK_AT = { demands: 1000, requesters: 64, lots: 64 };
+/** A job or a requester that no machine could work for is this far behind others at most (ms of each machine that works). */
+const LAG_MS = 60_000;
+
+export interface Choice {
+  record: ShardRecord;
+  costMs: number;
+  /** ms until it should be done, those before it included; null where nothing tells. */
+  expectedMs: number | null;
+  hasModel: boolean;
+}
+
+/** What to lend to a machine that asks, or why nothing that waits is for it; null where nothing waits at all. */
+export type Chosen = { choices: Choice[]; lagMs: number } | { reason: MessageRef | null };
+
+/** Chooses among what waits; what is on its way to the store's log is not chosen twice. */
+export interface Choosing {
+  choose(worker: Address, request: LeaseRequest, count: number, evenFailedHere: boolean): Promise<Chosen>;
+  /** Keeps these from being chosen until the log has taken them, or has not. */
+  reserve(choices: readonly Choice[], lent: Promise<unknown>): void;
+}
+
+/** @param workers how many machines work, as far as this coordinator knows */
+export function createChoosing({ store, origin, money }: Context, workers: () => number): Choosing {
+  const reserved = new Set<string>();
+
+  async function choose(worker: Address, request: LeaseRequest, count: number, evenFailedHere: boolean): Promise<Chosen> {
+    const demands = await store.waitingDemands(LOOK_AT.demands);
+    const refused: Array<{ reason: MessageRef; queued: number }> = [];
+    const fitting = demands.filter(({ demand, queued }) => {
+      // The owner's own work is done on the owner's machine, whatever it asks.
+      const reason = origin === 'own' ? null : refusalOf(demand, request, money);
+      if (reason !== null) refused.push({ reason, queued });
+      return reason === null;
+    });
+    if (fitting.length === 0) return { reason: mainRefusal(refused) };
+    const machines = Math.max(workers(), 1);
+    const lagMs = LAG_MS * machines;
+    const found = await store.waitingLots(
+      fitting.map(({ id }) => id),
+      { requesters: LOOK_AT.requesters, lots: Math.min(count, LOOK_AT.lots) },
+      lagMs,
+    );
+    const paces = new Map<number, { own: Pace | null; all: Pace | null }>();
+    for (const demand of new Set(found.map((lot) => lot.demand))) {
+      const asked = fitting.find(({ id }) => id === demand)?.demand;
+      if (asked !== undefined) paces.set(demand, await store.paces(worker, asked.model, asked.price.unit));
+    }
+    const modelOf = new Map(fitting.map(({ id, demand }) => [id, demand.model]));
+    const warm = new Set(request.warmModels);
+    const onDisk = new Set(request.diskModels);
+    let lots: Lot[] = found.map((lot) => {
+      const model = modelOf.get(lot.demand) ?? '';
+      return { ...lot, costMs: costOf(paces.get(lot.demand)?.all ?? null), affinity: warm.has(model) ? 2 : onDisk.has(model) ? 1 : 0 };
+    });
+    const slackMs = AFFINITY_MS * machines;
+    while (lots.length > 0) {
+      const [first] = chooseLots(lots, 1, slackMs);
+      if (first === undefined) break;
+      const pace = paces.get(first.demand)?.own ?? null;
+      const most = batchOf(pace, count);
+      const chosen = most === 1 ? [first] : chooseLots(lots, most, slackMs);
+      const choices = await shardsOf(chosen, worker, pace, evenFailedHere);
+      if (choices.length > 0) return { choices, lagMs };
+      // What waits there is on its way to others, or failed here.
+      const empty = new Set(chosen.map(({ lot }) => lot));
+      lots = lots.filter(({ lot }) => !empty.has(lot));
+    }
+    return { reason: ref('no-work.lease-held') };
+  }
+
+  async function shardsOf(chosen: readonly Lot[], worker: Address, pace: Pace | null, evenFailedHere: boolean): Promise<Choice[]> {
+    const waiting = new Map<number, ShardRecord[]>();
+    for (const { lot } of chosen) {
+      if (waiting.has(lot)) continue;
+      const wanted = chosen.filter((each) => each.lot === lot).length;
+      const records = await store.waitingShards(lot, worker, wanted + reserved.size, evenFailedHere);
+      waiting.set(
+        lot,
+        records.filter(({ shard }) => !reserved.has(shard.id)),
+      );
+    }
+    const choices: Choice[] = [];
+    let total: number | null = 0;
+    for (const { lot, costMs, affinity } of chosen) {
+      const record = waiting.get(lot)?.shift();
+      if (record === undefined) continue;
+      const takes = expectedMs(record.shard, pace);
+      total = total === null || takes === null ? null : total + takes;
+      choices.push({ record, costMs, expectedMs: total, hasModel: affinity > 0 });
+    }
+    return choices;
+  }
+
+  return {
+    choose,
+    reserve(choices, lent) {
+      const ids = choices.map(({ record }) => record.shard.id);
+      for (const id of ids) reserved.add(id);
+      const free = () => {
+        for (const id of ids) reserved.delete(id);
+      };
+      lent.then(free, free);
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { asHearthlendError } from '../core/contract/errors.ts';
+import type { JobStatus, LeaseRequest } from '../core/contract/network.ts';
+import type { Address } from '../core/contract/receipt.ts';
+import type { Context } from './context.ts';
+import { type Machine, priceToRun } from './leasing/demand.ts';
+
+/** A machine that asks for work is written down again after so long, or once it says something else of itself. */
+const AGAIN_MS = 300_000;
+/** Machines that asked this lately could take work, at their price. */
+const LATELY_MS = 900_000;
+const MAX_KEPT = 100_000;
+
+/** What the machines that ask for work say of themselves, for those whose work none of them takes. */
+export interface Machines {
+  seen(worker: Address, request: LeaseRequest): void;
+  /** A job that waits because it pays less than every machine asks, with the price at which it would run. */
+  priced(job: JobStatus): Promise<JobStatus>;
+}
+
+export function createMachines({ store, clock, monotonic, log }: Pick<Context, 'store' | 'clock' | 'monotonic' | 'log'>): Machines {
+  const written = new Map<Address, { text: string; at: number }>();
+
+  return {
+    seen(worker, { memoryBytes, backends, floors, refusedCategories }) {
+      const machine: Machine = { memoryBytes, backends, floors, refusedCategories };
+      const text = JSON.stringify(machine);
+      const last = written.get(worker);
+      const now = monotonic();
+      if (last !== undefined && last.text === text && now - last.at < AGAIN_MS) return;
+      if (written.size >= MAX_KEPT) written.clear();
+      written.set(worker, { text, at: now });
+      store.seeMachine(worker, JSON.parse(text) as Machine, clock()).catch((thrown: unknown) => {
+        written.delete(worker);
+        log('error', 'machine-not-noted', { detail: asHearthlendError(thrown).message });
+      });
+    },
+    async priced(job) {
+      if (job.state !== 'queued') return job;
+      const [demand, ...others] = await store.demandsOfJob(job.id);
+      // One whose shards ask for different things is lent piece by piece.
+      if (demand === undefined || others.length > 0) return job;
+      const price = priceToRun(demand, await store.machinesSeenSince(clock() - LATELY_MS));
+      return price === null ? job : { ...job, wouldRunAt: price.toString() };
+    },
+  };
+}
