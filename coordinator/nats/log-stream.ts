@@ -1,0 +1,82 @@
+import { DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType, type StreamInfo } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
+import { HearthlendError } from '../../core/contract/errors.ts';
+
+/** Snapshots keep it far below this; where none can be made, appends are refused before anything old is dropped. */
+const MAX_BYTES = 2 ** 30;
+/** How long nats-server knows a message again by its id: far longer than an append is tried. */
+const DUPLICATE_WINDOW_MS = 120_000;
+/** Source: JetStream's API error codes, nats-server/server/errors.json. */
+const STREAM_NOT_FOUND = 10059;
+const NAME_IN_USE = 10058;
+
+/** Where a replica stands: the log that it follows, by the time at which its stream was made, and the last sequence that it applied. */
+export interface Position {
+  log: string;
+  sequence: number;
+}
+
+export interface LogNames {
+  stream: string;
+  subject: string;
+}
+
+/** A network's names in NATS: a point of its id would end a part of a subject, and is no letter of a stream's name. */
+export function logNames(networkId: string): LogNames {
+  const token = tokenOf(networkId);
+  return { stream: `HL_${token}`, subject: `hl.${token}.log` };
+}
+
+/** A network's id without points. Ids have no capital letters, so no two become one. */
+export function tokenOf(networkId: string): string {
+  return networkId.replaceAll('.', 'P');
+}
+
+/** The log's stream; null where there is none. */
+export async function findLog(jsm: JetStreamManager, { stream }: LogNames): Promise<StreamInfo | null> {
+  try {
+    return await jsm.streams.info(stream);
+  } catch (thrown) {
+    if (thrown instanceof JetStreamApiError && thrown.code === STREAM_NOT_FOUND) return null;
+    throw thrown;
+  }
+}
+
+/** Makes the log's stream, or finds that another coordinator just has. */
+export async function makeLog(jsm: JetStreamManager, names: LogNames): Promise<StreamInfo> {
+  try {
+    return await jsm.streams.add({
+      name: names.stream,
+      subjects: [names.subject],
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      max_bytes: MAX_BYTES,
+      max_age: 0,
+      max_msgs: -1,
+      max_consumers: 64,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      allow_direct: false,
+    });
+  } catch (thrown) {
+    const found = thrown instanceof JetStreamApiError && thrown.code === NAME_IN_USE ? await findLog(jsm, names) : null;
+    if (found === null) throw thrown;
+    return found;
+  }
+}
+
+/**
+ * Whether a replica can go on from where it stands. `behind`: the log begins after it, so it needs a snapshot; what it knows is all in there.
+ * @throws LOG_REPLACED, LOG_TRUNCATED where the log does not have what the replica has
+ */
+export function placeInLog({ config, created, state }: StreamInfo, position: Position): 'follows' | 'behind' {
+  const stream = config.name;
+  if (created !== position.log) throw new HearthlendError('LOG_REPLACED', { stream });
+  if (state.last_seq < position.sequence) {
+    throw new HearthlendError('LOG_TRUNCATED', {
+      stream,
+      detail: `it ends at ${state.last_seq}, and ${position.sequence} was applied here`,
+    });
+  }
+  return state.first_seq > position.sequence + 1 ? 'behind' : 'follows';
+}
