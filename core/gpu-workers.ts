@@ -13,7 +13,7 @@ import { type MessageRef, ref } from './contract/messages.ts';
 import type { Settings } from './contract/settings.ts';
 import type { GpuSample } from './contract/telemetry.ts';
 import type { Binding, Proof } from './gpu-proofs.ts';
-import type { Computed, RunHooks, ShardTask, Supervisor } from './supervisor/supervisor.ts';
+import { type Computed, type RunHooks, type ShardTask, type Supervisor, toldOnce } from './supervisor/supervisor.ts';
 
 /** What a shard's run came to, and on what. */
 export type ComputedOn = Computed & { backend: BackendName; gpu: GpuId | null };
@@ -109,7 +109,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     const supervisor = supervise(`gpu-${gpu.replaceAll(/[^0-9a-z]+/g, '-')}`, memoryBytes, binding.access);
     log('info', 'gpu-adopted', { gpu, backend: binding.provider.name, memoryBytes });
     return {
-      ...{ gpu, memoryBytes, binding, supervisor, busy: false, aside: false, limit: null },
+      ...{ gpu, memoryBytes, binding, supervisor, handed: 0, aside: false, limit: null },
       vramLimitBytes: vramBytes === null ? null : memoryBytes,
       backend: binding.provider.name,
       get warm() {
@@ -139,16 +139,11 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     hooks: RunHooks,
     onCpu: (hooks: RunHooks) => Promise<ComputedOn>,
   ) {
-    let told = 0;
     // What was told is not told again by who begins anew.
-    const onToken: RunHooks['onToken'] = (token, index) => {
-      if (index < told) return;
-      told = index + 1;
-      hooks.onToken?.(token, index);
-    };
+    const once = { ...hooks, ...toldOnce(hooks) };
     const provider: Provider = lane.binding.provider;
     try {
-      const made = await runWithin(lane, { ...task, provider }, { ...hooks, onToken });
+      const made = await runWithin(lane, { ...task, provider }, once);
       return { ...made, backend: lane.backend, gpu: lane.gpu };
     } catch (thrown) {
       const { code, params } = asHearthlendError(thrown);
@@ -157,27 +152,32 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       // What an error says of a stranger's inputs is not logged.
       const said = task.shard.origin === 'network' ? {} : { params };
       log('warn', 'the CPU takes over', { gpu: lane.gpu, backend: lane.backend, model: task.model.digest, code, ...said });
-      const made = await onCpu({ ...hooks, onToken });
+      const made = await onCpu(once);
       if (remember) refuse(lane, task.model.digest);
       return made;
     } finally {
-      lane.busy = false;
+      lane.handed -= 1;
     }
   }
 
-  /** @param alone whether what the worker holds can only be this shard's */
-  async function runWithin(lane: GpuWorker, task: ShardTask, hooks: RunHooks, alone = !lane.supervisor.running()): Promise<Computed> {
+  async function runWithin(lane: GpuWorker, task: ShardTask, hooks: RunHooks): Promise<Computed> {
     const limit = new AbortController();
-    lane.limit = limit;
     const signal = AbortSignal.any([limit.signal, ...(hooks.signal === undefined ? [] : [hooks.signal])]);
+    // Whether what the worker holds can only be this shard's.
+    const alone = task.alone === true || (lane.handed === 1 && !lane.supervisor.running());
+    const onBegin = () => {
+      lane.limit = limit;
+      hooks.onBegin?.();
+    };
     try {
-      return await lane.supervisor.run(task, { ...hooks, signal });
+      return await lane.supervisor.run(task, { ...hooks, signal, onBegin });
     } catch (thrown) {
       // It may have paid for what earlier shards left, and for a reading from before it began.
       if (alone || thrown !== limit.signal.reason) throw thrown;
-      return await runWithin(lane, task, hooks, true);
+      return await runWithin(lane, { ...task, alone: true }, hooks);
     } finally {
-      lane.limit = null;
+      if (lane.limit === limit) lane.limit = null;
+      leaving.delete(lane);
     }
   }
 
@@ -187,8 +187,12 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
       if (leaving.has(worker) || !supervisor.running()) continue;
       leaving.add(worker);
       log('warn', 'gpu-memory-limit', { gpu, heldBytes, limitBytes });
-      limit?.abort(new HearthlendError('WORKER_OUT_OF_VRAM', { limitBytes }));
-      // Also what is not computing, but loading ahead, or idle.
+      if (limit !== null) {
+        // Kills it, and what waits in it goes to the next.
+        limit.abort(new HearthlendError('WORKER_OUT_OF_VRAM', { limitBytes }));
+        continue;
+      }
+      // What is not computing, but loading ahead, or idle.
       supervisor
         .stop()
         .catch((thrown: unknown) => log('error', 'a worker could not be stopped', { gpu, code: asHearthlendError(thrown).code }))
@@ -244,7 +248,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     compute(task, hooks, onCpu) {
       const lane = pickLane(workers, task.model.digest);
       if (lane === undefined) return undefined;
-      lane.busy = true;
+      lane.handed += 1;
       return onGpu(lane, task, hooks, onCpu);
     },
     limitVram,

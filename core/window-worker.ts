@@ -85,7 +85,7 @@ export function openWindowWorker({ ports, platform, settings, native, supervise,
     if (supervisor === null) {
       supervisor = supervise('window', (found() as GpuWindowHost).start);
       supervisor.onState(({ name }) => {
-        if (name !== 'ready') return;
+        if (name !== 'busy') return;
         works = true;
         trouble = null;
       });

@@ -5,7 +5,8 @@ import type { ErrorCode } from '../contract/errors.ts';
 /** A worker on a GPU, as far as it matters for which shard it gets. */
 export interface Lane {
   backend: BackendName;
-  busy: boolean;
+  /** Shards that it was handed and hasn't computed: one that it is at, and what waits behind. */
+  handed: number;
   /** The rules keep it from computing now. */
   aside: boolean;
   /** Loaded models. */
@@ -14,9 +15,17 @@ export interface Lane {
   refuses(model: Sha256): boolean;
 }
 
-/** The worker for a shard over this model: one that is free and has it loaded, else one that is free; undefined where the CPU is to compute. */
+/** A shard that a worker computes, and one that it finds when it has. */
+const MOST_HANDED = 2;
+
+/**
+ * The worker for a shard over this model: of those with the least to do the one that has it loaded, else any of them; undefined where the CPU is to
+ * compute.
+ */
 export function pickLane<T extends Lane>(lanes: readonly T[], model: Sha256): T | undefined {
-  const free = lanes.filter((lane) => !lane.busy && !lane.aside && !lane.refuses(model));
+  const open = lanes.filter((lane) => lane.handed < MOST_HANDED && !lane.aside && !lane.refuses(model));
+  const least = Math.min(...open.map(({ handed }) => handed));
+  const free = open.filter(({ handed }) => handed === least);
   return free.find((lane) => lane.warm.includes(model)) ?? free[0];
 }
 

@@ -335,9 +335,8 @@ class OneWorker implements Supervisor {
    */
   async #retire(worker: LoadedWorker, { provider }: ShardTask, residentBytes: number | null): Promise<void> {
     const keepsBytes = this.#options.modelMemoryBytes + worker.process.runtimeBytes + driverBytes(provider);
-    if (residentBytes === null || residentBytes <= keepsBytes) return;
-    worker.retiring = true;
-    if (worker.process.computes) return;
+    worker.retiring = residentBytes !== null && residentBytes > keepsBytes;
+    if (!worker.retiring || worker.process.computes) return;
     this.#options.log?.('info', 'worker-retired', { residentBytes });
     await worker.process.kill(new HearthlendError('WORKER_STOPPED'));
   }
@@ -366,7 +365,7 @@ class OneWorker implements Supervisor {
 }
 
 /** The same hooks, but nothing is told a second time where a shard is computed anew. */
-function toldOnce({ onBegin, onToken }: RunHooks): Required<Pick<RunHooks, 'onBegin' | 'onToken'>> {
+export function toldOnce({ onBegin, onToken }: RunHooks): Required<Pick<RunHooks, 'onBegin' | 'onToken'>> {
   let begun = false;
   let told = 0;
   return {

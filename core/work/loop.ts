@@ -15,6 +15,10 @@ import { runShard } from './run-shard.ts';
 /** Results on their way to a network at once, and their bytes, which are in memory until they are durable; computing waits beyond that. */
 const MAX_DELIVERIES = 16;
 const MAX_DELIVERY_BYTES = 256 * 2 ** 20;
+/** Shards handed to each worker: one that it computes, and one that it finds when it has. */
+const DEPTH = 2;
+/** While shards take no longer than this, one more is fetched ahead of those: asking for it takes some ms. */
+const SHORT_MS = 250;
 /** How long to wait before trying again what may pass: a full disk. */
 const RETRY_MS = 5000;
 /** The same for a network that can't be reached: doubled each time, from the first to the last. */
@@ -29,6 +33,8 @@ export interface WorkLoop {
   resume(): void;
   /** Ends `run`: after the shard that runs is handed in, or at once. */
   stop(now: boolean): void;
+  /** Asks for work again: there may be some now. */
+  wake(): void;
   /** Works for one more of `networks`, while `run` runs. */
   add(from: ConnectedNetwork): void;
   /** Works no more for it: what runs is handed back. Resolves when nothing of it is under way. */
@@ -46,6 +52,8 @@ interface Running {
   from: ConnectedNetwork;
   key: AttemptKey;
   abort: AbortController;
+  /** When the worker came to it; null while it waits there. */
+  begunAt: number | null;
   ended: Promise<void>;
 }
 
@@ -62,7 +70,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const inFlight = new Counts();
   /** Those of them that are in hand: being fetched, computed or handed in. */
   const inHand = new Counts();
-  /** What is being computed: as much as there are lanes. */
+  /** What is being computed, as much as there are lanes, and what waits behind it. */
   const running = new Set<Running>();
   let next: Promise<ReadyShard | null> | undefined;
   const deliveries = new Map<ConnectedNetwork, Promise<void>>();
@@ -80,6 +88,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const unsubscribe = new Map<ConnectedNetwork, () => void>();
   /** Networks that proved wrong, or were left, and get no more work done. */
   const suspended = new Set<ConnectedNetwork>();
+  /** How long the last shard took. */
+  let lastMs: number | null = null;
   let fatal: HearthlendError | undefined;
 
   /** What is open with a network that is away may be accepted some day: nobody waits for it. */
@@ -158,12 +168,12 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   function compute(ready: ReadyShard): void {
     const abort = new AbortController();
-    const run: Running = { from: ready.from, key: ready.key, abort, ended: Promise.resolve() };
+    const run: Running = { from: ready.from, key: ready.key, abort, begunAt: null, ended: Promise.resolve() };
     running.add(run);
-    run.ended = computeOne(ready, abort).finally(() => {
+    run.ended = computeOne(ready, run).finally(() => {
       running.delete(run);
       // Whoever waits for the rest may go on with this one's worker.
-      if (ports.lanes() > 1) rest.wake();
+      rest.wake();
     });
   }
 
@@ -179,10 +189,23 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     for (const { abort } of running) abort.abort(reason);
   }
 
-  async function computeOne(ready: ReadyShard, abort: AbortController): Promise<void> {
+  /** What its worker hasn't come to goes back unused. */
+  function abortWaiting(reason: AbortReason): void {
+    for (const { abort, begunAt } of running) if (begunAt === null) abort.abort(reason);
+  }
+
+  async function computeOne(ready: ReadyShard, run: Running): Promise<void> {
     const { from } = ready;
+    const { abort } = run;
     try {
-      handIn(await runShard(ports, ready, abort, (thrown) => note(thrown, from)));
+      const result = await runShard(ports, ready, abort, {
+        onBegin() {
+          run.begunAt = performance.now();
+        },
+        onHeartbeatError: (thrown) => note(thrown, from),
+      });
+      if (run.begunAt !== null) lastMs = performance.now() - run.begunAt;
+      handIn(result);
     } catch (thrown) {
       const error = asHearthlendError(thrown);
       // What can't be recorded now is put in order when there is room.
@@ -211,6 +234,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   /** The worker broke too often: nothing is leased until it may be started again. */
   async function backOff({ params }: HearthlendError): Promise<void> {
+    abortWaiting('stopped');
     await dropNext('stopped');
     const ms = Number(params.seconds ?? 1) * 1000;
     ports.onChange({ type: 'backing-off', until: ports.clock() + ms, failures: Number(params.count ?? 0) });
@@ -317,6 +341,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   async function step(): Promise<void> {
     if (running.size > 0 && (waitsForAll() || paused)) {
+      abortWaiting(paused ? 'paused' : 'stopped');
       await allEnded();
       return;
     }
@@ -330,7 +355,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       await rest.until(null);
       return;
     }
-    if (running.size >= ports.lanes()) {
+    if (running.size >= DEPTH * ports.lanes()) {
       await Promise.race([...running].map((run) => run.ended));
       return;
     }
@@ -354,8 +379,9 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       return;
     }
     // The worker first: what comes before and after it has the time that it computes.
-    if (!full()) next = turn().then(() => (paused || stopping ? null : acquire()));
     compute(ready);
+    const more = running.size < DEPTH * ports.lanes() || (lastMs !== null && lastMs <= SHORT_MS);
+    if (!full() && more) next = turn().then(() => (paused || stopping ? null : acquire()));
   }
 
   async function leave(): Promise<void> {
@@ -427,7 +453,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       paused = true;
       if (!finish) abortAll('paused');
       // Another may have it meanwhile.
-      else if (running.size > 0) void dropNext('paused');
+      else if (running.size > 0) {
+        abortWaiting('paused');
+        void dropNext('paused');
+      }
       rest.wake();
     },
     resume() {
@@ -437,8 +466,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     stop(now) {
       stopping = true;
       if (now) abortAll('stopped');
+      else abortWaiting('stopped');
       rest.wake();
     },
+    wake: () => rest.wake(),
     add: (from) => take(from, 'away'),
     async remove(from) {
       const wrong = suspended.has(from);

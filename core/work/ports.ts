@@ -106,9 +106,10 @@ export interface WorkPorts {
   spool: WorkSpool;
   holdModel(network: Network, model: BlobRef): Promise<HeldModel>;
   fetchInputs(network: Network, inputs: BlobRef): Promise<Uint8Array>;
+  /** Takes more than there are lanes: the next waits at its worker, and `onBegin` tells when that comes to it. */
   compute(
     task: { shard: Shard; model: HeldModel; inputs: Uint8Array },
-    hooks: { onToken: (token: number, index: number) => void; signal: AbortSignal },
+    hooks: { onBegin: () => void; onToken: (token: number, index: number) => void; signal: AbortSignal },
   ): Promise<Computed>;
   /** How many shards can be computed at once: one for each worker that has work to itself. */
   lanes(): number;

@@ -6,30 +6,49 @@ import type { WorkPorts } from './ports.ts';
 
 const SHORTEST_HEARTBEAT_MS = 250;
 
+/** What becomes known of a run before its result. */
+interface RunEvents {
+  /** Its worker comes to it. */
+  onBegin(): void;
+  /** An error of a heartbeat, which says nothing of the run. */
+  onHeartbeatError(thrown: unknown): void;
+}
+
 /**
  * Computes a shard. What it gives is in memory alone: the worker can go on with the next while it is made durable and handed in. Heartbeats renew
- * the lease meanwhile; a lease that the network gave to another aborts the run.
- * @param onHeartbeatError an error of a heartbeat, which says nothing of the run
+ * the lease from when the worker comes to it, and those of the shards that wait with it; a lease that the network gave to another aborts the run.
  */
 export async function runShard(
   ports: WorkPorts,
   { from, lease, key, model, inputs }: ReadyShard,
   abort: AbortController,
-  onHeartbeatError: (thrown: unknown) => void,
+  { onBegin, onHeartbeatError }: RunEvents,
 ): Promise<FreshResult> {
   const { shard, attempt } = lease;
   const beat = async () => {
     const held = await from.network.progress(key.shardId, attempt, null);
     if (!held) abort.abort('expired' satisfies AbortReason);
   };
-  const heartbeat = setInterval(() => beat().catch(onHeartbeatError), Math.max(SHORTEST_HEARTBEAT_MS, Math.floor(lease.leaseMs / 3)));
-  try {
-    ports.journal.running(key);
+  let heartbeat: NodeJS.Timeout | undefined;
+  /** Why it could not be recorded that it runs. */
+  let unrecorded: unknown = null;
+  const begin = () => {
+    heartbeat = setInterval(() => beat().catch(onHeartbeatError), Math.max(SHORTEST_HEARTBEAT_MS, Math.floor(lease.leaseMs / 3)));
+    try {
+      ports.journal.running(key);
+    } catch (thrown) {
+      unrecorded = thrown;
+      abort.abort('stopped' satisfies AbortReason);
+      return;
+    }
     ports.onChange({ type: 'started', shard, attempt, inputs });
-    const result = await ports.compute(
-      { shard, model, inputs },
-      { signal: abort.signal, onToken: (token, index) => ports.onChange({ type: 'token', shard, attempt, token, index }) },
-    );
+    onBegin();
+  };
+  const onToken = (token: number, index: number) => ports.onChange({ type: 'token', shard, attempt, token, index });
+  try {
+    const result = await ports.compute({ shard, model, inputs }, { signal: abort.signal, onBegin: begin, onToken }).finally(() => {
+      if (unrecorded !== null) throw unrecorded;
+    });
     const facts = {
       commitment: result.commitment,
       outputBytes: result.outputs.byteLength,

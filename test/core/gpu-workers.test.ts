@@ -162,18 +162,21 @@ test('what is wrong with the shard stays wrong: the CPU does not try, and nothin
   expect(record.refuses(`webgpu ${first}`, stored.digest)).toBe(false);
 });
 
-test('each GPU computes one shard at a time; what comes meanwhile goes to the next, then to the CPU', async () => {
+test('each GPU computes one shard at a time, and has the next behind it; what comes meanwhile goes to the other, then to the CPU', async () => {
   const { gpus, compute, onCpu } = await bench({ proofs: [proofOf(first), proofOf(second)], launch: hostile('hangs') });
   const abort = new AbortController();
   const task = generateTask(product(), [0], { maxNewTokens: 1 });
   const hooks = { signal: abort.signal };
-  const running = [compute(task, hooks), compute(task, hooks)].map((each) => failure(each));
-  expect(gpus.workers().map(({ busy }) => busy)).toEqual([true, true]);
+  const running = [compute(task, hooks), compute(task, hooks)];
+  expect(gpus.workers().map(({ handed }) => handed)).toEqual([1, 1]);
+  running.push(compute(task, hooks), compute(task, hooks));
+  expect(gpus.workers().map(({ handed }) => handed)).toEqual([2, 2]);
+  const ends = running.map((each) => failure(each));
   expect((await compute(runTask(product(), inputs))).backend).toBe('cpu');
   expect(onCpu()).toBe(1);
   abort.abort();
-  await Promise.all(running);
-  expect(gpus.workers().map(({ busy }) => busy)).toEqual([false, false]);
+  await Promise.all(ends);
+  expect(gpus.workers().map(({ handed }) => handed)).toEqual([0, 0]);
 });
 
 test('the settings take GPUs away and give them back while the agent runs', async () => {
@@ -251,6 +254,29 @@ test("a shard whose worker holds more of the GPU's memory than its share fails b
   gpus.limitVram(holding(LIMIT_BYTES + 1));
   expect(await compute(task)).toMatchObject({ gpu: first, commitment: next.commitment, loadMs: expect.any(Number) });
   expect(logged.filter((event) => event === 'gpu-memory-limit')).toHaveLength(3);
+  expect(onCpu()).toBe(0);
+});
+
+test('what waits in a worker that is killed for what another shard holds of the GPU is computed by the next one, there', async () => {
+  const { gpus, compute, onCpu } = await bench({ proofs: [standIn()] });
+  const model = storePracticeModel();
+  const task = generateTask(model, [0, 5, 9], { maxNewTokens: 12, stopTokens: [] });
+  const { commitment } = await compute(task);
+  const lane = gpus.workers()[0];
+  let waiting: Promise<ComputedOn> | undefined;
+  const told: number[] = [];
+  const made = await compute(task, {
+    onToken(_token, index) {
+      told.push(index);
+      waiting ??= compute(task);
+      if (index === 5) gpus.limitVram(holding(LIMIT_BYTES + 1));
+    },
+  });
+  // It had the worker from others, and so is tried once more, alone.
+  expect(made).toMatchObject({ gpu: first, commitment, loadMs: expect.any(Number) });
+  expect(told).toEqual(Array.from({ length: 12 }, (_, index) => index));
+  expect(await waiting).toMatchObject({ gpu: first, commitment });
+  expect(lane?.handed).toBe(0);
   expect(onCpu()).toBe(0);
 });
 

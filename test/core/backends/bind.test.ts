@@ -52,7 +52,7 @@ describe('which of several GPUs a worker computes on', () => {
 const model = 'a'.repeat(64);
 const lane = (changes: Partial<Lane> = {}): Lane => ({
   backend: 'cuda',
-  busy: false,
+  handed: 0,
   aside: false,
   warm: [],
   refuses: () => false,
@@ -62,7 +62,7 @@ const lane = (changes: Partial<Lane> = {}): Lane => ({
 test('a shard goes to a free worker that has its model loaded, else to a free one, never to one whose backend refused it', () => {
   const [cold, warm] = [lane(), lane({ warm: [model] })];
   expect(pickLane([cold, warm], model)).toBe(warm);
-  expect(pickLane([cold, { ...warm, busy: true }], model)).toBe(cold);
+  expect(pickLane([cold, { ...warm, handed: 2 }], model)).toBe(cold);
   expect(pickLane([{ ...cold, aside: true }], model)).toBeUndefined();
   expect(pickLane([lane({ warm: [model], refuses: (each) => each === model })], model)).toBeUndefined();
   expect(pickLane([], model)).toBeUndefined();

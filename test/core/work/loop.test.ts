@@ -138,6 +138,58 @@ describe('the work loop', () => {
     expect(ledger.unfinished()).toEqual([]);
   });
 
+  it('hands the worker the next shard while it computes one, and records that it runs when the worker comes to it', async () => {
+    const { compute, next } = manualCompute();
+    const handed: string[] = [];
+    const { network, ledger, journal, loop, changes, ports } = await openBench(3, compute);
+    const { compute: atWorker } = ports;
+    ports.compute = (task, hooks) => {
+      handed.push(task.shard.id);
+      return atWorker(task, hooks);
+    };
+    const running = loop.run({ shards: 3, practice: true });
+    const first = await next(1);
+    await untilCalled(network, 'lease s2');
+    while (handed.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(journal.attemptState({ network: 'test', shardId: 's2', attempt: 1 })).toBe('fetched');
+    expect(changes.filter(({ type }) => type === 'started')).toHaveLength(1);
+    first.finish();
+    await next(2).then(({ finish }) => finish());
+    await next(3).then(({ finish }) => finish());
+    await running;
+    expect(ledger.acceptedCount()).toBe(3);
+  });
+
+  it.each(['pause', 'stop'] as const)(
+    'hands back what waits at the worker when it is told to %s once the running shard is done',
+    async (how) => {
+      const { compute, next } = manualCompute();
+      const { network, ledger, loop, ports } = await openBench(10, compute);
+      const handed = Promise.withResolvers<void>();
+      const { compute: atWorker } = ports;
+      ports.compute = (task, hooks) => {
+        if (task.shard.id === 's2') handed.resolve();
+        return atWorker(task, hooks);
+      };
+      const running = loop.run({ shards: null, practice: true });
+      const first = await next(1);
+      await handed.promise;
+      if (how === 'pause') loop.pause({ finish: true });
+      else loop.stop(false);
+      await untilCalled(network, 'release s2');
+      expect(ledger.attempt('test', 's1', 1)?.state).toBe('running');
+      first.finish();
+      loop.stop(false);
+      await running;
+      expect(network.released.map(({ shardId, reason }) => [shardId, reason])).toContainEqual([
+        's2',
+        how === 'pause' ? 'paused' : 'stopped',
+      ]);
+      expect(ledger.attempt('test', 's1', 1)?.state).toBe('accepted');
+      expect(ledger.unfinished()).toEqual([]);
+    },
+  );
+
   it('drops a shard whose lease the network gave to another', async () => {
     const { compute, next } = manualCompute();
     const { network, ledger, loop } = await openBench(1, compute);

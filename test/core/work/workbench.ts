@@ -55,7 +55,7 @@ export async function openBench(shards: number, compute?: WorkPorts['compute'], 
       await each.fetchBlob(digest, 0);
       return new Uint8Array(4);
     },
-    compute: compute ?? (async () => COMPUTED),
+    compute: inLanes(compute ?? (async () => COMPUTED), lanes),
     warmModels: () => [],
     isolation: () => 'os',
     lanes: () => lanes,
@@ -64,6 +64,33 @@ export async function openBench(shards: number, compute?: WorkPorts['compute'], 
     onChange: (change) => changes.push(change),
   };
   return { dir, network, ledger, journal, spool, loop: createWorkLoop(ports), changes, ports, from };
+}
+
+/** Workers as there are lanes: what comes while all are at something waits, and begins in its turn. */
+function inLanes(compute: WorkPorts['compute'], lanes: number): WorkPorts['compute'] {
+  let free = lanes;
+  const waiting: Array<() => void> = [];
+  return async (task, hooks) => {
+    if (free === 0) {
+      const turn = Promise.withResolvers<void>();
+      waiting.push(turn.resolve);
+      hooks.signal.addEventListener('abort', () => {
+        const at = waiting.indexOf(turn.resolve);
+        if (at < 0) return;
+        waiting.splice(at, 1);
+        turn.reject(new HearthlendError('CANCELLED'));
+      });
+      await turn.promise;
+    } else free -= 1;
+    try {
+      hooks.onBegin();
+      return await compute(task, hooks);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
 }
 
 /** Computes only when told to, so that a test can look while a shard runs; an abort rejects as a killed worker does. */
