@@ -3,6 +3,7 @@ import type { SqliteChanges } from './change.ts';
 import { sqliteHolds } from './holds.ts';
 import { sqliteJobs } from './jobs.ts';
 import { sqliteLeases } from './leases.ts';
+import { sqliteMembers } from './members.ts';
 import type { OpenDatabase } from './open.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
@@ -20,9 +21,18 @@ export function sqliteFeatures(
   const holds = sqliteHolds(database);
   const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
+  const members = sqliteMembers(database);
   return {
-    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads, ...requesters.reads, ...trust.reads },
-    changes: { ...jobs.changes, ...leases.changes, ...receipts.changes, ...holds.changes, ...requesters.changes, ...trust.changes },
+    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads, ...requesters.reads, ...trust.reads, ...members.reads },
+    changes: {
+      ...jobs.changes,
+      ...leases.changes,
+      ...receipts.changes,
+      ...holds.changes,
+      ...requesters.changes,
+      ...trust.changes,
+      ...members.changes,
+    },
     book: sqlitePractice(database),
   };
 }
