@@ -175,7 +175,10 @@ export interface ReceiptChanges {
 
 /** Who needs which bytes. Bytes that nobody holds are removed. */
 export interface HoldReads {
+  /** Whether anybody holds these bytes now. At once, so that nothing comes between it and what follows from it. */
+  isHeld(digest: Sha256): boolean;
   holders(): Promise<string[]>;
+  isHolder(holder: string): Promise<boolean>;
   heldBlobs(): Promise<Set<Sha256>>;
 }
 
