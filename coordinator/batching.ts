@@ -19,6 +19,8 @@ export interface Batching {
   closeOf(worker: Address): Promise<void>;
   /** Closes what is open, of every worker: at a start, after a crash, and at the end, so that no receipt stays unsigned. */
   closeAll(): Promise<void>;
+  /** Closes what is open since the last look, of every worker: another coordinator that would have has died. */
+  closeLeft(): Promise<void>;
   /** @throws BATCH_INVALID */
   countersign(worker: Address, network: string, last: number, signature: Signature): Promise<void>;
   stop(): void;
@@ -26,6 +28,8 @@ export interface Batching {
 
 export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, log: Log, onBatch: (worker: Address) => void): Batching {
   const open = new Map<Address, { receipts: number; timer: NodeJS.Timeout }>();
+  /** Where each worker's open receipts began at the last look. */
+  let left = new Map<Address, number>();
 
   async function close(worker: Address): Promise<void> {
     clearTimeout(open.get(worker)?.timer);
@@ -57,6 +61,16 @@ export function createBatching(store: ReceiptStore, signer: CoordinatorSigner, l
     closeOf: close,
     async closeAll() {
       for (const worker of await store.workersWithUnbatched()) await close(worker);
+    },
+    async closeLeft() {
+      const open = new Map<Address, number>();
+      for (const worker of await store.workersWithUnbatched()) {
+        const [first] = await store.unbatched(worker, 1);
+        if (first === undefined) continue;
+        if (left.get(worker) === first.sequence) await close(worker);
+        else open.set(worker, first.sequence);
+      }
+      left = open;
     },
     async countersign(worker, network, last, signature) {
       const signed = await store.batch(worker, last);

@@ -10,6 +10,7 @@ import type { Blobs } from './blobs.ts';
 import type { Context } from './context.ts';
 import { createCountdowns } from './countdown.ts';
 import { createListeners } from './events.ts';
+import { followOthers } from './following.ts';
 import { createHolding } from './holding.ts';
 import { createIntake } from './intake.ts';
 import { createLending } from './lending.ts';
@@ -65,6 +66,8 @@ const LEASE_MS = 300_000;
 /** The shortest, for work that is known well: heartbeats come three times as often. */
 const LEAST_LEASE_MS = 30_000;
 const AUDIT_MS = 20_000;
+/** A batch that nobody closes for one to two of these was another coordinator's. */
+const CLOSE_LEFT_EVERY_MS = 5000;
 const RETIRE_EVERY_MS = 6 * 3_600_000;
 const NO_PRACTICE: Coordinator['practice'] = {
   left: () => ({ acceptedToday: 0, shardsLeft: 0, msLeft: 0 }),
@@ -132,17 +135,29 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   };
 
   let closing: Promise<void> | undefined;
+  let unneeded: ReadonlySet<string> = new Set();
   const inOrder = recover();
   // Told to whoever calls next.
   inOrder.catch((thrown: unknown) => log('error', 'recovery-failed', { detail: asHearthlendError(thrown).message }));
-  const retiring = setInterval(() => {
-    retire(context).catch((thrown: unknown) => log('error', 'not-retired', { detail: asHearthlendError(thrown).message }));
+  const tidying = setInterval(() => {
+    tidy().catch((thrown: unknown) => log('error', 'not-retired', { detail: asHearthlendError(thrown).message }));
   }, RETIRE_EVERY_MS);
-  retiring.unref();
+  tidying.unref();
+  const unfollow = terms === undefined ? () => undefined : followOthers(context);
+  const closingLeft = terms === undefined ? undefined : setInterval(closeLeft, CLOSE_LEFT_EVERY_MS).unref();
+
+  function closeLeft(): void {
+    batching.closeLeft().catch((thrown: unknown) => log('error', 'batch-not-closed', { detail: asHearthlendError(thrown).message }));
+  }
+
+  async function tidy(): Promise<void> {
+    await retire(context);
+    if (terms !== undefined) unneeded = await sweep(context, null, unneeded);
+  }
 
   async function recover(): Promise<void> {
     await retire(context);
-    await sweep(context, practising?.model ?? null);
+    unneeded = await sweep(context, practising?.model ?? null, unneeded);
     await lending.resume();
     await batching.closeAll();
   }
@@ -159,7 +174,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   async function shutDown(): Promise<void> {
-    clearInterval(retiring);
+    clearInterval(tidying);
+    clearInterval(closingLeft);
+    unfollow();
     await inOrder.catch(() => undefined);
     try {
       await settling.finish();
@@ -205,7 +222,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     },
     intake: {
       submitJob: (request, order) => whenOpen(() => intake.submitJob(request, order)),
-      job: (id) => whenOpen(() => intake.job(id)),
+      job: (id) =>
+        whenOpen(async () => {
+          const job = await intake.job(id);
+          return job === null ? null : context.machines.priced(job);
+        }),
       jobs: () => whenOpen(() => intake.jobs()),
       cancelJob: (id) => whenOpen(() => intake.cancelJob(id)),
       outputs: (id) => whenOpen(() => intake.outputs(id)),

@@ -53,6 +53,8 @@ export function createLending(context: Context, practising: Practising | null, i
   // One choice at a time: the next one knows of it.
   const serially = createSerial();
   let deciding = 0;
+  /** Shards that two machines have, or had. */
+  const doubled = new Set<string>();
 
   async function endAttempt(attempt: AttemptRecord, end: AttemptEnd): Promise<void> {
     const from = attempt.state === 'leased' ? 'leased' : 'submitted';
@@ -177,7 +179,10 @@ export function createLending(context: Context, practising: Practising | null, i
         break;
       }
       case 'lendAgain':
-        if (applied.result) count(applied.args[0]);
+        if (applied.result) {
+          count(applied.args[0]);
+          doubled.add(applied.args[0].shardId);
+        }
         break;
       case 'renewAll':
         for (const key of applied.result) countdowns.renew(key);
@@ -210,6 +215,18 @@ export function createLending(context: Context, practising: Practising | null, i
   function stop(key: AttemptKey): void {
     countdowns.stop(key);
     doubling.stop(key);
+    if (!doubled.has(key.shardId)) return;
+    tellLosers(key.shardId).catch((thrown: unknown) => context.log('error', 'not-revoked', { detail: asHearthlendError(thrown).message }));
+  }
+
+  /** Another machine's result was faster: this one need not go on. What is lost of this it learns with its next heartbeat. */
+  async function tellLosers(shardId: string): Promise<void> {
+    const state = (await store.shard(shardId))?.state;
+    if (state !== 'done' && state !== 'failed') return;
+    doubled.delete(shardId);
+    for (const { attempt, worker, state } of await store.attemptsOf(shardId)) {
+      if (state === 'cancelled') context.emit({ type: 'revoked', shardId, attempt }, worker);
+    }
   }
 
   return {

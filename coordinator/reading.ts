@@ -5,8 +5,7 @@ import type { Context } from './context.ts';
 /** Whether these bytes are the model's or the inputs of something that is lent to this worker now. */
 export async function mayRead({ store, blobs }: Pick<Context, 'store' | 'blobs'>, worker: Address, digest: string): Promise<boolean> {
   const models = new Set<string>();
-  for (const attempt of await store.openAttempts()) {
-    if (attempt.worker !== worker) continue;
+  for (const attempt of await store.openAttemptsOf(worker)) {
     const record = await store.shard(attempt.shardId);
     if (record === null) continue;
     const { model, inputs } = record.shard;

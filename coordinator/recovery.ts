@@ -15,11 +15,21 @@ export async function retire({ store, holding, clock }: Context): Promise<void> 
   await store.forgetBefore(clock() - RECORDS_MS);
 }
 
-/** At a start: wipes the bytes that a crash left behind, those of jobs and shards that are over, and those of another practice model. */
-export async function sweep(context: Context, practiceModel: Sha256 | null): Promise<void> {
-  const { store, holding, blobs } = context;
-  for (const holder of await store.holders()) if (!(await isNeeded(store, holder, practiceModel))) await holding.letGo(holder);
+/**
+ * Wipes the bytes that a crash left behind, those of jobs and shards that are over, and those of another practice model. What another coordinator holds may
+ * be of a job that it is just taking in: of a network only what was not needed at the last look either is wiped.
+ * @param before what was not needed then @returns what is not needed now
+ */
+export async function sweep(context: Context, practiceModel: Sha256 | null, before: ReadonlySet<string>): Promise<Set<string>> {
+  const { store, holding, blobs, origin } = context;
+  const unneeded = new Set<string>();
+  for (const holder of await store.holders()) {
+    if (await isNeeded(store, holder, practiceModel)) continue;
+    if (origin === 'own' || before.has(holder)) await holding.letGo(holder);
+    else unneeded.add(holder);
+  }
   await blobs.keepOnly(() => store.heldBlobs());
+  return unneeded;
 }
 
 async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | null): Promise<boolean> {

@@ -22,7 +22,11 @@ export function sqliteReceipts({ db, read }: OpenDatabase): { reads: ReceiptRead
     'SELECT receipt FROM receipts WHERE worker = ? AND sequence > ? ORDER BY sequence LIMIT ?',
   );
   const selectWorkers = db.prepare<[], { worker: string }>(
-    `SELECT worker FROM receipts r GROUP BY worker HAVING MAX(sequence) > ${batched}`,
+    // From worker to worker, without a look at every receipt.
+    `WITH RECURSIVE r (worker) AS (
+        SELECT MIN(worker) FROM receipts
+        UNION ALL SELECT (SELECT MIN(n.worker) FROM receipts n WHERE n.worker > r.worker) FROM r WHERE r.worker IS NOT NULL)
+      SELECT worker FROM r WHERE (SELECT MAX(n.sequence) FROM receipts n WHERE n.worker = r.worker) > ${batched}`,
   );
   const selectUnbatched = db.prepare<[string, number], ReceiptRow>(
     `SELECT receipt FROM receipts r WHERE worker = ? AND sequence > ${batched} ORDER BY sequence LIMIT ?`,

@@ -1,0 +1,37 @@
+import { asHearthlendError } from '../core/contract/errors.ts';
+import type { Context } from './context.ts';
+import type { Applied } from './store.ts';
+
+/** Tells here what other coordinators of the network have changed: how jobs stand, and that there is work. Gives what ends it. */
+export function followOthers({ store, jobChanged, emit, log }: Context): () => void {
+  async function told(applied: Applied): Promise<void> {
+    const job = await jobOf(applied);
+    if (job !== null) await jobChanged(job);
+  }
+
+  async function jobOf(applied: Applied): Promise<string | null> {
+    switch (applied.name) {
+      case 'addJob':
+        return applied.args[0].id;
+      case 'cancelJob':
+        return applied.args[0];
+      case 'accept':
+      case 'endAttempt':
+      case 'expire':
+      case 'reject': {
+        const shard = (await store.shard(applied.args[0].shardId))?.shard;
+        return shard === undefined || shard.origin === 'practice' ? null : shard.jobId;
+      }
+      case 'lend':
+        return applied.result.length === 0 ? null : ((await store.shard(applied.result[0]?.shardId ?? ''))?.shard.jobId ?? null);
+      default:
+        return null;
+    }
+  }
+
+  return store.onApplied((applied) => {
+    if (applied.own) return;
+    if (['addJob', 'endAttempt', 'expire', 'reject'].includes(applied.name)) emit({ type: 'work' });
+    told(applied).catch((thrown: unknown) => log('error', 'change-not-told', { detail: asHearthlendError(thrown).message }));
+  });
+}
