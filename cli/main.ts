@@ -1,13 +1,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createApp } from '../core/app.ts';
-import { addBackend } from '../core/backend-adding.ts';
-import { runBench } from '../core/bench.ts';
 import { dataDirPath } from '../core/datadir/open.ts';
-import { collectDiagnostics } from '../core/diagnostics.ts';
-import { verifyDataDir } from '../core/verify.ts';
-import { appPorts } from './ports/app-ports.ts';
 import { findInstallation } from './ports/installation.ts';
 import { runCommandLine } from './program.ts';
 import { processKeyboard } from './terminal/keyboard.ts';
@@ -15,6 +9,9 @@ import { processSignals } from './terminal/signals.ts';
 
 const installation = findInstallation(fileURLToPath(import.meta.url));
 const { version, uiFolder } = installation;
+
+// The agent's parts are loaded by the commands that need them: a command that talks to a running agent answers in a third of the time.
+const ports = async (dataDir: string) => (await import('./ports/app-ports.ts')).appPorts({ dataDir, installation });
 
 const exitCode = await runCommandLine(process.argv.slice(2), {
   stdout: process.stdout,
@@ -29,25 +26,21 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   keyboard: processKeyboard(process.stdin, process.stderr),
   version,
   uiFolder,
-  openApp: (dataDir) => createApp(appPorts({ dataDir, installation })),
-  verifyLedger: verifyDataDir,
-  diagnose: (dataDir, report) =>
-    collectDiagnostics({
-      dataDir,
-      version,
-      home: homedir(),
-      env: process.env,
-      parts: appPorts({ dataDir, installation }).parts,
-      report,
-    }),
-  addBackend: (request) => addBackend({ ...request, parts: appPorts({ dataDir: request.dataDir, installation }).parts }),
-  bench: (dataDir, quick) =>
-    runBench({
-      ports: (folder) => appPorts({ dataDir: folder, installation }),
-      dataDir,
-      command: [process.execPath, fileURLToPath(import.meta.url)],
-      quick,
-    }),
+  openApp: async (dataDir) => (await import('../core/app.ts')).createApp(await ports(dataDir)),
+  verifyLedger: async (dataDir) => (await import('../core/verify.ts')).verifyDataDir(dataDir),
+  async diagnose(dataDir, report) {
+    const { collectDiagnostics } = await import('../core/diagnostics.ts');
+    return collectDiagnostics({ dataDir, version, home: homedir(), env: process.env, parts: (await ports(dataDir)).parts, report });
+  },
+  async addBackend(request) {
+    const { addBackend } = await import('../core/backend-adding.ts');
+    return addBackend({ ...request, parts: (await ports(request.dataDir)).parts });
+  },
+  async *bench(dataDir, quick) {
+    const [{ runBench }, { appPorts }] = await Promise.all([import('../core/bench.ts'), import('./ports/app-ports.ts')]);
+    const command = [process.execPath, fileURLToPath(import.meta.url)] as const;
+    yield* runBench({ ports: (folder) => appPorts({ dataDir: folder, installation }), dataDir, command: [...command], quick });
+  },
 });
 // Everything is closed by now. Output that a slow reader hasn't taken yet is waited for; a timer that somebody forgot is not.
 process.stdout.write('', () => process.exit(exitCode));

@@ -3,7 +3,7 @@
 // which the system lets go when its holder dies.
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { stripVTControlCharacters } from 'node:util';
 import react from '@vitejs/plugin-react';
@@ -18,7 +18,8 @@ const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
 
 /** What is built from what. `external` says which packages stay imports, to be found in node_modules at run time. */
 const programs = [
-  { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => name in dependencies },
+  // In parts, so that a command loads what it needs.
+  { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => name in dependencies, inParts: true },
   { entry: 'electron/main.ts', file: 'electron/main.mjs', external: (name) => name === 'electron' || name in dependencies },
   // Electron runs a sandboxed preload as CommonJS.
   { entry: 'electron/preload.ts', file: 'electron/preload.cjs', external: (name) => name === 'electron' },
@@ -31,7 +32,7 @@ const programs = [
   { entry: 'worker/webgpu/bridge.ts', file: 'gpu-window/bridge.js', external: () => false, platform: 'browser' },
 ];
 
-async function bundleProgram({ entry, file, external, platform = 'node' }, into) {
+async function bundleProgram({ entry, file, external, platform = 'node', inParts = false }, into) {
   const bundle = await rolldown({
     input: join(root, entry),
     platform,
@@ -42,7 +43,10 @@ async function bundleProgram({ entry, file, external, platform = 'node' }, into)
   });
   try {
     const format = file.endsWith('.cjs') ? 'cjs' : 'esm';
-    const { output } = await bundle.write({ file: join(into, file), format, codeSplitting: false, sourcemap: true });
+    const where = inParts
+      ? { dir: join(into, dirname(file)), entryFileNames: basename(file), chunkFileNames: 'parts/[name]-[hash].mjs' }
+      : { file: join(into, file), codeSplitting: false };
+    const { output } = await bundle.write({ ...where, format, sourcemap: true });
     const left = output.flatMap((part) => (part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : []));
     const own = output.map((part) => part.fileName);
     const stray = left.filter((id) => !own.includes(id) && !isBuiltin(id) && !external(packageName(id)));
