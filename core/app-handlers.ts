@@ -112,6 +112,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
           rows += 1;
           yield row;
         }
+    ...engine.networks.handlers,
       };
       try {
         await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));

@@ -31,7 +31,8 @@ export interface Summary {
 export interface StartOptions {
   /** Stop by itself after so many accepted shards; null: never. */
   shards: number | null;
-  networks: string[];
+  /** By their ids, or addresses; null: its own and all that were joined. */
+  networks: string[] | null;
   /** Whether to take practice when nothing else waits; default true. */
   practice?: boolean;
 }
@@ -113,6 +114,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     // Whoever doesn't wait for the end is told of errors by `stop` and by the screen.
     finished.promise.catch(() => undefined);
 
+    engine.measuredBy(benchmark.measured);
     const end = async (): Promise<Summary> => {
       try {
         // A stop may come while it still starts.

@@ -11,6 +11,7 @@ import type { BenchmarkWorker } from './benchmark/worker.ts';
 import type { BenchmarkResult } from './contract/benchmark.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
+import type { Measured } from './network-ports.ts';
 import { loadPromptModel } from './prompt-model.ts';
 
 /** The practice network's usual kind of prompt. */
@@ -26,6 +27,8 @@ interface BenchmarkParts {
 export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
   handlers: Pick<App['handlers'], 'benchmark.run' | 'benchmark.cancel' | 'benchmark.history'>;
   cancel: Benchmark['cancel'];
+  /** What the newest one knows of the backend that it recommends. */
+  measured(): Measured;
 } {
   const { clock, version, dataDir, log } = ports;
   const { workers, telemetry, screen } = engine;
@@ -102,6 +105,13 @@ export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
     onProgress: (data) => screen.emit({ event: 'benchmark.progress', data }),
   });
 
+  /** What the newest one knows of the backend that it recommends. */
+  function measured(): Measured {
+    const [newest] = results.results();
+    const best = newest?.backends.find(({ backend, gpu }) => backend === newest.recommended?.backend && gpu === newest.recommended.gpu);
+    return { tokensPerSecond: best === undefined ? null : figure(best.figures, 'tokens'), watts: newest?.watts ?? null };
+  }
+
   return {
     handlers: {
       'benchmark.run': ({ quick, evenIfBusy }) => benchmark.run({ quick, evenIfBusy, effort: quick ? QUICK : THOROUGH }),
@@ -110,13 +120,12 @@ export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
         return {};
       },
       async 'benchmark.history'() {
-        const [newest] = results.results();
-        const best = newest?.backends.find(({ backend, gpu }) => backend === newest.recommended?.backend && gpu === newest.recommended.gpu);
+        const { tokensPerSecond, watts } = measured();
         const earnings = earningsEstimate({
-          tokensPerSecond: best === undefined ? null : figure(best.figures, 'tokens'),
+          tokensPerSecond,
           quotes: engine.quotes(),
           electricity: settings.current.rules.electricity,
-          measuredWatts: newest?.watts ?? null,
+          measuredWatts: watts,
           loadWatts: settings.current.loadWatts,
           hour: new Date(clock()).getHours(),
         });
@@ -124,6 +133,7 @@ export function openBenchmark({ ports, settings, engine }: BenchmarkParts): {
       },
     },
     cancel: () => benchmark.cancel(),
+    measured,
   };
 }
 

@@ -3,12 +3,10 @@ import { join } from 'node:path';
 import type { StartOptions, Summary } from './app.ts';
 import type { AppPorts } from './app-ports.ts';
 import type { Quote } from './contract/benchmark.ts';
-import { asHearthlendError, HearthlendError } from './contract/errors.ts';
+import { asHearthlendError } from './contract/errors.ts';
 import type { HardwareReport } from './contract/hardware.ts';
-import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import { ref } from './contract/messages.ts';
-import type { NetworkInfo } from './contract/network.ts';
 import type { Decision, DeviceId } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
@@ -22,6 +20,8 @@ import type { Spool } from './ledger/spool.ts';
 import { fetchBlob } from './models/fetch.ts';
 import { keepRecent } from './models/recent.ts';
 import type { ModelStore } from './models/store.ts';
+import { type Measured, wireNetworks } from './network-ports.ts';
+import type { Networks } from './networks.ts';
 import { createPolicy, type Policy } from './policy/controller.ts';
 import { openPowerLimits, type PowerLimits } from './policy/throttle-power-limit.ts';
 import { createYielding } from './policy-work.ts';
@@ -39,6 +39,8 @@ import { Remaining } from './work/remaining.ts';
 import { openWorkers, type Workers } from './workers.ts';
 
 const MAX_INPUT_BYTES = 0x7fff_ffff;
+/** What changes about networks faster than this goes out together. */
+const NETWORKS_MS = 250;
 
 interface EngineParts {
   ports: AppPorts;
@@ -69,21 +71,15 @@ export interface Engine {
   settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
+  networks: Pick<Networks, 'handlers'>;
+  /** What a benchmark knows of this machine, from now on. */
+  measuredBy(measured: () => Measured): void;
   /** What connected networks say that they pay. */
   quotes(): { network: string; quote: Quote }[];
   /** The ledger was found not to be whole: nothing more is computed on top of it, whatever is resumed. */
   distrustLedger(): void;
   stop(now: boolean): void;
   close(): Promise<void>;
-}
-
-/**
- * Whether a network's work may run under the isolation that this machine has. One's own network gets by with any level; a stranger's only
- * with one that it and the user accept, and after the probe has tried to break out and failed.
- */
-function admits(info: NetworkInfo, isolation: IsolationReport, settings: Settings): boolean {
-  if (!info.isolation.includes(isolation.level)) return false;
-  return info.sameTrustDomain || (isolation.probe !== null && settings.acceptedIsolation.includes(isolation.level));
 }
 
 function isStopped(thrown: unknown): boolean {
@@ -96,6 +92,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const promptModel = await loadPromptModel(ports.parts.practiceModel);
   const onChange = (field: 'isolation' | 'backends') => {
     screen.touch(field);
+    // A network that waited for the proof of this machine's isolation waits no more.
+    if (field === 'isolation') loop.wake();
     if (field === 'backends' && facts.started) policy.changed();
   };
   const workers = await openWorkers({ ports, settings, onChange });
@@ -115,7 +113,22 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   });
 
   const connected: ConnectedNetwork[] = [];
-  const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected });
+  let measured = (): Measured => ({ tokensPerSecond: null, watts: null });
+  let toldNetworks: NodeJS.Timeout | undefined;
+  const networks = wireNetworks({
+    ...{ ports, settings, identity, payee, ledger, workers, coordinator, connected },
+    loop: () => loop,
+    measured: () => measured(),
+    onChange() {
+      // A start connects to several at once, and short shards end by the hundred.
+      toldNetworks ??= setTimeout(() => {
+        toldNetworks = undefined;
+        screen.emit({ event: 'network.changed', data: networks.rows() });
+        screen.touch('networks');
+      }, NETWORKS_MS);
+    },
+  });
+  const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected: networks.isConnected });
   const { screen, facts } = view;
   const heat = telemetrySignals();
   const telemetry = openTelemetry({
@@ -147,6 +160,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   const loop = createWorkLoop({
     clock,
     networks: connected,
+    order: (practice) => networks.order(practice),
     journal: createJournal(ledger, { clock, payee }),
     spool,
     holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
@@ -162,11 +176,13 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       }
     },
     lanes: () => workers.lanes(),
+    stageRoom: () => workers.stageRoom(),
     warmModels: () => workers.warmModels(),
     isolation: () => workers.isolation().level,
     memoryBytes: Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
     signBatch: (batch) => identity.signBatch(batch),
     onChange(change) {
+      networks.tell(change);
       view.onChange(change);
       watchRuns(change);
       if (change.type === 'started') {
@@ -184,15 +200,6 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       screen.touch('state');
     },
   });
-
-  async function connect(ids: string[]): Promise<void> {
-    for (const id of ids) {
-      if (id !== coordinator.id) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
-      const holds = ledger.unfinished().filter(({ network }) => network === id);
-      const info = await coordinator.connect({ address: identity.address, payee, holds });
-      connected.push({ network: coordinator, info, admitted: () => admits(info, workers.isolation(), settings.current) });
-    }
-  }
 
   function record(events: LedgerEvent[]): void {
     try {
@@ -242,7 +249,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     onError: failed('a worker could not be stopped'),
   });
   const policy = createPolicy({
-    sources: [...(ports.signalSources ?? []), heat.source],
+    sources: [...(ports.signalSources ?? []), heat.source, networks.source],
     devices: () => [...new Set<DeviceId>([...workers.devices(), 'cpu'])],
     rules: () => settings.current.rules,
     working: () => facts.started && !facts.stopping,
@@ -265,8 +272,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     telemetry,
     hardware: view.hardware,
     counts: () => view.counts,
-    async start({ shards, networks, practice = true }) {
-      await connect(networks);
+    async start({ shards, networks: wantedNetworks, practice = true }) {
+      await networks.start(wantedNetworks);
       wanted = shards ?? wanted;
       ledger.record([{ kind: 'agent.started', at: clock(), version: ports.version, worker: identity.address }]);
       await spool.sweep(new Set(ledger.unfinished().flatMap(({ outputs }) => outputs ?? [])));
@@ -285,6 +292,10 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       policy.measure(true);
       await yielding.settled();
       return () => policy.measure(false);
+    },
+    networks,
+    measuredBy(source) {
+      measured = source;
     },
     quotes: () => connected.flatMap(({ info }) => (info.quote === undefined ? [] : [{ network: info.id, quote: info.quote }])),
     distrustLedger() {
@@ -305,6 +316,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       telemetry.close();
       view.close();
       recent.release();
+      clearTimeout(toldNetworks);
+      await networks.close();
       await coordinator.close();
       await workers.close();
       if (facts.started) ledger.record([{ kind: 'agent.stopped', at: clock() }]);

@@ -31,6 +31,7 @@ interface ViewParts {
   coordinator: EmbeddedCoordinator;
   promptModel: Awaited<ReturnType<typeof loadPromptModel>>;
   connected: readonly ConnectedNetwork[];
+  isConnected(network: string): boolean;
 }
 
 /** What people are told of the work: the snapshot's sources, and what each change of the work means for it. */
@@ -44,7 +45,7 @@ export interface View {
   close(): void;
 }
 
-export function createView({ ports, identity, ledger, workers, coordinator, promptModel, connected }: ViewParts): View {
+export function createView({ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected }: ViewParts): View {
   const { clock, log } = ports;
   const facts: WorkFacts = {
     started: false,
@@ -59,6 +60,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
   };
   const counts = { accepted: 0, rejected: 0, failed: 0, released: 0 };
   const noWork = new Map<string, MessageRef | null>();
+  const suspended = new Set<string>();
   const view = new CurrentView((shard) => (shard.model.digest === promptModel.digest ? promptModel.text : prompts.textOf(shard.jobId)));
   const startedAt = clock();
   let state: AgentState = { ...describeState(facts), since: startedAt };
@@ -83,7 +85,12 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     state: readState,
     worker: () => ({ address: identity.address }),
     networks: () =>
-      connected.map(({ info }) => ({ id: info.id, practice: info.sameTrustDomain, connected: true, noWork: noWork.get(info.id) ?? null })),
+      connected.map(({ info }) => ({
+        id: info.id,
+        practice: info.sameTrustDomain,
+        connected: isConnected(info.id),
+        noWork: noWork.get(info.id) ?? null,
+      })),
     practice: () => coordinator.practice(),
     isolation: () => workers.isolation(),
     hardware: () => hardware,
@@ -115,6 +122,14 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     prompts.onJob(job);
   });
 
+  /** Why nobody lends work; of several the one that isn't practice. */
+  function whyNoWork(): MessageRef | null {
+    const asked = connected.filter(({ info }) => noWork.has(info.id) && !suspended.has(info.id));
+    if (asked.some(({ info }) => noWork.get(info.id) === null)) return null;
+    const first = asked.find(({ info }) => !info.sameTrustDomain) ?? asked[0];
+    return first === undefined ? null : (noWork.get(first.info.id) ?? null);
+  }
+
   function onChange(change: WorkChange): void {
     switch (change.type) {
       case 'started':
@@ -144,11 +159,13 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
         break;
       case 'no-work':
         noWork.set(change.network, change.reason);
-        facts.noWork = [...noWork.values()].every((reason) => reason !== null) ? change.reason : null;
+        facts.noWork = whyNoWork();
         screen.touch('state', 'networks');
         break;
       case 'fault':
-        facts.fault = change.reason;
+        if (change.network !== null) suspended.add(change.network);
+        // A network that proved wrong stops nobody else's work.
+        if (change.network === null || connected.every(({ info }) => suspended.has(info.id))) facts.fault = change.reason;
         log(change.error === null ? 'info' : 'error', 'fault', {
           network: change.network,
           code: change.error?.code,

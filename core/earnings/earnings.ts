@@ -14,7 +14,7 @@ const KNOWN: ReadonlyMap<string, Shown> = new Map([
 ]);
 
 /** How amounts of an asset are shown. Practice credits are whole and called so; of an unknown asset base units are shown under its own id. */
-function shownAs(asset: string): Shown {
+export function shownAs(asset: string): Shown {
   if (isPracticeCredit(asset)) return { symbol: 'practice', decimals: 0 };
   return KNOWN.get(asset.toLowerCase()) ?? { symbol: asset.slice(asset.indexOf('/') + 1).slice(0, 32), decimals: 0 };
 }

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
+import type { NetworkEarnings } from '../contract/networks.ts';
 import type { PauseRecord } from '../contract/policy.ts';
 import type { Address, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { LedgerVerification } from '../contract/rpc.ts';
@@ -149,6 +150,14 @@ export class Ledger {
   /** The pauses that touch the time from `startMs` to `endMs`, the last `limit` of them, oldest first. */
   pauses(startMs: number, endMs: number, limit: number): PauseRecord[] {
     return this.#activity.pauses(startMs, endMs, limit);
+  }
+
+  networkTotals(network: string): NetworkEarnings {
+    return this.#queries.networkTotals(network);
+  }
+
+  recentRuns(limit: number): ReturnType<Queries['recentRuns']> {
+    return this.#queries.recentRuns(limit);
   }
 
   acceptedCount(): number {

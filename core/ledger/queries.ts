@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { Sha256 } from '../contract/digest.ts';
+import type { NetworkEarnings } from '../contract/networks.ts';
 import type { WorkReceipt } from '../contract/receipt.ts';
 import type { AssetEarnings, TaskRow } from '../contract/snapshot.ts';
 import { knownMessage } from './activity.ts';
@@ -20,6 +21,11 @@ export class Queries {
   readonly #totals: Statement<[], { asset: string; acceptedAmount: string; acceptedShards: number }>;
   readonly #slots: Statement<[string, number, number], { acceptedAmount: string; acceptedShards: number }>;
   readonly #accepted: Statement<[], number>;
+  readonly #amounts: Statement<[string, number], { sequence: number; amount: string }>;
+  readonly #expectedOf: Statement<[string], { amount: string }>;
+  readonly #recentRuns: Statement<[number], { model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }>;
+  /** Receipts only ever come behind those that were summed up. */
+  readonly #byNetwork = new Map<string, { sequence: number; accepted: bigint; shards: number }>();
   readonly #receipts: Statement<[string, number, number], string>;
 
   constructor(db: Database) {
@@ -36,6 +42,15 @@ export class Queries {
     this.#totals = db.prepare('SELECT asset, acceptedAmount, acceptedShards FROM totals');
     this.#slots = db.prepare('SELECT acceptedAmount, acceptedShards FROM slots WHERE asset = ? AND slot >= ? AND slot < ?');
     this.#accepted = db.prepare<[], number>('SELECT coalesce(sum(acceptedShards), 0) FROM totals').pluck();
+    this.#amounts = db.prepare(
+      "SELECT sequence, json_extract(body, '$.amount') AS amount FROM receipts WHERE network = ? AND sequence > ? ORDER BY sequence",
+    );
+    this.#expectedOf = db.prepare(
+      `SELECT amount FROM attempts WHERE network = ? AND ${UNFINISHED} AND state IN ('computed', 'submitted', 'disputed')`,
+    );
+    this.#recentRuns = db.prepare(
+      'SELECT model, priceUnit, units, runMs FROM (SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT ?) WHERE units > 0 AND runMs > 0',
+    );
     this.#receipts = db
       .prepare<[string, number, number], string>(
         'SELECT body FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
@@ -76,6 +91,28 @@ export class Queries {
         acceptedShardsToday: today.reduce((sum, { acceptedShards }) => sum + acceptedShards, 0),
       };
     });
+  }
+
+  /** The four numbers of one network, of whatever asset it pays in. */
+  networkTotals(network: string): NetworkEarnings {
+    const before = this.#byNetwork.get(network) ?? { sequence: 0, accepted: 0n, shards: 0 };
+    const total = { ...before };
+    for (const { sequence, amount } of this.#amounts.iterate(network, before.sequence)) {
+      total.sequence = sequence;
+      total.accepted += BigInt(amount);
+      total.shards += 1;
+    }
+    this.#byNetwork.set(network, total);
+    let expected = 0n;
+    for (const { amount } of this.#expectedOf.iterate(network)) expected += BigInt(amount);
+    const { accepted, shards } = total;
+    // As for assets: nothing is promised before vouchers are signed.
+    return { expected: expected.toString(), accepted: accepted.toString(), promised: '0', paid: '0', acceptedShards: shards };
+  }
+
+  /** What was computed last, the newest first: how fast this machine is with each model. */
+  recentRuns(limit: number): { model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }[] {
+    return this.#recentRuns.all(limit);
   }
 
   acceptedCount(): number {

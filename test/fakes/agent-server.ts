@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
+import type { NetworkRow } from '../../core/contract/networks.ts';
 import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput, CallName, Handlers } from '../../core/contract/rpc.ts';
 import { answer } from '../../core/contract/rpc-server.ts';
@@ -37,6 +38,7 @@ export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
   wallet: WalletStatus = noWallet();
+  networks: NetworkRow[] = [];
   benchmark: BenchmarkHistory = {
     results: [],
     running: null,
@@ -194,6 +196,11 @@ export class FakeAgent {
         this.settings = { ...this.settings, ...given, rules: changedRules(this.settings.rules, rules) };
         return this.settings;
       },
+      'network.list': async () => this.networks,
+      'network.preview': notHere,
+      'network.join': notHere,
+      'network.set': notHere,
+      'network.leave': notHere,
       'wallet.status': async () => this.wallet,
       'wallet.begin': notHere,
       'wallet.create': notHere,

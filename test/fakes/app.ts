@@ -4,6 +4,7 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { Signals } from '../../core/contract/policy.ts';
+import type { NetworkRow } from '../../core/contract/networks.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
@@ -17,6 +18,13 @@ export class FakeApp implements App {
   settings: Settings = Settings.parse({});
   jobs: JobStatus[] = [];
   started: StartOptions | undefined;
+  networks: NetworkRow[] = [];
+  keys: ApiKey[] = [];
+  requests: { address: string | null; port: number; problem: string | null } = {
+    address: 'http://127.0.0.1:8477/v1',
+    port: 8477,
+    problem: null,
+  };
   readonly stops: Array<{ now: boolean }> = [];
   readonly pauses: Array<number | null> = [];
   model: AddedModel = {
@@ -130,6 +138,14 @@ export class FakeApp implements App {
   events(listener: (event: AnyEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+      'network.list': async () => this.networks,
+      'network.preview': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
+      'network.join': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
+      'network.set': async ({ network }) => this.network(network),
+      'network.leave': async ({ network }) => {
+        this.networks = this.networks.filter((each) => each !== this.network(network));
+        return {};
+      },
   }
 
   get listeners(): number {
@@ -194,4 +210,10 @@ export class FakeApp implements App {
     this.emit({ event: 'job.changed', data: job });
     return job;
   }
+  network(id: string): NetworkRow {
+    const row = this.networks.find((each) => each.id === id);
+    if (row === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
+    return row;
+  }
+
 }

@@ -1,0 +1,119 @@
+import type { AppPorts } from './app-ports.ts';
+import { earningsEstimate } from './benchmark/earnings.ts';
+import type { IsolationReport } from './contract/isolation.ts';
+import type { EmbeddedCoordinator } from './contract/jobs.ts';
+import type { NetworkInfo } from './contract/network.ts';
+import type { NetworkChoices } from './contract/networks.ts';
+import { type SignalSource, STALE_MS } from './contract/policy.ts';
+import type { Address } from './contract/receipt.ts';
+import type { Settings } from './contract/settings.ts';
+import { shownAs } from './earnings/earnings.ts';
+import type { Identity } from './identity/identity.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { HourlyCost } from './network/choosing.ts';
+import { Rates } from './network/rates.ts';
+import { type Networks, openNetworks } from './networks.ts';
+import type { WorkLoop } from './work/loop.ts';
+import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
+import type { Workers } from './workers.ts';
+
+/** Runs of before that a machine's rates are learnt from. */
+const LEARNT_RUNS = 500;
+
+/** What a benchmark knows of this machine; null: nothing measured. */
+export interface Measured {
+  tokensPerSecond: number | null;
+  watts: number | null;
+}
+
+interface NetworkNeeds {
+  ports: AppPorts;
+  settings: { current: Settings };
+  identity: Identity;
+  payee: Address;
+  ledger: Ledger;
+  workers: Workers;
+  coordinator: EmbeddedCoordinator;
+  connected: ConnectedNetwork[];
+  loop: () => WorkLoop;
+  measured: () => Measured;
+  onChange(): void;
+}
+
+/** The networks with what they need of the other features, and what the rules are told of their pay. */
+export interface WiredNetworks extends Networks {
+  source: SignalSource;
+}
+
+export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
+  const { ports, settings, identity, payee, ledger, workers, coordinator, connected, loop, measured } = needs;
+  const { clock } = ports;
+  const rates = new Rates();
+  for (const { model, priceUnit, units, runMs } of ledger.recentRuns(LEARNT_RUNS).reverse()) rates.learn(model, priceUnit, units, runMs);
+  const open = (id: string) => ledger.unfinished().filter(({ network }) => network === id);
+  const steady = () => performance.now();
+
+  function cost(): HourlyCost {
+    const { electricity } = settings.current.rules;
+    const { perHour } = earningsEstimate({
+      ...{ tokensPerSecond: null, quotes: [], electricity },
+      measuredWatts: measured().watts,
+      loadWatts: settings.current.loadWatts,
+      hour: new Date(clock()).getHours(),
+    }).electricity;
+    return { currency: electricity.currency, perHour };
+  }
+
+  const networks = openNetworks({
+    ...{ dataDir: ports.dataDir, version: ports.version, clock, log: ports.log, connected, rates, cost, open, shownAs },
+    worker: { address: identity.address, payee, signDigest: (digest) => identity.signDigest(digest) },
+    local: {
+      id: coordinator.id,
+      async connect() {
+        const holds = open(coordinator.id);
+        const info = await coordinator.connect({ address: identity.address, payee, holds });
+        // One's own network gets by with any level.
+        return { network: coordinator, info, admitted: () => info.isolation.includes(workers.isolation().level) };
+      },
+    },
+    loop: { add: (from) => loop().add(from), remove: (from) => loop().remove(from) },
+    admitted: (info, choices) => admits(info, workers.isolation(), choices),
+    acceptedIsolation: () => settings.current.acceptedIsolation,
+    earnings: (id) => ledger.networkTotals(id),
+    tokensPerSecond: () => measured().tokensPerSecond,
+    onChange: needs.onChange,
+  });
+
+  function tell(change: WorkChange): void {
+    if (change.type === 'started') rates.started(change.shard, steady());
+    else if (change.type === 'token') rates.token(change.shard.id);
+    else if (change.type === 'computed') rates.computed(change.shard.id, steady());
+    else if (change.type === 'ended') rates.ended(change.key.shardId);
+    networks.tell(change);
+  }
+
+  return { ...networks, tell, source: profitSource(networks) };
+}
+
+/**
+ * Whether a stranger's work may run under the isolation that this machine has: only under a level that the network and the user accept, and that the
+ * probe has tried to break out of and failed; or under none, where the user trusts the network.
+ */
+function admits(info: NetworkInfo, { level, probe }: IsolationReport, { isolation, trusted }: NetworkChoices): boolean {
+  if (!info.isolation.includes(level)) return false;
+  if (level === 'process') return trusted;
+  return probe !== null && isolation.includes(level);
+}
+
+/** What the best of the networks leaves of an hour's pay, for the rule of the least profit. */
+function profitSource(networks: Networks): SignalSource {
+  return {
+    name: 'networks',
+    start(context) {
+      const publish = () => context.publish({ profitPerHour: networks.bestNetPerHour() });
+      publish();
+      const timer = setInterval(publish, STALE_MS / 4);
+      return () => clearInterval(timer);
+    },
+  };
+}

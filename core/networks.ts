@@ -1,0 +1,349 @@
+import { join } from 'node:path';
+import { HearthlendError } from './contract/errors.ts';
+import { type MessageRef, ref } from './contract/messages.ts';
+import { isPracticeCredit } from './contract/money.ts';
+import type { NetworkInfo } from './contract/network.ts';
+import type { NetworkChoices, NetworkEarnings, NetworkRow } from './contract/networks.ts';
+import { NetworkChoices as Choices } from './contract/networks.ts';
+import type { Address, Signature } from './contract/receipt.ts';
+import type { Handlers } from './contract/rpc.ts';
+import { writeDurably } from './ledger/durable-file.ts';
+import type { Log } from './log/log.ts';
+import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
+import type { Link } from './network/connection.ts';
+import { joinNetwork, readLink, readTerms } from './network/joining.ts';
+import { createNatsNetwork, type NatsNetwork } from './network/nats-network.ts';
+import { quotePerHour, shardPerHour } from './network/pay.ts';
+import type { Rates } from './network/rates.ts';
+import { type JoinedNetwork, Records } from './network/records.ts';
+import type { WorkLoop } from './work/loop.ts';
+import type { Ask, AttemptKey, ConnectedNetwork, WorkChange } from './work/ports.ts';
+
+/** What a network paid last is taken for what it pays for so long. */
+const OFFER_MS = 600_000;
+/** How often a network is asked what it pays now. */
+const REFRESH_MS = 300_000;
+
+interface NetworksParts {
+  dataDir: string;
+  version: string;
+  clock(): number;
+  log: Log;
+  worker: { address: Address; payee: Address; signDigest(digest: string): Signature };
+  /** The network of this program itself, which needs no joining. */
+  local: { id: string; connect(): Promise<ConnectedNetwork> };
+  /** Those that are worked for; this keeps it. */
+  connected: ConnectedNetwork[];
+  loop: Pick<WorkLoop, 'add' | 'remove'>;
+  /** What the user accepts of networks where nothing else was decided. */
+  acceptedIsolation(): NetworkChoices['isolation'];
+  /** Whether this machine's isolation is one that both sides accept. */
+  admitted(info: NetworkInfo, choices: NetworkChoices): boolean;
+  /** Attempts that are on record as open. */
+  open(network: string): AttemptKey[];
+  earnings(network: string): NetworkEarnings;
+  rates: Rates;
+  /** What a benchmark measured; null before the first one. */
+  tokensPerSecond(): number | null;
+  cost(): HourlyCost;
+  /** How an asset is shown that this machine knows by itself; null for others. */
+  shownAs(asset: string): { symbol: string; decimals: number };
+  /** Called when a row may be another. */
+  onChange(): void;
+}
+
+type NetworkCalls = 'network.list' | 'network.preview' | 'network.join' | 'network.set' | 'network.leave';
+
+/** The networks of this machine: its own, and those that were joined. */
+export interface Networks {
+  handlers: Pick<Handlers, NetworkCalls>;
+  rows(): NetworkRow[];
+  isConnected(id: string): boolean;
+  /** Connects to these; null: to its own and to all that were joined and are not paused. @throws NETWORK_UNKNOWN before anything is connected */
+  start(wanted: readonly string[] | null): Promise<void>;
+  order(practice: boolean): Ask[];
+  tell(change: WorkChange): void;
+  /** The most that any network would leave of an hour's pay, had it always work; null: not known of any. */
+  bestNetPerHour(): number | null;
+  close(): Promise<void>;
+}
+
+/** One joined network that is worked for. */
+interface Active {
+  from: ConnectedNetwork;
+  network: NatsNetwork;
+  info: NetworkInfo;
+}
+
+/** @throws DATA_DIR_UNWRITABLE */
+export function openNetworks(parts: NetworksParts): Networks {
+  const { clock, log, connected, loop, local, onChange } = parts;
+  const records = new Records(join(parts.dataDir, 'networks'), writeDurably);
+  for (const { path, error } of records.broken)
+    log('error', 'a joined network can not be used', { path, code: error.code, params: error.params });
+  const active = new Map<string, Active>();
+  const suspended = new Map<string, MessageRef>();
+  const noWork = new Map<string, MessageRef | null>();
+  const took = new Map<string, MessageRef>();
+  const offers = new Map<string, { perHour: bigint | null; at: number }>();
+  let started = false;
+  let changing: Promise<unknown> = Promise.resolve();
+  const refreshing = setInterval(() => {
+    for (const { network } of active.values()) network.refresh().catch(() => undefined);
+  }, REFRESH_MS);
+  refreshing.unref();
+
+  /** Joining, leaving and the like, one after the other. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = changing.then(work);
+    changing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  function known(id: string): JoinedNetwork {
+    const record = records.get(id);
+    if (record === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
+    return record;
+  }
+
+  async function activate(id: string): Promise<void> {
+    if (active.has(id)) return;
+    const network = createNatsNetwork({
+      record: () => known(id),
+      save: (record) => records.get(id) !== undefined && records.put({ ...record, choices: known(id).choices }),
+      version: parts.version,
+      clock,
+      onLink: (link) => told(id, link),
+      onInfo(info) {
+        each.info = info;
+        onChange();
+      },
+    });
+    const each: Active = {
+      network,
+      info: { ...known(id).access.network, sameTrustDomain: false },
+      from: {
+        network,
+        get info() {
+          return each.info;
+        },
+        admitted: () => parts.admitted(each.info, known(id).choices),
+        wishes: () => wishesOf(known(id)),
+      },
+    };
+    active.set(id, each);
+    suspended.delete(id);
+    const { address, payee } = parts.worker;
+    // It connects by itself from here on; whether it does at once is no matter for the others.
+    void network.connect({ address, payee, holds: parts.open(id) });
+    connected.push(each.from);
+    if (started) loop.add(each.from);
+    onChange();
+  }
+
+  async function deactivate(id: string): Promise<void> {
+    const each = active.get(id);
+    if (each === undefined) return;
+    active.delete(id);
+    connected.splice(connected.indexOf(each.from), 1);
+    noWork.delete(id);
+    if (started) await loop.remove(each.from);
+    await each.network.close();
+    onChange();
+  }
+
+  function told(id: string, link: Link): void {
+    const error = 'error' in link ? link.error : null;
+    log(error === null ? 'info' : 'warn', `network ${link.state}`, { network: id, code: error?.code, params: error?.params });
+    onChange();
+  }
+
+  function connectionOf(id: string): NetworkRow['connection'] {
+    if (id === local.id) return { state: connected.some(({ info }) => info.id === id) ? 'connected' : 'off', reason: null };
+    const wrong = suspended.get(id);
+    if (wrong !== undefined) return { state: 'suspended', reason: wrong };
+    if (records.get(id)?.choices.paused === true) return { state: 'paused', reason: null };
+    const link = active.get(id)?.network.link();
+    if (link === undefined) return { state: 'off', reason: null };
+    return { state: link.state, reason: 'error' in link ? ref(link.error.code, link.error.params) : null };
+  }
+
+  function rows(): NetworkRow[] {
+    const own = connected.find(({ info }) => info.id === local.id)?.info.asset ?? `hearth:${local.id}/credit:practice`;
+    const row = (id: string, asset: string, record: JoinedNetwork | undefined): NetworkRow => ({
+      id,
+      terms: record?.access.terms ?? null,
+      choices: record?.choices ?? null,
+      joinedAt: record?.joinedAt ?? null,
+      connection: connectionOf(id),
+      noWork: noWork.get(id) ?? null,
+      took: took.get(id) ?? null,
+      asset,
+      ...(record === undefined ? parts.shownAs(asset) : shownBy(record)),
+      earnings: parts.earnings(id),
+    });
+    return [row(local.id, own, undefined), ...records.all().map((record) => row(record.id, record.access.network.asset, record))];
+  }
+
+  function candidates(practice: boolean): (Candidate & { from: ConnectedNetwork })[] {
+    return connected.flatMap((from): (Candidate & { from: ConnectedNetwork })[] => {
+      const { id, asset, sameTrustDomain } = from.info;
+      const base = { from, network: id, asset, perHour: null, worth: null };
+      if (sameTrustDomain) {
+        const own = { ...base, kind: 'own' as const, ...parts.shownAs(asset) };
+        return practice ? [own, { ...own, kind: 'practice' }] : [own];
+      }
+      const record = known(id);
+      return [{ ...base, kind: 'paid', ...shownBy(record), worth: record.choices.worth, perHour: perHour(id) }];
+    });
+  }
+
+  /** By what it lends next, else by what it lent last, else by what it quotes. */
+  function perHour(id: string): bigint | null {
+    const each = active.get(id);
+    const [next] = each?.network.ahead() ?? [];
+    const exact = next === undefined ? null : shardPerHour(next.shard, parts.rates);
+    if (exact !== null) return exact;
+    const last = offers.get(id);
+    if (last?.perHour != null && clock() - last.at < OFFER_MS) return last.perHour;
+    const quote = each?.info.quote;
+    return quote === undefined ? null : quotePerHour(quote, parts.tokensPerSecond());
+  }
+
+  return {
+    rows,
+    isConnected: (id) => connectionOf(id).state === 'connected',
+    async start(wanted) {
+      const ids = wanted === null ? null : [...new Set(wanted.map((name) => named(name, local.id, records.all())))];
+      if (ids === null || ids.includes(local.id)) connected.push(await local.connect());
+      for (const { id, choices } of records.all()) {
+        if (ids === null ? !choices.paused : ids.includes(id)) await activate(id);
+      }
+      started = true;
+    },
+    order(practice) {
+      const all = candidates(practice);
+      // Alone, its own jobs and practice are one question.
+      if (all.every(({ from }) => from === all[0]?.from)) {
+        const from = all[0]?.from;
+        return from === undefined ? [] : [{ from, practice }];
+      }
+      return byNetPay(all, parts.cost()).flatMap(({ network, kind, reason }) => {
+        const from = all.find((each) => each.network === network)?.from;
+        return from === undefined ? [] : [{ from, practice: kind === 'practice', took: reason }];
+      });
+    },
+    tell(change) {
+      if (change.type === 'took') {
+        const { shard, reason } = change;
+        took.set(shard.network, reason);
+        offers.set(shard.network, { perHour: shardPerHour(shard, parts.rates), at: clock() });
+        log('debug', 'took a lease', { network: shard.network, shardId: shard.id, because: reason });
+        onChange();
+      } else if (change.type === 'no-work') {
+        noWork.set(change.network, change.reason);
+        onChange();
+      } else if (change.type === 'fault' && change.network !== null && change.reason !== null) {
+        suspended.set(change.network, change.reason);
+        onChange();
+      } else if (change.type === 'ended') onChange();
+    },
+    bestNetPerHour() {
+      const cost = parts.cost();
+      const nets = [...active.values()].flatMap(({ info }) => {
+        if (info.quote === undefined) return [];
+        const record = known(info.id);
+        const brings = quotePerHour(info.quote, parts.tokensPerSecond());
+        const net = brings === null ? null : netPerHour(brings, shownBy(record).decimals, record.choices.worth, cost);
+        return net === null ? [] : [net];
+      });
+      return nets.length === 0 ? null : Math.max(...nets);
+    },
+    async close() {
+      clearInterval(refreshing);
+      await changing;
+      await Promise.all([...active.values()].map(({ network }) => network.close()));
+      active.clear();
+    },
+    handlers: {
+      'network.list': async () => rows(),
+      async 'network.preview'({ link }) {
+        const preview = await readTerms(readLink(link));
+        return { ...preview, joined: records.get(preview.terms.id) !== undefined };
+      },
+      'network.join': ({ link, coordinator, choices }) =>
+        inTurn(async () => {
+          const read = readLink(link);
+          const { terms } = await readTerms(read);
+          if (terms.coordinator.toLowerCase() !== coordinator.toLowerCase())
+            throw new HearthlendError('INVITE_FINGERPRINT_WRONG', { at: read.at });
+          if (records.get(terms.id) !== undefined || terms.id === local.id)
+            throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
+          const { address, payee, signDigest } = parts.worker;
+          const joiner = { worker: address, payee, signDigest, version: parts.version, clock };
+          const joined = await joinNetwork(read, terms, joiner);
+          records.put({ ...joined, choices: Choices.parse({ isolation: parts.acceptedIsolation(), ...definedFields(choices) }) });
+          log('info', 'network joined', { network: terms.id, operator: terms.operator });
+          if (started && choices.paused !== true) await activate(terms.id);
+          onChange();
+          return rowOf(terms.id);
+        }),
+      'network.set': ({ network: id, choices }) =>
+        inTurn(async () => {
+          const record = known(id);
+          records.put({ ...record, choices: Choices.parse({ ...record.choices, ...definedFields(choices) }) });
+          if (choices.paused === true) await deactivate(id);
+          if (choices.paused === false && started) await activate(id);
+          onChange();
+          return rowOf(id);
+        }),
+      'network.leave': ({ network: id }) =>
+        inTurn(async () => {
+          known(id);
+          await deactivate(id);
+          records.remove(id);
+          suspended.delete(id);
+          offers.delete(id);
+          took.delete(id);
+          log('info', 'network left', { network: id });
+          onChange();
+          return {};
+        }),
+    },
+  };
+
+  function rowOf(id: string): NetworkRow {
+    return rows().find((row) => row.id === id) as NetworkRow;
+  }
+}
+
+/** A network by its id, or by the address of one of its servers. @throws NETWORK_UNKNOWN */
+function named(name: string, local: string, joined: readonly JoinedNetwork[]): string {
+  if (name === local) return local;
+  const host = URL.parse(name)?.host;
+  const found = joined.find(({ id, access }) => {
+    if (id === name) return true;
+    return host !== undefined && host !== '' && [...access.servers, ...access.https].some((each) => URL.parse(each)?.host === host);
+  });
+  if (found === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: name });
+  return found.id;
+}
+
+function wishesOf({ access, choices }: JoinedNetwork): ReturnType<NonNullable<ConnectedNetwork['wishes']>> {
+  const { asset } = access.network;
+  const floors = [
+    { unit: 'run' as const, perUnit: choices.floorPerRun },
+    { unit: 'token' as const, perUnit: choices.floorPerToken },
+  ].flatMap(({ unit, perUnit }) => (perUnit === null ? [] : [{ asset, unit, perUnit }]));
+  return { floors, refusedCategories: choices.refusedCategories };
+}
+
+/** What a network calls its asset counts for that asset alone, and never makes practice look like money. */
+function shownBy({ access: { terms, network } }: JoinedNetwork): { symbol: string; decimals: number } {
+  if (isPracticeCredit(network.asset)) return { symbol: 'practice', decimals: 0 };
+  return { symbol: terms.symbol, decimals: terms.decimals };
+}
+
+function definedFields<T extends object>(change: T): Partial<T> {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
