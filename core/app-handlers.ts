@@ -99,6 +99,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
     },
     ...models.handlers,
     ...benchmark.handlers,
+    ...engine.networks.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,
     async 'ledger.verify'() {
       const verification = await ledger.verify();
@@ -112,7 +113,6 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
           rows += 1;
           yield row;
         }
-    ...engine.networks.handlers,
       };
       try {
         await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));

@@ -105,6 +105,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     closers.push(() => wallet.close());
     const benchmark = openBenchmark({ ports, settings, engine });
     closers.push(() => benchmark.cancel());
+    engine.measuredBy(benchmark.measured);
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();
@@ -114,7 +115,6 @@ export async function createApp(ports: AppPorts): Promise<App> {
     // Whoever doesn't wait for the end is told of errors by `stop` and by the screen.
     finished.promise.catch(() => undefined);
 
-    engine.measuredBy(benchmark.measured);
     const end = async (): Promise<Summary> => {
       try {
         // A stop may come while it still starts.

@@ -4,15 +4,15 @@ import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmar
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
-import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
 import { JoinLinkText, NetworkChoicesChange, NetworkPreview, NetworkRow } from './networks.ts';
-import { RulesChange } from './rules.ts';
+import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
 import { Address } from './receipt.ts';
+import { RulesChange } from './rules.ts';
 import { Sampling } from './sampler.ts';
 import { Sealed, SealKey } from './seal.ts';
 import { Settings, SettingsChange } from './settings.ts';
-import { AssetEarnings, Snapshot } from './snapshot.ts';
 import { NetworkId } from './shard.ts';
+import { AssetEarnings, Snapshot } from './snapshot.ts';
 import { TelemetryHistory, TelemetrySample } from './telemetry.ts';
 import { WalletStatus } from './wallet.ts';
 
@@ -118,15 +118,6 @@ export const CALLS = {
   /** What `model.add` would fetch, with its licence; the revision is pinned in `origin`. */
   'model.plan': { scope: 'owner', input: z.strictObject(modelRequest), output: ModelPlan },
   /** Fetches a model and keeps it until it is removed. Progress comes in `model.progress`. */
-  /** A new key for programs that send work here. `address`: where they send it, once the agent works; `problem`: an error's code. */
-  'key.create': {
-    scope: 'owner',
-    input: z.strictObject({ name: ApiKeyName }),
-    output: z.strictObject({ key: ApiKey, secret: z.string(), ...requestAddress }),
-  },
-  'key.list': { scope: 'owner', input: nothing, output: z.strictObject({ keys: z.array(ApiKey).max(1000), ...requestAddress }) },
-  /** By its id or its name. */
-  'key.remove': { scope: 'owner', input: z.strictObject({ key: z.string().min(1).max(64) }), output: ApiKey },
   'model.add': {
     scope: 'owner',
     input: z.strictObject({
@@ -184,9 +175,6 @@ export const CALLS = {
   'benchmark.history': { scope: 'screen', input: nothing, output: BenchmarkHistory },
   'settings.get': { scope: 'screen', input: nothing, output: Settings },
   'settings.set': { scope: 'screen', input: SettingsChange, output: Settings },
-  'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
-  /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
-  'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },
   'network.list': { scope: 'screen', input: nothing, output: z.array(NetworkRow).max(65) },
   /** What an invitation leads to, to be read before joining. Uses nothing of it up. */
   'network.preview': { scope: 'screen', input: z.strictObject({ link: JoinLinkText }), output: NetworkPreview },
@@ -199,6 +187,9 @@ export const CALLS = {
   'network.set': { scope: 'screen', input: z.strictObject({ network: NetworkId, choices: NetworkChoicesChange }), output: NetworkRow },
   /** Hands back what runs for it, and deletes this machine's key there. What was earned stays in the ledger. */
   'network.leave': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: nothing },
+  'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
+  /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
+  'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },
   /** What is sealed in each is in WALLET_SECRETS, under the call's name. The answers reveal secrets only to the key sealed in the request. */
   'wallet.create': { scope: 'screen', input: sealed, output: revealed },
   'wallet.import': { scope: 'screen', input: sealed, output: WalletStatus },
@@ -234,11 +225,11 @@ export const EVENTS = {
   }),
   'job.changed': JobStatus,
   'wallet.changed': WalletStatus,
+  /** All of them, when one is another. */
+  'network.changed': z.array(NetworkRow).max(65),
   'model.progress': ModelProgress,
   /** What is being measured now; null when it is over, however it ended. */
   'benchmark.progress': BenchmarkProgress.nullable(),
-  /** All of them, when one is another. */
-  'network.changed': z.array(NetworkRow).max(65),
   /** What the machine tells just now: once a second while it works, never while it doesn't. */
   'telemetry.sample': TelemetrySample,
 } as const satisfies Record<string, z.ZodType>;

@@ -3,8 +3,8 @@ import { withBackends } from '../../core/contract/backends.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
-import { Signals } from '../../core/contract/policy.ts';
 import type { NetworkRow } from '../../core/contract/networks.ts';
+import { Signals } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
@@ -17,7 +17,6 @@ export class FakeApp implements App {
   snapshot: Snapshot = practising({ recent: [], current: null });
   settings: Settings = Settings.parse({});
   jobs: JobStatus[] = [];
-  started: StartOptions | undefined;
   networks: NetworkRow[] = [];
   keys: ApiKey[] = [];
   requests: { address: string | null; port: number; problem: string | null } = {
@@ -25,6 +24,7 @@ export class FakeApp implements App {
     port: 8477,
     problem: null,
   };
+  started: StartOptions | undefined;
   readonly stops: Array<{ now: boolean }> = [];
   readonly pauses: Array<number | null> = [];
   model: AddedModel = {
@@ -126,6 +126,14 @@ export class FakeApp implements App {
         running: null,
         earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
       }),
+      'network.list': async () => this.networks,
+      'network.preview': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
+      'network.join': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
+      'network.set': async ({ network }) => this.network(network),
+      'network.leave': async ({ network }) => {
+        this.networks = this.networks.filter((each) => each !== this.network(network));
+        return {};
+      },
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {
@@ -138,14 +146,6 @@ export class FakeApp implements App {
   events(listener: (event: AnyEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
-      'network.list': async () => this.networks,
-      'network.preview': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
-      'network.join': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
-      'network.set': async ({ network }) => this.network(network),
-      'network.leave': async ({ network }) => {
-        this.networks = this.networks.filter((each) => each !== this.network(network));
-        return {};
-      },
   }
 
   get listeners(): number {
@@ -198,6 +198,12 @@ export class FakeApp implements App {
     this.#finished.reject(error);
   }
 
+  network(id: string): NetworkRow {
+    const row = this.networks.find((each) => each.id === id);
+    if (row === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
+    return row;
+  }
+
   job(id: string): JobStatus {
     const job = this.jobs.find((each) => each.id === id);
     if (job === undefined) throw new HearthlendError('JOB_UNKNOWN', { job: id });
@@ -210,10 +216,4 @@ export class FakeApp implements App {
     this.emit({ event: 'job.changed', data: job });
     return job;
   }
-  network(id: string): NetworkRow {
-    const row = this.networks.find((each) => each.id === id);
-    if (row === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
-    return row;
-  }
-
 }
