@@ -16,6 +16,7 @@ import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
 import { runStart } from './commands/start.ts';
 import { runSubmit } from './commands/submit.ts';
 import { addWalletCommands } from './commands/wallet-program.ts';
+import { addKeyCommands } from './key-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addRulesCommands } from './rules-commands.ts';
 import { createTerminal } from './terminal/terminal.ts';
@@ -154,6 +155,7 @@ function buildProgram(world: World, act: Act): Command {
   addPromptCommand(program, run);
   addJobCommands(program, run);
   addModelCommands(program, run);
+  addKeyCommands(program, run);
   addLedgerCommands(program, run);
   addSettingsCommands(program, run);
   addRulesCommands(program, run);

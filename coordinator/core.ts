@@ -1,3 +1,4 @@
+import type { ApiKeys } from '../core/contract/api-keys.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
 import type { JobIntake, LocalModel, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
@@ -13,6 +14,7 @@ import { createListeners } from './events.ts';
 import { followOthers } from './following.ts';
 import { createHolding } from './holding.ts';
 import { createIntake } from './intake.ts';
+import { createKeys } from './keys.ts';
 import { createLending } from './lending.ts';
 import type { Log } from './log.ts';
 import { createMachines } from './machines.ts';
@@ -57,6 +59,7 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   service: WorkerService;
   intake: JobIntake;
+  keys: ApiKeys;
   practice: Pick<Practising, 'left' | 'extend'>;
   /** Answers what is under way, and signs what is open. After it every call is refused with CANCELLED. */
   close(): Promise<void>;
@@ -234,6 +237,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       onMade: madeTokens.add,
       onJob: jobEvents.add,
     },
+    keys: createKeys(store, clock),
     practice: practising ?? NO_PRACTICE,
     close() {
       closing ??= shutDown();

@@ -36,7 +36,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
   }
   const blobs = openBlobs(join(dir, 'blobs'));
   const { store, book } = openSqliteStore(join(dir, 'coordinator.db'), networkId);
-  const { service, intake, practice, close } = createCoordinator({
+  const { service, intake, keys, practice, close } = createCoordinator({
     ...options,
     store,
     blobs,
@@ -54,6 +54,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
 
   return {
     ...intake,
+    keys,
     id: networkId,
     async connect({ address, payee, holds }) {
       worker = { address, payee };

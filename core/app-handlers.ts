@@ -18,6 +18,7 @@ import type { Models } from './model-handlers.ts';
 import { changedRules } from './policy/presets.ts';
 import { runningPrograms } from './policy/running-programs.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
+import type { Requests } from './requests.ts';
 import { saveSettings } from './settings/settings.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
@@ -28,6 +29,7 @@ interface HandlerParts {
   engine: Engine;
   ledger: Ledger;
   models: Models;
+  requests: Requests;
   settings: { current: Settings };
   settingsPath: string;
   wallet: Wallet;
@@ -36,7 +38,17 @@ interface HandlerParts {
 }
 
 /** What stands behind each call of the RPC table: the features, asked. */
-export function createHandlers({ engine, ledger, models, settings, settingsPath, wallet, benchmark, log }: HandlerParts): App['handlers'] {
+export function createHandlers({
+  engine,
+  ledger,
+  models,
+  requests,
+  settings,
+  settingsPath,
+  wallet,
+  benchmark,
+  log,
+}: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
 
   async function knownJob(jobId: string) {
@@ -98,6 +110,7 @@ export function createHandlers({ engine, ledger, models, settings, settingsPath,
       return { tensors: tensors.size, bytes };
     },
     ...models.handlers,
+    ...requests.handlers,
     ...benchmark.handlers,
     ...engine.networks.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,

@@ -3,6 +3,7 @@ import type { EmbeddedCoordinator, LocalModel, ReferenceWorker } from './contrac
 import type { DecoderConfig } from './contract/model.ts';
 import type { SignalSource } from './contract/policy.ts';
 import type { Address, Signature } from './contract/receipt.ts';
+import type { ServedModels } from './contract/serving.ts';
 import type { GpuWindowHost } from './contract/worker-host.ts';
 import type { Log } from './log/log.ts';
 
@@ -23,6 +24,15 @@ interface CoordinatorNeeds {
   log: Log;
   /** The practice model: its files, what its decoder needs to be told, and the folder with its tokenizer. */
   practice: { folder: string; model: LocalModel; decoder: DecoderConfig; stopTokens: number[] };
+}
+
+/** What answering requests takes. `port` 0: any free one. */
+interface RequestNeeds {
+  coordinator: EmbeddedCoordinator;
+  models: ServedModels;
+  port: number;
+  clock: () => number;
+  log: Log;
 }
 
 /** What a shell hands to createApp: everything that differs between shells, or that core may not import. */
@@ -46,5 +56,7 @@ export interface AppPorts {
   gpuWindow?: () => GpuWindowHost | null;
   /** What watches the machine for the rules, beyond what the agent watches by itself. */
   signalSources?: readonly SignalSource[];
+  /** Answers OpenAI's interface on the loopback. @throws PORT_IN_USE */
+  openRequests(needs: RequestNeeds): Promise<{ readonly port: number; close(): Promise<void> }>;
   createCoordinator(needs: CoordinatorNeeds): EmbeddedCoordinator | Promise<EmbeddedCoordinator>;
 }

@@ -14,6 +14,8 @@ import { openSpool } from './ledger/spool.ts';
 import type { Log } from './log/log.ts';
 import { cataloguePathIn, createModels } from './model-handlers.ts';
 import { createModelStore } from './models/store.ts';
+import { openRequests } from './requests.ts';
+import { createServedModels } from './serving.ts';
 import { loadSettings } from './settings/settings.ts';
 import { payeeOf } from './wallet/state.ts';
 import { openWallet } from './wallet/wallet.ts';
@@ -89,6 +91,13 @@ export async function createApp(ports: AppPorts): Promise<App> {
       freeDiskBytes: async () => (await engine.hardware()).disk.freeBytes,
     });
     closers.push(() => models.close());
+    const requests = openRequests({
+      ports,
+      coordinator: engine.coordinator,
+      models: createServedModels({ store, practiceModel: ports.parts.practiceModel, startedAt: clock() }),
+      settings,
+    });
+    closers.push(() => requests.close());
     const wallet = openWallet({
       folder: walletDir,
       signer: signerPort(engine.workers.wall, {
@@ -132,11 +141,12 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, models, benchmark, settings, settingsPath, wallet, log }),
+      handlers: createHandlers({ engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, log }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);
         const { running } = await starting;
+        await requests.start();
         // It may end by itself: the wanted shards are accepted, or going on is impossible.
         running.then(conclude, conclude);
       },

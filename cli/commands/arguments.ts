@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { ApiKeyName } from '../../core/contract/api-keys.ts';
 import { message } from '../../core/contract/messages.ts';
 
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
@@ -10,6 +11,12 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (/^\d+$/.test(text) && number >= least && number <= most) return number;
     throw new InvalidArgumentError(message('cli.usage.number', { least, most }));
   };
+}
+
+/** By which a key is told from others. */
+export function keyName(text: string): string {
+  if (ApiKeyName.safeParse(text).success) return text;
+  throw new InvalidArgumentError(message('cli.usage.key-name'));
 }
 
 /** A text to continue. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createEmbeddedCoordinator } from '../../coordinator/embedded.ts';
+import { openRequests } from '../../coordinator/openai/open.ts';
 import { loadWordnetPractice } from '../../coordinator/practice/wordnet.ts';
 import type { AppPorts } from '../../core/app-ports.ts';
 import { headlessHost } from '../../core/gpu-window/headless-host.ts';
@@ -34,6 +35,7 @@ export function appPorts({ dataDir, installation }: { dataDir: string; installat
         : headlessHost({ browserPath, folder, platform: process.platform, uid: process.getuid?.(), usage: treeUsage });
     },
     signalSources: openSignalSources({ platform: process.platform, env: process.env, watchers, shellPower: null }),
+    openRequests,
     async createCoordinator({ dir, signer, reference, quota, clock, log, practice }) {
       return createEmbeddedCoordinator({
         dir,

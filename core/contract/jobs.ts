@@ -1,3 +1,4 @@
+import type { ApiKeys } from './api-keys.ts';
 import type { BlobRef, Sha256 } from './digest.ts';
 import type { DrawTolerance } from './forced-draw.ts';
 import type { DecoderConfig, ModelManifest } from './model.ts';
@@ -95,6 +96,7 @@ export type PracticeTask =
 
 /** The embedded coordinator: a network and its job intake in one process, given to createApp by the shell. */
 export interface EmbeddedCoordinator extends Network, JobIntake {
+  readonly keys: ApiKeys;
   /** Practice left for today, and more of it when the user asks. */
   practice(): { acceptedToday: number; shardsLeft: number; msLeft: number };
   extendPractice(shards: number): void;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ApiKey, ApiKeyName } from './api-keys.ts';
 import { BackendReport, ProvenHardware } from './backends.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
 import { IsolationReport } from './isolation.ts';
@@ -32,6 +33,8 @@ const nothing = z.strictObject({});
 const FilePath = z.string().min(1).max(4096);
 /** `file`: which graph of the source; null where it has only one. */
 const modelRequest = { source: ModelSourceText, file: z.string().min(1).max(512).nullable(), hub: HubAccess };
+/** Where requests are answered: null where nobody listens just now; `problem` is an error's code. */
+const requestAddress = { address: z.string().nullable(), port: z.int(), problem: z.string().nullable() };
 const sealed = z.strictObject({ sealed: Sealed });
 const revealed = z.strictObject({ status: WalletStatus, sealed: Sealed });
 
@@ -115,6 +118,15 @@ export const CALLS = {
     input: z.strictObject({ jobId: z.string(), outputs: FilePath }),
     output: z.strictObject({ tensors: z.int(), bytes: z.int() }),
   },
+  /** A new key for programs that send work here. `address`: where they send it, once the agent works; `problem`: an error's code. */
+  'key.create': {
+    scope: 'owner',
+    input: z.strictObject({ name: ApiKeyName }),
+    output: z.strictObject({ key: ApiKey, secret: z.string(), ...requestAddress }),
+  },
+  'key.list': { scope: 'owner', input: nothing, output: z.strictObject({ keys: z.array(ApiKey).max(1000), ...requestAddress }) },
+  /** By its id or its name. */
+  'key.remove': { scope: 'owner', input: z.strictObject({ key: z.string().min(1).max(64) }), output: ApiKey },
   /** What `model.add` would fetch, with its licence; the revision is pinned in `origin`. */
   'model.plan': { scope: 'owner', input: z.strictObject(modelRequest), output: ModelPlan },
   /** Fetches a model and keeps it until it is removed. Progress comes in `model.progress`. */

@@ -51,6 +51,12 @@ export const Settings = z.strictObject({
         .default(50 * 2 ** 30),
     })
     .default({ diskBytes: 50 * 2 ** 30 }),
+  requests: z
+    .strictObject({
+      /** Port of the loopback on which programs with a key are answered; 0: any free one. */
+      port: z.int().min(0).max(65_535).default(8477),
+    })
+    .default({ port: 8477 }),
   wallet: z
     .strictObject({
       /** The wallet locks itself after so long without use. */
@@ -76,6 +82,7 @@ export const SettingsChange = z.strictObject({
   practice: fields.practice.unwrap().optional(),
   worker: fields.worker.unwrap().optional(),
   models: fields.models.unwrap().optional(),
+  requests: fields.requests.unwrap().optional(),
   wallet: fields.wallet.unwrap().optional(),
   rules: RulesChange.optional(),
   loadWatts: fields.loadWatts.unwrap().optional(),

@@ -1,4 +1,4 @@
-import { LOOPBACK_NAMES } from './guards.ts';
+import { LOOPBACK_NAMES } from '../contract/loopback-host.ts';
 
 /**
  * What a page of ours may load and reach: its own files, and what `connections` names. No inline script or style, no frame, no form. The same

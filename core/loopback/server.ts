@@ -3,10 +3,11 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { HearthlendError } from '../contract/errors.ts';
+import { hostAllowed } from '../contract/loopback-host.ts';
 import type { Bundle } from './bundle.ts';
 import { type Served, serveConnection } from './connection.ts';
 import { contentSecurityPolicy, loopbackConnections } from './content-policy.ts';
-import { callerOf, hostAllowed } from './guards.ts';
+import { callerOf } from './guards.ts';
 import type { LoopbackLimits } from './limits.ts';
 
 const ADDRESS = '127.0.0.1';

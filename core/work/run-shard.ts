@@ -3,6 +3,7 @@ import type { ReadyShard } from './acquire.ts';
 import type { FreshResult } from './deliver-group.ts';
 import type { AbortReason } from './give-back.ts';
 import type { WorkPorts } from './ports.ts';
+import { createTelling } from './telling.ts';
 
 const SHORTEST_HEARTBEAT_MS = 250;
 
@@ -25,9 +26,10 @@ export async function runShard(
   { onBegin, onHeartbeatError }: RunEvents,
 ): Promise<FreshResult> {
   const { shard, attempt } = lease;
+  const gone = () => abort.abort('expired' satisfies AbortReason);
   const beat = async () => {
     const held = await from.network.progress(key.shardId, attempt, null);
-    if (!held) abort.abort('expired' satisfies AbortReason);
+    if (!held) gone();
   };
   let heartbeat: NodeJS.Timeout | undefined;
   /** Why it could not be recorded that it runs. */
@@ -44,7 +46,14 @@ export async function runShard(
     ports.onChange({ type: 'started', shard, attempt, inputs });
     onBegin();
   };
-  const onToken = (token: number, index: number) => ports.onChange({ type: 'token', shard, attempt, token, index });
+  const telling =
+    shard.kind === 'onnx.generate' && shard.stream === true
+      ? createTelling((made) => from.network.progress(key.shardId, attempt, null, made), gone, onHeartbeatError)
+      : null;
+  const onToken = (token: number, index: number) => {
+    ports.onChange({ type: 'token', shard, attempt, token, index });
+    telling?.token(token);
+  };
   try {
     const result = await ports.compute({ shard, model, inputs }, { signal: abort.signal, onBegin: begin, onToken }).finally(() => {
       if (unrecorded !== null) throw unrecorded;
@@ -59,6 +68,7 @@ export async function runShard(
     return { from, key, shard, submission: { shardId: shard.id, attempt, ...facts }, bytes: result.outputs };
   } finally {
     clearInterval(heartbeat);
+    telling?.end();
     model.release();
   }
 }

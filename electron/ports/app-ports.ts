@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { powerMonitor } from 'electron';
 import { createEmbeddedCoordinator } from '../../coordinator/embedded.ts';
+import { openRequests } from '../../coordinator/openai/open.ts';
 import { loadWordnetPractice } from '../../coordinator/practice/wordnet.ts';
 import type { AppPorts } from '../../core/app-ports.ts';
 import { openSignalSources } from '../../core/policy/signals/open.ts';
@@ -28,6 +29,7 @@ export function appPorts({ dataDir, appPath, version, log, parts }: ShellParts):
       watchers: parts.watchers,
       shellPower: shellPower(powerMonitor, process.platform),
     }),
+    openRequests,
     async createCoordinator({ dir, signer, reference, quota, clock, log: coordinatorLog, practice }) {
       return createEmbeddedCoordinator({
         dir,

@@ -1,4 +1,5 @@
 import type { App, StartOptions, Summary } from '../../core/app.ts';
+import type { ApiKey } from '../../core/contract/api-keys.ts';
 import { withBackends } from '../../core/contract/backends.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { AddedModel, CatalogueRow, ModelPlan } from '../../core/contract/models.ts';
@@ -66,6 +67,17 @@ export class FakeApp implements App {
         return {};
       },
       'work.resume': async () => ({}),
+      'key.create': async ({ name }) => {
+        const key = { id: `key-${this.keys.length + 1}`, name, createdAt: 1, budget: null, spent: '0' };
+        this.keys.push(key);
+        return { key, secret: `hl-secret-${name}`, ...this.requests };
+      },
+      'key.list': async () => ({ keys: this.keys, ...this.requests }),
+      'key.remove': async ({ key }) => {
+        const at = this.keys.findIndex(({ id, name }) => id === key || name === key);
+        if (at < 0) throw new HearthlendError('API_KEY_UNKNOWN', { key });
+        return this.keys.splice(at, 1)[0] as ApiKey;
+      },
       'work.start': async ({ forMs }) => ({ overrides: [], until: forMs }),
       'policy.status': async () => ({
         signals: Signals.parse({ now: 0, utcOffsetMinutes: 0, steadyMs: 0 }),
