@@ -20,23 +20,33 @@ export interface Blobs {
   read(digest: Sha256): Promise<Uint8Array>;
   remove(digest: Sha256): Promise<void>;
   /**
-   * Removes everything but what is held, also what was only half written. For a start, before anything else is under way here.
+   * Removes everything but what is held. Bytes have to be held before they are put.
    * @param held asked when what there is is known, so that it covers all of it
    */
   keepOnly(held: () => Promise<ReadonlySet<Sha256>>): Promise<void>;
 }
 
-/** Blobs as files of one folder, named by their digests. @throws DATA_DIR_UNWRITABLE */
-export function openBlobs(dir: string): Blobs {
+/** Blobs as files of one folder. */
+export interface FileBlobs extends Blobs {
+  /** What there is. */
+  digests(): Sha256[];
+}
+
+/** What is being written, until it is whole. */
+const INCOMING = 'incoming-';
+
+/** Blobs as files of one folder, named by their digests. What was only half written before is removed. @throws DATA_DIR_UNWRITABLE */
+export function openBlobs(dir: string): FileBlobs {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(dir)) if (name.startsWith(INCOMING)) rmSync(join(dir, name), { force: true, recursive: true });
   } catch (thrown) {
     throw new HearthlendError('DATA_DIR_UNWRITABLE', { path: dir, detail: (thrown as Error).message }, { cause: thrown });
   }
   let temporaries = 0;
   const temporary = () => {
     temporaries += 1;
-    return join(dir, `incoming-${process.pid}-${temporaries}`);
+    return join(dir, `${INCOMING}${process.pid}-${temporaries}`);
   };
   const at = (digest: Sha256) => join(dir, Sha256.parse(digest));
 
@@ -108,8 +118,11 @@ export function openBlobs(dir: string): Blobs {
     async keepOnly(held) {
       const there = readdirSync(dir);
       const digests = await held();
-      for (const name of there) if (!digests.has(name)) rmSync(join(dir, name), { force: true, recursive: true });
+      for (const name of there) {
+        if (!digests.has(name) && !name.startsWith(INCOMING)) rmSync(join(dir, name), { force: true, recursive: true });
+      }
     },
+    digests: () => readdirSync(dir).filter((name) => Sha256.safeParse(name).success),
   };
 }
 

@@ -1,26 +1,30 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager, JsHeaders, jetstream, PubHeaders } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/nats-core';
-import { Base64UrlPaddedCodec, type ObjectStore, Objm, StorageType, setSha256Backend } from '@nats-io/obj';
+import {
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  JsHeaders,
+  jetstream,
+  jetstreamManager,
+  PubHeaders,
+} from '@nats-io/jetstream';
+import { headers, type NatsConnection, nuid } from '@nats-io/nats-core';
+import { Base64UrlPaddedCodec, Objm, StorageType } from '@nats-io/obj';
 import { z } from 'zod';
 import type { BlobRef } from '../../core/contract/digest.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 
 /** Large enough that a round trip for each costs little, and far below what a message may be. */
 const CHUNK_BYTES = 256 * 1024;
-const REQUEST_MS = 5000;
-/** How often a piece is asked for, and how long after one that failed, where the server is away. */
-const TRIES = 20;
-const TRY_AGAIN_MS = 500;
+/** How long one answer is waited for, and for how long in all it is asked for again where the server is away. */
+const ANSWER_MS = 2000;
+const ASK_WITHIN_MS = 15_000;
+const ASK_AGAIN_MS = 200;
 /** Source: nats-server/server/errors.json: no room; the last sequence is another. */
 const FULL = new Set([10023, 10047, 10077]);
 const WRONG_LAST_SEQUENCE = new Set([10070, 10071]);
-
-// Node's own, instead of one in JavaScript.
-setSha256Backend('native');
 
 /** What JetStream's object store keeps about an object. Source: nats-architecture-and-design, ADR-20. */
 const Stored = z.looseObject({
@@ -63,16 +67,17 @@ export interface Objects {
 
 /** Opens a bucket, made where it is missing. @throws STORE_UNREACHABLE */
 export async function openObjects(nc: NatsConnection, bucket: string, description: string): Promise<Objects> {
-  const js = jetstream(nc, { timeout: REQUEST_MS });
+  const js = jetstream(nc, { timeout: ANSWER_MS });
   try {
-    const jsm = await js.jetstreamManager();
-    return objectsIn(js, jsm, await new Objm(js).create(bucket, { description, storage: StorageType.File }), bucket);
+    const jsm = await jetstreamManager(nc, { timeout: ANSWER_MS });
+    await new Objm(js).create(bucket, { description, storage: StorageType.File });
+    return objectsIn(js, jsm, bucket);
   } catch (thrown) {
     throw unreachable(thrown, bucket);
   }
 }
 
-function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStore, bucket: string): Objects {
+function objectsIn(js: JetStreamClient, jsm: JetStreamManager, bucket: string): Objects {
   const stream = `OBJ_${bucket}`;
   const metaSubject = (name: string) => `$O.${bucket}.M.${Base64UrlPaddedCodec.encode(name)}`;
   const chunkSubject = ({ nuid }: Stored) => `$O.${bucket}.C.${nuid}`;
@@ -87,7 +92,7 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
 
   /** What is kept about a name, be it that it is deleted; revision 0 where there is nothing. */
   async function look(name: string): Promise<{ kept: Stored | null; revision: number }> {
-    const message = await jsm.streams.getMessage(stream, { last_by_subj: metaSubject(name) });
+    const message = await asked(() => jsm.streams.getMessage(stream, { last_by_subj: metaSubject(name) }));
     return message === null ? { kept: null, revision: 0 } : { kept: Stored.parse(message.json()), revision: message.seq };
   }
 
@@ -98,7 +103,7 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
   }
 
   /** Replaces what is kept about an object where that is still what was found; gives the sequence of what stands there now. */
-  async function replace({ name, revision }: StoredObject, kept: Stored): Promise<number | null> {
+  async function replace({ name, revision }: Pick<StoredObject, 'name' | 'revision'>, kept: Stored): Promise<number | null> {
     const own = headers();
     own.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     own.set(PubHeaders.ExpectedLastSubjectSequenceHdr, `${revision}`);
@@ -110,21 +115,28 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
     }
   }
 
-  /** The message of a subject from `sequence` on; asked for again where the server is away. */
-  async function piece(subject: string, sequence: number): Promise<{ data: Uint8Array; seq: number } | null> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await jsm.direct.getMessage(stream, { seq: sequence, next_by_subj: subject });
-      } catch (thrown) {
-        if (attempt === TRIES) throw thrown;
-        await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
-      }
+  /** Puts a file's bytes, piece by piece, under an id of their own: each is sent again where no answer comes, and known again by its id. */
+  async function upload(path: string): Promise<Pick<Stored, 'nuid' | 'size' | 'chunks' | 'digest'>> {
+    const id = nuid.next();
+    const hash = createHash('sha256');
+    let size = 0;
+    let chunks = 0;
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      size += chunk.byteLength;
+      chunks += 1;
+      const msgID = `${id}.${chunks}`;
+      await asked(() => js.publish(`$O.${bucket}.C.${id}`, chunk, { msgID }));
     }
+    return { nuid: id, size, chunks, digest: digestText(hash.digest()) };
   }
+
+  /** The message of a subject from `sequence` on. */
+  const piece = (subject: string, sequence: number) => asked(() => jsm.direct.getMessage(stream, { seq: sequence, next_by_subj: subject }));
 
   /** What ends a subject, of all subjects under `prefix`. */
   async function ends(prefix: string): Promise<string[]> {
-    const { state } = await jsm.streams.info(stream, { subjects_filter: `${prefix}>` });
+    const { state } = await asked(() => jsm.streams.info(stream, { subjects_filter: `${prefix}>` }));
     return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }
 
@@ -134,14 +146,17 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
       reached(async () => {
         const { kept, revision } = await look(name);
         if (kept !== null && kept.deleted !== true) return false;
-        const content = Readable.toWeb(createReadStream(path, { highWaterMark: CHUNK_BYTES })) as ReadableStream<Uint8Array>;
+        const uploaded = await upload(path);
+        const own = { name, bucket, ...uploaded, metadata, mtime: new Date().toISOString(), options: { max_chunk_size: CHUNK_BYTES } };
         try {
-          await store.put({ name, metadata, options: { max_chunk_size: CHUNK_BYTES } }, content, { previousRevision: revision });
-          return true;
+          if ((await replace({ name, revision }, own)) !== null) return true;
         } catch (thrown) {
-          if (isChanged(thrown)) return false;
+          // Perhaps it was taken, and only the answer was lost.
+          if ((await look(name)).kept?.nuid === own.nuid) return true;
           throw thrown;
         }
+        await jsm.streams.purge(stream, { filter: chunkSubject(own) });
+        return false;
       }),
     touch: (object) => reached(async () => (await replace(object, object.kept)) !== null),
     remove: (object) =>
@@ -174,7 +189,7 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
           await file.close();
         }
         const sha256 = hash.digest();
-        if (kept.digest !== `SHA-256=${Base64UrlPaddedCodec.encode(sha256)}`) {
+        if (kept.digest !== digestText(sha256)) {
           throw new HearthlendError('DIGEST_MISMATCH', {
             what: `${bucket}/${name}`,
             actual: sha256.toString('hex'),
@@ -195,16 +210,34 @@ function objectsIn(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStor
         }
         for (const nuid of nuids) {
           if (known.has(nuid)) continue;
-          const first = await jsm.direct.getMessage(stream, { seq: 1, next_by_subj: `$O.${bucket}.C.${nuid}` });
+          const first = await piece(`$O.${bucket}.C.${nuid}`, 1);
           if (first !== null && first.time.getTime() < at) await jsm.streams.purge(stream, { filter: `$O.${bucket}.C.${nuid}` });
         }
       }),
-    bytes: () => reached(async () => (await jsm.streams.info(stream)).state.bytes),
+    bytes: () => reached(async () => (await asked(() => jsm.streams.info(stream))).state.bytes),
   };
+}
+
+/** Source: ADR-20. */
+function digestText(sha256: Buffer): string {
+  return `SHA-256=${Base64UrlPaddedCodec.encode(sha256)}`;
 }
 
 function nameFrom(encoded: string): string {
   return Buffer.from(encoded, 'base64url').toString();
+}
+
+/** Asks again where no answer comes: for what is the same when it is done twice. */
+async function asked<T>(request: () => Promise<T>): Promise<T> {
+  const until = performance.now() + ASK_WITHIN_MS;
+  for (;;) {
+    try {
+      return await request();
+    } catch (thrown) {
+      if (thrown instanceof JetStreamApiError || performance.now() > until) throw thrown;
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    }
+  }
 }
 
 /** Whether another was faster to change what an object's name stands for. */
