@@ -12,6 +12,8 @@ export interface CallContext {
   blobAccess(worker: Worker): WorkerCallOutput<'blobAccess'>;
   /** Outputs that this worker put under their digest before. @throws BLOB_MISSING */
   takeUpload(worker: Worker, digest: Sha256): Promise<Uint8Array>;
+  /** Those were handed in. */
+  uploadDone(worker: Worker, digest: Sha256): void;
 }
 
 const RECEIPTS = 128;
@@ -35,9 +37,11 @@ const CALLS: Calls = {
   async progress({ service }, worker, { shardId, attempt, fraction, made }) {
     return { held: await service.progress(worker, { shardId, attempt }, fraction, made) };
   },
-  async submit({ service, takeUpload }, worker, { submission, inline }, body) {
-    const outputs = inline ? body : await takeUpload(worker, submission.commitment);
-    return service.submit(worker, submission, outputs);
+  async submit({ service, takeUpload, uploadDone }, worker, { submission, inline }, body) {
+    if (inline) return service.submit(worker, submission, body);
+    const reply = await service.submit(worker, submission, await takeUpload(worker, submission.commitment));
+    uploadDone(worker, submission.commitment);
+    return reply;
   },
   async release({ service }, worker, { shardId, attempt, reason, code, params }) {
     const failure = code !== null ? { code, params } : reason === 'failed' ? { code: 'RUN_FAILED', params: { detail: '?' } } : null;

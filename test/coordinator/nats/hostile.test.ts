@@ -36,6 +36,7 @@ beforeAll(async () => {
     takeUpload: async (_worker, digest) => {
       throw new HearthlendError('BLOB_MISSING', { digest });
     },
+    uploadDone: () => undefined,
     async workerOf(nkey) {
       known.set(addressOf(nkey), nkey);
       return { address: addressOf(nkey), payee: addressOf(nkey) };
