@@ -2,7 +2,7 @@ import { type MessageRef, ref } from '../core/contract/messages.ts';
 import type { LeaseRequest } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
 import type { Context } from './context.ts';
-import { mainRefusal, refusalOf } from './leasing/demand.ts';
+import { mainRefusal, refusalOf, stageRefusal } from './leasing/demand.ts';
 import { batchOf, costOf, expectedMs, type Pace } from './leasing/pace.ts';
 import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
 import type { ShardRecord } from './store.ts';
@@ -38,8 +38,8 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
     const demands = await store.waitingDemands(LOOK_AT.demands);
     const refused: Array<{ reason: MessageRef; queued: number }> = [];
     const fitting = demands.filter(({ demand, queued }) => {
-      // The owner's own work is done on the owner's machine, whatever it asks.
-      const reason = origin === 'own' ? null : refusalOf(demand, request, money);
+      // The owner's own work is done on the owner's machine, whatever it asks; but a stage takes a place there for long.
+      const reason = origin === 'own' ? stageRefusal(demand, request) : refusalOf(demand, request, money);
       if (reason !== null) refused.push({ reason, queued });
       return reason === null;
     });
@@ -79,16 +79,21 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
     return { reason: ref('no-work.lease-held') };
   }
 
+  /** Waiting shards that are not on their way to somebody else. */
+  async function freeShards(lot: number, worker: Address, wanted: number, evenFailedHere: boolean): Promise<ShardRecord[]> {
+    for (let limit = wanted; ; limit *= 4) {
+      const records = await store.waitingShards(lot, worker, limit, evenFailedHere);
+      const free = records.filter(({ shard }) => !reserved.has(shard.id));
+      if (free.length >= wanted || records.length < limit) return free;
+    }
+  }
+
   async function shardsOf(chosen: readonly Lot[], worker: Address, pace: Pace | null, evenFailedHere: boolean): Promise<Choice[]> {
     const waiting = new Map<number, ShardRecord[]>();
     for (const { lot } of chosen) {
       if (waiting.has(lot)) continue;
       const wanted = chosen.filter((each) => each.lot === lot).length;
-      const records = await store.waitingShards(lot, worker, wanted + reserved.size, evenFailedHere);
-      waiting.set(
-        lot,
-        records.filter(({ shard }) => !reserved.has(shard.id)),
-      );
+      waiting.set(lot, await freeShards(lot, worker, wanted, evenFailedHere));
     }
     const choices: Choice[] = [];
     let total: number | null = 0;

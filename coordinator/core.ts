@@ -23,6 +23,7 @@ import { mayRead } from './reading.ts';
 import { retire, sweep } from './recovery.ts';
 import type { WorkerService } from './service.ts';
 import { createSettling } from './settling.ts';
+import { createStaging } from './staging/staging.ts';
 import type { PracticeBook, Store } from './store.ts';
 import { createAuditor } from './trust/auditor.ts';
 import { auditReport, suspensionOf } from './trust/report.ts';
@@ -124,7 +125,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     random: options.random,
     isHalf: options.isHalf ?? (async () => false),
   });
-  const settling = createSettling(context, practising, batching, auditor);
+  const staging = createStaging(context, async (key) => {
+    const attempt = await store.attempt(key);
+    if (attempt !== null) await lending.release({ address: attempt.worker, payee: attempt.payee }, key, 'crashed', null);
+  });
+  const settling = createSettling(context, practising, batching, auditor, staging);
   const lending = createLending(context, practising, settling.isSettling);
   const intake = createIntake(context, terms ?? null);
   const madeTokens = createListeners<MadeOfShard>(log);
@@ -182,6 +187,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     unfollow();
     await inOrder.catch(() => undefined);
     try {
+      staging.close();
       await settling.finish();
       lending.close();
       batching.stop();
@@ -211,6 +217,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
           return held;
         }),
+      exchange: (worker, key, step, outputs) => whenOpen(() => staging.exchange(worker, key, step, outputs)),
       submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
       release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
       receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),

@@ -62,6 +62,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
     },
     lease: async (request) => service.lease(connected(), request),
     progress: async (shardId, attempt, fraction, made) => service.progress(connected(), { shardId, attempt }, fraction, made),
+    exchange: async (shardId, attempt, step, outputs) => service.exchange(connected(), { shardId, attempt }, step, outputs),
     fetchBlob: async (digest) => ({ type: 'file', path: await blobs.path(digest) }),
     submit: async (submission, outputs) => service.submit(connected(), submission, outputs),
     async release(shardId, attempt, reason, code, params = {}) {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { joinBatch } from '../core/contract/batch.ts';
 import { type BlobRef, canonicalJson } from '../core/contract/digest.ts';
 import { ERROR_CODES, type ErrorCode, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, JobOrder, JobRequest } from '../core/contract/jobs.ts';
+import type { JobIntake, JobOrder, JobRequest, LocalModel } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { describeError } from '../core/contract/messages.ts';
 import { ModelManifest } from '../core/contract/model.ts';
@@ -10,9 +10,10 @@ import type { JobStatus } from '../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../core/contract/safetensors.ts';
 import type { Context } from './context.ts';
 import { holderOf } from './holding.ts';
-import { promptLength, sameJobId, shardsOf, termsOf } from './orders.ts';
+import { needsOf, promptLength, sameJobId, shardsOf, termsOf } from './orders.ts';
 import { createPlacing } from './placing.ts';
 import { MAX_OPEN_JOBS } from './requesters.ts';
+import { stagedOrder } from './staging/orders.ts';
 import type { ShardRecord } from './store.ts';
 
 /** As many jobs as a list shows. */
@@ -77,23 +78,32 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
         : (order.id ?? `job-${randomBytes(6).toString('hex')}`);
     if (typeof found !== 'string') return found;
 
+    const staged = request.kind === 'onnx.generate' && request.split !== undefined ? stagedOrder(found, request) : null;
+    const models: LocalModel[] = staged?.models ?? [{ manifest, files: request.model.files }];
+    const placed = staged === null ? parts : [staged.inputs, staged.plan];
+    const given = staged === null ? inputs : staged.models.map(() => refOf(staged.inputs));
     const charged = termsOf(request, parts.length, promptTokens, order, { id: networkId, terms });
     const { asset, unit, perUnit } = charged;
-    const shards = shardsOf(request, inputs, { jobId: found, network: networkId, origin, model, price: { asset, unit, perUnit } });
+    const shards = shardsOf(request, given, { jobId: found, network: networkId, origin, model, price: { asset, unit, perUnit } }, staged);
     const createdAt = clock();
     const job: JobStatus = {
       ...{ id: found, network: networkId, kind: request.kind, state: 'queued', createdAt, finishedAt: null },
       ...{ shards: shards.length, accepted: 0, error: null },
     };
-    const records = shards.map((shard): ShardRecord => ({ shard, promptTokens, state: 'queued', attempt: 0, createdAt }));
+    const records = shards.map((shard, index): ShardRecord => {
+      const needs = needsOf(models[staged === null ? 0 : index]?.manifest ?? manifest, order);
+      return { shard, promptTokens, state: 'queued', needs, attempt: 0, createdAt };
+    });
     const holder = holderOf.job(found);
-    const digests = [model, ...inputs, ...manifest.files].map(({ digest }) => digest);
+    const digests = [model, ...(staged?.refs ?? []), ...placed.map(refOf), ...models.flatMap((each) => each.manifest.files)].map(
+      (each) => each.digest,
+    );
     await holding.hold(holder, [...new Set(digests)]);
     let added: Awaited<ReturnType<typeof store.addJob>>;
     try {
       // Who holds a key asks again and again. On a network each coordinator would keep it from the others' tidying.
-      await placing.put({ manifest, files: request.model.files }, origin === 'own' && order.requester !== undefined);
-      for (const part of parts) await blobs.putBytes(part);
+      for (const each of models) await placing.put(each, origin === 'own' && order.requester !== undefined);
+      for (const part of placed) await blobs.putBytes(part);
       added = await store.addJob(job, records, charged);
     } catch (thrown) {
       await holding.letGo(holder);
@@ -125,6 +135,16 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     return refs;
   }
 
+  /** What came of a generation over stages: its last stage has the tokens; null for other jobs. */
+  async function stagedTokens(id: string, refs: readonly BlobRef[]): Promise<Uint8Array | null> {
+    const [first] = await store.shardsOf(id);
+    const last = refs.at(-1);
+    if (first?.shard.kind !== 'onnx.generate' || first.shard.stage === undefined || last === undefined) return null;
+    const tokens = decodeSafetensors(await blobs.read(last.digest)).get('tokens');
+    if (tokens === undefined) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
+    return encodeSafetensors(new Map([['tokens', tokens]]));
+  }
+
   return {
     submitJob,
     job: (id) => store.job(id),
@@ -144,6 +164,8 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     },
     async outputs(id) {
       const refs = await outputBlobs(id);
+      const tokens = await stagedTokens(id, refs);
+      if (tokens !== null) return tokens;
       const [only] = refs;
       if (only !== undefined && refs.length === 1) return blobs.read(only.digest);
       const parts = [];

@@ -4,10 +4,13 @@ import { HearthlendError } from '../core/contract/errors.ts';
 import { tokenLimit } from '../core/contract/generation.ts';
 import type { JobOrder, JobRequest } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
+import type { ModelManifest } from '../core/contract/model.ts';
 import { practiceCredit, priceOf } from '../core/contract/money.ts';
 import { decodeSafetensors } from '../core/contract/safetensors.ts';
 import { Shard } from '../core/contract/shard.ts';
+import type { Needs } from './leasing/demand.ts';
 import type { JobTerms } from './requesters.ts';
+import type { StagedOrder } from './staging/orders.ts';
 
 /** What every shard of a job has in common. */
 interface ShardBase {
@@ -32,9 +35,16 @@ export function sameJobId(request: JobRequest, model: Sha256, inputs: readonly S
           maxNewTokens: request.maxNewTokens,
           stopTokens: request.stopTokens,
           sampling: request.sampling,
+          ...(request.split === undefined ? {} : { stages: request.split.manifest.stages.map(({ digest }) => digest) }),
         };
   const text = canonicalJson({ kind, model, inputs, limits, session, asked, requester: requester ?? null, perUnit: perUnit ?? null });
   return `job-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+}
+
+/** What a job's shards ask of the machines that compute them. */
+export function needsOf({ files }: ModelManifest, { backends, category }: JobOrder): Needs {
+  const modelBytes = files.reduce((bytes, file) => bytes + file.bytes, 0);
+  return { modelBytes, ...(backends === undefined ? {} : { backends }), ...(category === undefined ? {} : { category }) };
 }
 
 /** What a job is charged. @throws PRICE_UNKNOWN, COST_TOO_HIGH */
@@ -51,7 +61,7 @@ export function termsOf(
   const listed = terms === null ? '0' : terms.prices.find((price) => price.unit === unit)?.perUnit;
   const perUnit = order.perUnit ?? listed;
   if (perUnit === undefined) throw new HearthlendError('PRICE_UNKNOWN', { unit });
-  const maxUnits = request.kind === 'onnx.run' ? shards : tokenLimit(promptTokens, request.maxNewTokens, request.decoder.maxPositions);
+  const maxUnits = request.kind === 'onnx.run' ? shards : mostTokens(request, promptTokens);
   const cost = priceOf(maxUnits, perUnit);
   if (order.maxCost !== undefined && cost > BigInt(order.maxCost)) {
     throw new HearthlendError('COST_TOO_HIGH', { cost: cost.toString(), limit: order.maxCost, symbol: terms?.symbol ?? '' });
@@ -59,12 +69,19 @@ export function termsOf(
   return { requester: order.requester ?? null, asset: terms?.asset ?? practiceCredit(network.id), unit, perUnit, maxUnits };
 }
 
+/** Every token goes through every stage, those of the prompt too. */
+function mostTokens({ maxNewTokens, decoder, split }: Extract<JobRequest, { kind: 'onnx.generate' }>, promptTokens: number): number {
+  const made = tokenLimit(promptTokens, maxNewTokens, decoder.maxPositions);
+  return split === undefined ? made : split.manifest.stages.length * (promptTokens + made);
+}
+
 /** A job's shards, in the order of its inputs. Their ids sort in that order, too. @throws USAGE */
-export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: ShardBase): Shard[] {
+export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: ShardBase, staged: StagedOrder | null): Shard[] {
   const { kind, limits, session } = request;
   const width = String(inputs.length).length;
   return inputs.map((each, index) => {
     const common = { ...base, id: `${base.jobId}.${String(index + 1).padStart(width, '0')}`, inputs: each, limits, session };
+    if (staged !== null) common.model = staged.refs[index] ?? base.model;
     const shard = Shard.safeParse(
       request.kind === 'onnx.run'
         ? { ...common, kind, outputs: request.outputs }
@@ -76,6 +93,7 @@ export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: 
             stopTokens: request.stopTokens,
             sampling: request.sampling,
             ...(request.stream === true ? { stream: true } : {}),
+            ...(staged === null ? {} : { stage: { index, of: inputs.length, plan: staged.planDigest } }),
           },
     );
     if (shard.success) return shard.data;

@@ -6,6 +6,7 @@ import type {
   MadeTokens,
   NetworkEvent,
   NetworkInfo,
+  StageReply,
   SubmitReply,
 } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
@@ -26,6 +27,8 @@ export interface WorkerService {
   connect(worker: Worker, holds?: readonly HeldAttempt[]): Promise<NetworkInfo>;
   lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
   progress(worker: Worker, key: AttemptKey, fraction: number | null, made?: MadeTokens): Promise<boolean>;
+  /** See Network.exchange. */
+  exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null): Promise<StageReply>;
   submit(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;

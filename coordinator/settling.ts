@@ -10,6 +10,7 @@ import { maxHeldMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import { receiptAfter } from './receipts.ts';
 import type { Worker } from './service.ts';
+import type { Staging } from './staging/staging.ts';
 import type { AttemptKey, AttemptRecord, Failure, Sequel, ShardRecord } from './store.ts';
 import type { Auditor } from './trust/auditor.ts';
 import { checkResult } from './verify.ts';
@@ -26,7 +27,13 @@ export interface Settling {
   finish(): Promise<void>;
 }
 
-export function createSettling(context: Context, practising: Practising | null, batching: Batching, auditor: Auditor): Settling {
+export function createSettling(
+  context: Context,
+  practising: Practising | null,
+  batching: Batching,
+  auditor: Auditor,
+  staging: Pick<Staging, 'fault' | 'settled'>,
+): Settling {
   const { store, blobs, holding, countdowns, clock, log } = context;
   const chain = createChaining(store);
   const underWay = new Map<string, { commitment: string; reply: Promise<SubmitReply> }>();
@@ -58,6 +65,10 @@ export function createSettling(context: Context, practising: Practising | null, 
     if (!checked.ok) {
       await auditor.refuse(attempt, shard, `${checked.code}: ${checked.detail}`);
       return reject(attempt, shard, checked.code, checked.detail);
+    }
+    if (shard.kind === 'onnx.generate' && shard.stage !== undefined) {
+      const fault = await staging.fault(shard, attempt.attempt, submission.units, checked.tensors);
+      return fault === undefined ? accept(attempt, shard, submission, outputs, false) : reject(attempt, shard, 'RESULT_MALFORMED', fault);
     }
     const examined = await auditor.examine({ attempt, record, submission, outputs, tensors: checked.tensors });
     if ('postponed' in examined) throw new HearthlendError('CANCELLED');
@@ -129,6 +140,7 @@ export function createSettling(context: Context, practising: Practising | null, 
       return (await store.attempt(attempt))?.reply ?? EXPIRED;
     }
     if (shard.origin === 'practice') practising?.ended('accepted');
+    staging.settled(shard);
     // The result stands from here on: what follows is put right at the next start where it can't be done now.
     try {
       await letGoOfShard(context, shard);

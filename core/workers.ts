@@ -15,6 +15,7 @@ import type { StartWorker, Usage } from './contract/worker-host.ts';
 import { proveCpu, proveGpus } from './gpu-proofs.ts';
 import { type ComputedOn, type GpuWorker, openGpuWorkers } from './gpu-workers.ts';
 import { createVet } from './models/vetting/vet.ts';
+import { openStageWorkers } from './stage-workers.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
 import { processTree } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
@@ -46,6 +47,8 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
+  /** How many more stages of decoders may be kept here. */
+  stageRoom(): number;
   /** How many shards can be computed at once: one on each GPU that may, else one on the processor. */
   lanes(): number;
   /** Devices that earn: the GPUs that compute, else the processor. */
@@ -148,6 +151,14 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
     onlyGpu: () => (gpus.report().gpus.length === 1 ? (gpus.report().gpus[0]?.gpu ?? null) : null),
     onChange,
   });
+  const stages = openStageWorkers({
+    gpus: () => gpus.workers(),
+    options: (modelMemoryBytes, device) => ({
+      ...{ workDir: join(dataDir, 'workers', 'stages'), vet, clock, log },
+      modelMemoryBytes: modelMemoryBytes ?? settings.current.worker.modelMemoryBytes,
+      start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir, device })),
+    }),
+  });
   /** While the window computes, no native worker does. */
   const reported = (found: BackendReport): BackendReport => {
     if (!window.chosen()) return found;
@@ -162,6 +173,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   return {
     compute({ shard, model, inputs }, hooks) {
       const task = { shard, model, inputs, threads: threads(shard) };
+      if (shard.kind === 'onnx.generate' && shard.stage !== undefined) return stages.compute(task, hooks);
       const onCpu = async (hooks: RunHooks): Promise<ComputedOn> => ({
         ...(await worker.run({ ...task, provider: CPU }, hooks)),
         backend: 'cpu',
@@ -187,6 +199,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       earning()
         .map((each) => each.load())
         .find((load) => load !== null) ?? null,
+    stageRoom: stages.room,
     lanes: () => Math.max(1, gpus.workers().filter(({ aside }) => !aside).length),
     devices: () => (gpus.workers().length > 0 ? gpus.workers().map(({ gpu }) => gpu) : ['cpu']),
     async govern(decisions) {
@@ -210,8 +223,8 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
       else if (lane === undefined) await worker.warm({ ...task, provider: CPU });
       else await lane.supervisor.warm({ ...task, provider: lane.binding.provider });
     },
-    running: () => earning().some((each) => each.running()) || reference.running(),
-    usage: () => sumOf([...earning(), reference].map((each) => each.usage())),
+    running: () => earning().some((each) => each.running()) || reference.running() || stages.usages().length > 0,
+    usage: () => sumOf([...[...earning(), reference].map((each) => each.usage()), ...stages.usages()]),
     spares() {
       const { modelMemoryBytes } = settings.current.worker;
       const onCpu = { gpu: null, provider: CPU, memoryBytes: Math.min(modelMemoryBytes, totalmem()) };

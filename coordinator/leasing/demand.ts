@@ -22,10 +22,12 @@ export interface Demand {
   backends: BackendName[] | null;
   category: string | null;
   price: Shard['price'];
+  /** A stage, which stays with its worker for as long as a generation takes. */
+  stage?: true;
 }
 
 /** What a worker said of its machine when it asked for work. */
-export type Machine = Pick<LeaseRequest, 'memoryBytes' | 'backends' | 'floors' | 'refusedCategories'>;
+export type Machine = Pick<LeaseRequest, 'memoryBytes' | 'backends' | 'floors' | 'refusedCategories' | 'stages'>;
 
 /** How a network's amounts are shown. */
 export interface Money {
@@ -33,19 +35,28 @@ export interface Money {
   decimals: number;
 }
 
-export function demandOf({ model, price }: Shard, { modelBytes, backends, category }: Needs = {}): Demand {
+export function demandOf(shard: Shard, { modelBytes, backends, category }: Needs = {}): Demand {
+  const { model, price } = shard;
   return {
     model: model.digest,
     modelBytes: modelBytes ?? null,
     backends: backends === undefined || backends.length === 0 ? null : [...backends].sort(),
     category: category ?? null,
     price,
+    ...(shard.kind === 'onnx.generate' && shard.stage !== undefined ? { stage: true as const } : {}),
   };
+}
+
+/** Why a stage is not for this machine just now; null where it is, or this is none. */
+export function stageRefusal({ stage }: Demand, { stages = 0 }: Machine): MessageRef | null {
+  return stage === true && stages === 0 ? ref('no-work.stages') : null;
 }
 
 /** Why this work is not for this machine, in its user's words; null where it is. The user's own will comes first, then what the machine lacks. */
 export function refusalOf(demand: Demand, machine: Machine, money: Money): MessageRef | null {
   const { category, price, modelBytes, backends } = demand;
+  const noStage = stageRefusal(demand, machine);
+  if (noStage !== null) return noStage;
   if (category !== null && machine.refusedCategories?.includes(category)) return ref('no-work.category', { category });
   const floor = floorOf(demand, machine);
   if (BigInt(price.perUnit) < floor) {

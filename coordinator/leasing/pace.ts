@@ -23,9 +23,10 @@ function mostUnits(shard: Shard): number {
   return shard.kind === 'onnx.generate' && shard.price.unit === 'token' ? shard.maxNewTokens : 1;
 }
 
-/** How long (ms) a shard takes at most at this pace; null where nothing is known of it. */
+/** How long (ms) a shard takes at most at this pace; null where nothing tells. */
 export function expectedMs(shard: Shard, pace: Pace | null): number | null {
-  if (pace === null) return null;
+  // A stage waits for the others most of its time.
+  if (pace === null || (shard.kind === 'onnx.generate' && shard.stage !== undefined)) return null;
   return Math.max(1, mostUnits(shard) === 1 ? pace.shardMs : pace.unitMs * mostUnits(shard));
 }
 

@@ -1,4 +1,5 @@
 import type { ApiKeys } from './api-keys.ts';
+import type { BackendName } from './backends.ts';
 import type { BlobRef, Sha256 } from './digest.ts';
 import type { DrawTolerance } from './forced-draw.ts';
 import type { DecoderConfig, ModelManifest } from './model.ts';
@@ -6,6 +7,7 @@ import type { Amount } from './money.ts';
 import type { JobStatus, MadeTokens, Network } from './network.ts';
 import type { Sampling } from './sampler.ts';
 import type { Limits, SessionOptions, Shard } from './shard.ts';
+import type { SplitManifest } from './stages.ts';
 import type { TensorType } from './tensor.ts';
 
 /** A model to run and where its files lie on this machine, by the manifest's paths. */
@@ -30,6 +32,12 @@ export interface DescribedModel extends LocalModel {
   outputs: ModelValue[];
 }
 
+/** A model cut into stages, and where the files of all of them lie, by the names in their manifests. */
+export interface SplitModel {
+  manifest: SplitManifest;
+  files: ReadonlyMap<string, string>;
+}
+
 interface JobBase {
   model: LocalModel;
   /** A safetensors blob. */
@@ -48,6 +56,8 @@ export type JobRequest =
       sampling: Sampling;
       /** Whether somebody reads along: the tokens are then told while they are made. */
       stream?: boolean;
+      /** The same model in stages, each for a worker of its own: what is asked for is then done by those. */
+      split?: SplitModel;
     });
 
 /** Who wants a job, under which name, and what for. */
@@ -60,6 +70,10 @@ export interface JobOrder {
   perUnit?: Amount;
   /** Refused where the job could cost more (base units). */
   maxCost?: Amount;
+  /** Backends that will do; any where left out. */
+  backends?: BackendName[];
+  /** What the work is about, one of the network's categories. */
+  category?: string;
 }
 
 /** Tokens of a generation while it is made, as its worker tells them: nothing of it was checked yet, and a further attempt begins anew. */
@@ -112,7 +126,7 @@ export interface ReferenceTask {
   inputs: Uint8Array;
   /**
    * For a generation that is checked, not made anew: `inputs` then holds the claimed `tokens` (int64 [n]) beside `input_ids`, and the outputs are
-   * `drawn` (int64 [n]), the token that is drawn here, and `shift` (float64 [n]): see ForcedDraw.
+   * ForcedDraw's fields by token: `drawn` (int64 [n]), and `shift`, `low`, `high` and `logit` (float64 [n]).
    */
   forced?: DrawTolerance;
 }

@@ -51,6 +51,12 @@ const ShardBase = {
 /** One pass. `outputs`: the graph's output names wanted, in order; empty: all of them. Result: a safetensors blob of those. */
 export const RunShard = z.strictObject({ ...ShardBase, kind: z.literal('onnx.run'), outputs: z.array(TensorName).max(4096) });
 
+/**
+ * One stage of a decoder, lent for as long as the generation takes: steps come from the coordinator one by one, and the worker keeps the stage's cache.
+ * `plan` is the digest of what the coordinator drives it by; it is nobody else's to read.
+ */
+const StagePart = z.strictObject({ index: z.int().min(0).max(63), of: z.int().min(1).max(64), plan: Sha256 });
+
 /** A decoder loop. Result: a safetensors blob with `tokens`, int64 [m]: the generated ids, the stop token included when it was drawn. */
 export const GenerateShard = z.strictObject({
   ...ShardBase,
@@ -61,6 +67,8 @@ export const GenerateShard = z.strictObject({
   sampling: Sampling,
   /** Whether its requester reads along: the worker then tells the tokens while it makes them. */
   stream: z.boolean().optional(),
+  /** A stage of it alone: then its model is the stage's, its result `steps`, uint8 [n, 32]: the SHA-256 of each step's outputs, in order. */
+  stage: StagePart.optional(),
 });
 
 export const Shard = z.discriminatedUnion('kind', [RunShard, GenerateShard]);

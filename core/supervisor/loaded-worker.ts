@@ -20,9 +20,9 @@ const COPIES_READ = 2;
 /** Each loaded model has as many as it computes on, on a large machine some hundred; nobody has use for so many. */
 const MAX_THREADS = 8192;
 
-/** What a check of claimed tokens gives: 16 bytes for each, of a million at most. */
-const FORCED_OUTPUTS = ['drawn', 'shift'];
-const FORCED_OUTPUT_BYTES = 2 ** 25;
+/** What a check of claimed tokens gives: 40 bytes for each, of a million at most. */
+const FORCED_OUTPUTS = ['drawn', 'shift', 'low', 'high', 'logit'];
+const FORCED_OUTPUT_BYTES = 2 ** 26;
 
 interface LoadedModel extends WarmSession {
   outputs: string[];
@@ -145,6 +145,35 @@ export class LoadedWorker {
       nearTies,
       residentBytes,
     };
+  }
+
+  /** Loads a stage and begins with it. Gives the time that loading took, in ms. @param positions tokens that will go through it, at most */
+  async openStage(task: ShardTask, positions: number): Promise<number | null> {
+    const { shard } = task;
+    if (shard.kind !== 'onnx.generate') throw new HearthlendError('WORKER_PROTOCOL', { detail: 'a run has no stages with a cache' });
+    this.knowsStrangers ||= shard.origin === 'network';
+    const { model, session, loadMs } = await this.load(task);
+    const { digest, provider } = model;
+    const about = { id: this.#nextId(), model: digest, session, provider };
+    const { decoder } = shard;
+    const opening = { ...about, type: 'open', decoder, positions } as const;
+    await this.#within(task, model.bytes, (onBegin) => this.process.request<'open'>(opening, undefined, { onBegin }));
+    return loadMs;
+  }
+
+  /** One step of the stage that was opened. Its limit of memory counts what the cache has grown to since. */
+  async step(
+    task: ShardTask,
+    tokens: number,
+    inputs: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Pick<Computed, 'outputs' | 'runMs' | 'residentBytes'>> {
+    const { outputBytes } = task.shard.limits;
+    const startedAt = performance.now();
+    const asked = { id: this.#nextId(), type: 'step', tokens, outputBytes } as const;
+    const { reply, body } = await this.#within(task, 0, (onBegin) => this.process.request<'step'>(asked, inputs, { onBegin, signal }));
+    const runMs = Math.max(0, Math.min(reply.runMs, performance.now() - startedAt));
+    return { outputs: ownBytes(body), runMs, residentBytes: reply.residentBytes };
   }
 
   /** Loads the task's model under its session's options, where it isn't; for whom it is, counts each time. */

@@ -29,6 +29,7 @@ export async function askForLease(
     warmModels: ports.warmModels(),
     memoryBytes: ports.memoryBytes,
     practice,
+    stages: ports.stageRoom(),
     ...from.wishes?.(),
   });
   ports.onChange({ type: 'no-work', network: id, reason: reply.type === 'no-work' ? reply.reason : null });

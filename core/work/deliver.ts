@@ -70,7 +70,15 @@ export function networkFault(from: ConnectedNetwork, { code }: HearthlendError):
   return null;
 }
 
+const AWAY: readonly string[] = [
+  'NETWORK_UNREACHABLE',
+  'NETWORK_REFUSED',
+  'NETWORK_REVOKED',
+  'NETWORK_MEMBER_UNKNOWN',
+  'NETWORK_CERTIFICATE_WRONG',
+];
+
 /** Whether a network can't be worked for just now and may be again later, by itself. */
 export function isAway({ code }: HearthlendError): boolean {
-  return code === 'NETWORK_UNREACHABLE' || code === 'NETWORK_REFUSED' || code === 'NETWORK_REVOKED' || code === 'NETWORK_CERTIFICATE_WRONG';
+  return AWAY.includes(code);
 }

@@ -54,6 +54,8 @@ interface Running {
   abort: AbortController;
   /** When the worker came to it; null while it waits there. */
   begunAt: number | null;
+  /** A stage, which takes no lane: it computes a step now and then for as long as its generation takes. */
+  stage: boolean;
   ended: Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const inHand = new Counts();
   /** What is being computed, as much as there are lanes, and what waits behind it. */
   const running = new Set<Running>();
+  const inLanes = () => [...running].filter(({ stage }) => !stage);
   let next: Promise<ReadyShard | null> | undefined;
   const deliveries = new Map<ConnectedNetwork, Promise<void>>();
   let delivering = 0;
@@ -168,7 +171,14 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
 
   function compute(ready: ReadyShard): void {
     const abort = new AbortController();
-    const run: Running = { from: ready.from, key: ready.key, abort, begunAt: null, ended: Promise.resolve() };
+    const run: Running = {
+      from: ready.from,
+      key: ready.key,
+      abort,
+      begunAt: null,
+      stage: isStage(ready.lease.shard),
+      ended: Promise.resolve(),
+    };
     running.add(run);
     run.ended = computeOne(ready, run).finally(() => {
       running.delete(run);
@@ -194,6 +204,11 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     for (const { abort, begunAt } of running) if (begunAt === null) abort.abort(reason);
   }
 
+  /** A stage may wait for others for ever: nobody waits for its end. */
+  function abortStages(reason: AbortReason): void {
+    for (const { abort, stage } of running) if (stage) abort.abort(reason);
+  }
+
   async function computeOne(ready: ReadyShard, run: Running): Promise<void> {
     const { from } = ready;
     const { abort } = run;
@@ -204,7 +219,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
         },
         onHeartbeatError: (thrown) => note(thrown, from),
       });
-      if (run.begunAt !== null) lastMs = performance.now() - run.begunAt;
+      if (run.begunAt !== null && !run.stage) lastMs = performance.now() - run.begunAt;
       handIn(result);
     } catch (thrown) {
       const error = asHearthlendError(thrown);
@@ -342,6 +357,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   async function step(): Promise<void> {
     if (running.size > 0 && (waitsForAll() || paused)) {
       abortWaiting(paused ? 'paused' : 'stopped');
+      abortStages(paused ? 'paused' : 'stopped');
       await allEnded();
       return;
     }
@@ -355,8 +371,9 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       await rest.until(null);
       return;
     }
-    if (running.size >= DEPTH * ports.lanes()) {
-      await Promise.race([...running].map((run) => run.ended));
+    const laned = inLanes();
+    if (laned.length >= DEPTH * ports.lanes()) {
+      await Promise.race(laned.map((run) => run.ended));
       return;
     }
     if (delivering >= MAX_DELIVERIES || deliveringBytes > MAX_DELIVERY_BYTES) {
@@ -380,7 +397,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     }
     // The worker first: what comes before and after it has the time that it computes.
     compute(ready);
-    const more = running.size < DEPTH * ports.lanes() || (lastMs !== null && lastMs <= SHORT_MS);
+    const more = inLanes().length < DEPTH * ports.lanes() || (lastMs !== null && lastMs <= SHORT_MS);
     if (!full() && more) next = turn().then(() => (paused || stopping ? null : acquire()));
   }
 
@@ -455,6 +472,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       // Another may have it meanwhile.
       else if (running.size > 0) {
         abortWaiting('paused');
+        abortStages('paused');
         void dropNext('paused');
       }
       rest.wake();
@@ -466,7 +484,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     stop(now) {
       stopping = true;
       if (now) abortAll('stopped');
-      else abortWaiting('stopped');
+      else {
+        abortWaiting('stopped');
+        abortStages('stopped');
+      }
       rest.wake();
     },
     wake: () => rest.wake(),
@@ -490,6 +511,10 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       rest.wake();
     },
   };
+}
+
+function isStage(shard: Shard): boolean {
+  return shard.kind === 'onnx.generate' && shard.stage !== undefined;
 }
 
 /** A number for each network; 0 where there is none. */

@@ -4,7 +4,7 @@ import type { HearthlendError } from '../contract/errors.ts';
 import type { IsolationLevel } from '../contract/isolation.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { ModelManifest } from '../contract/model.ts';
-import type { LeaseRequest, Network, NetworkInfo } from '../contract/network.ts';
+import type { LeaseRequest, Network, NetworkInfo, StageReply } from '../contract/network.ts';
 import type { Address, ReceiptBatch, Signature, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { Lease, Shard } from '../contract/shard.ts';
 import type { ShardState } from '../contract/shard-state.ts';
@@ -109,8 +109,16 @@ export interface WorkPorts {
   /** Takes more than there are lanes: the next waits at its worker, and `onBegin` tells when that comes to it. */
   compute(
     task: { shard: Shard; model: HeldModel; inputs: Uint8Array },
-    hooks: { onBegin: () => void; onToken: (token: number, index: number) => void; signal: AbortSignal },
+    hooks: {
+      onBegin: () => void;
+      onToken: (token: number, index: number) => void;
+      /** What a stage does next; see Network.exchange. */
+      exchange: (step: number, outputs: Uint8Array | null) => Promise<StageReply>;
+      signal: AbortSignal;
+    },
   ): Promise<Computed>;
+  /** How many more stages of decoders there is room for, beside what the lanes compute. */
+  stageRoom(): number;
   /** How many shards can be computed at once: one for each worker that has work to itself. */
   lanes(): number;
   warmModels(): Sha256[];

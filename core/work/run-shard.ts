@@ -1,11 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
+import type { StageReply } from '../contract/network.ts';
 import { unitsOf } from '../contract/shard.ts';
 import type { ReadyShard } from './acquire.ts';
+import { isAway } from './deliver.ts';
 import type { FreshResult } from './deliver-group.ts';
 import type { AbortReason } from './give-back.ts';
 import type { WorkPorts } from './ports.ts';
 import { createTelling } from './telling.ts';
 
 const SHORTEST_HEARTBEAT_MS = 250;
+const AWAY_MS = 1000;
 
 /** What becomes known of a run before its result. */
 interface RunEvents {
@@ -54,10 +59,25 @@ export async function runShard(
     ports.onChange({ type: 'token', shard, attempt, token, index });
     telling?.token(token);
   };
+  /** Asks again where the network is away for a moment; the lease's end ends that. */
+  const exchange = async (step: number, outputs: Uint8Array | null): Promise<StageReply> => {
+    const ask = from.network.exchange;
+    if (ask === undefined) throw new HearthlendError('INTERNAL', { detail: `${from.info.id} lent a stage and takes no steps` });
+    for (;;) {
+      try {
+        return await ask.call(from.network, key.shardId, attempt, step, outputs);
+      } catch (thrown) {
+        if (!isAway(asHearthlendError(thrown))) throw thrown;
+        await sleep(AWAY_MS, undefined, { signal: abort.signal });
+      }
+    }
+  };
   try {
-    const result = await ports.compute({ shard, model, inputs }, { signal: abort.signal, onBegin: begin, onToken }).finally(() => {
-      if (unrecorded !== null) throw unrecorded;
-    });
+    const result = await ports
+      .compute({ shard, model, inputs }, { signal: abort.signal, onBegin: begin, onToken, exchange })
+      .finally(() => {
+        if (unrecorded !== null) throw unrecorded;
+      });
     const facts = {
       commitment: result.commitment,
       outputBytes: result.outputs.byteLength,
