@@ -13,13 +13,12 @@ import { holderOf } from './holding.ts';
 import { needsOf, promptLength, sameJobId, shardsOf, termsOf } from './orders.ts';
 import { createPlacing } from './placing.ts';
 import { MAX_OPEN_JOBS } from './requesters.ts';
+import { findSameJob } from './same-job.ts';
 import { stagedOrder } from './staging/orders.ts';
 import type { ShardRecord } from './store.ts';
 
 /** As many jobs as a list shows. */
 const LISTED = 1000;
-/** The same job may fail or be cancelled so often before it is refused. */
-const MAX_TRIES = 1000;
 
 export interface Intake extends Omit<JobIntake, 'onJob' | 'onMade'> {
   close(): void;
@@ -36,27 +35,6 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     return job;
   }
 
-  /** The job that was asked for before, if it runs or its outputs are there; else a name that nobody has. */
-  async function sameJob(id: string): Promise<JobStatus | string> {
-    for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
-      const name = attempt === 1 ? id : `${id}-${attempt}`;
-      const job = await store.job(name);
-      if (job === null) return name;
-      if (job.state === 'queued' || job.state === 'running') return job;
-      if (job.state === 'done' && (await outputsAreThere(name))) return job;
-    }
-    throw new HearthlendError('JOB_FAILED', { job: id, detail: `it was tried ${MAX_TRIES} times` });
-  }
-
-  async function outputsAreThere(id: string): Promise<boolean> {
-    try {
-      for (const { digest } of await outputBlobs(id)) await blobs.path(digest);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
   async function submitJob(request: JobRequest, order: JobOrder = {}): Promise<JobStatus> {
     const parsed = ModelManifest.safeParse(request.model.manifest);
     if (!parsed.success) throw new HearthlendError('MODEL_INVALID', { detail: parsed.error.issues[0]?.message ?? '' });
@@ -67,7 +45,9 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     const promptTokens = promptLength(request);
     const found =
       order.id === 'same'
-        ? await sameJob(
+        ? await findSameJob(
+            { job: (id) => store.job(id), outputBlobs },
+            blobs,
             sameJobId(
               request,
               model.digest,

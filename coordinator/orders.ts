@@ -12,6 +12,9 @@ import type { Needs } from './leasing/demand.ts';
 import type { JobTerms } from './requesters.ts';
 import type { StagedOrder } from './staging/orders.ts';
 
+/** A request without what its digests stand for. */
+type AskedOf<R> = R extends JobRequest ? Omit<R, 'model' | 'inputs' | 'further'> : never;
+
 /** What every shard of a job has in common. */
 interface ShardBase {
   jobId: string;
@@ -25,7 +28,12 @@ interface ShardBase {
  * The id that follows from what is asked for and by whom: the same for the same request, whenever and wherever it is sent from.
  * @param inputs digests of every shard's inputs, in order
  */
-export function sameJobId(request: JobRequest, model: Sha256, inputs: readonly Sha256[], { requester, perUnit }: JobOrder): string {
+export function sameJobId(
+  request: AskedOf<JobRequest>,
+  model: Sha256,
+  inputs: readonly Sha256[],
+  { requester, perUnit }: JobOrder,
+): string {
   const { kind, limits, session } = request;
   const asked =
     request.kind === 'onnx.run'
