@@ -6,6 +6,7 @@ import type { Shard, Submission } from '../core/contract/shard.ts';
 import type { MemberChanges, MemberReads } from './joining/members.ts';
 import type { Needs } from './leasing/demand.ts';
 import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
+import type { OperatorReads } from './operating/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
 
@@ -90,7 +91,16 @@ export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
 export type BlobHolds = HoldReads & Appends<HoldChanges>;
 
 /** A feature with tables of its own adds what it reads here, and its changes below; both are merged in sqlite/features.ts. */
-export interface Reads extends JobReads, LeaseReads, LeasingReads, ReceiptReads, HoldReads, RequesterReads, TrustReads, MemberReads {}
+export interface Reads
+  extends JobReads,
+    LeaseReads,
+    LeasingReads,
+    ReceiptReads,
+    HoldReads,
+    RequesterReads,
+    TrustReads,
+    MemberReads,
+    OperatorReads {}
 export interface Changes
   extends JobChanges,
     LeaseChanges,

@@ -5,6 +5,7 @@ import { sqliteJobs } from './jobs.ts';
 import { sqliteLeases } from './leases.ts';
 import { sqliteMembers } from './members.ts';
 import type { OpenDatabase } from './open.ts';
+import { sqliteOperating } from './operating.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
 import { sqliteRequesters } from './requesters.ts';
@@ -23,7 +24,16 @@ export function sqliteFeatures(
   const trust = sqliteTrust(database);
   const members = sqliteMembers(database);
   return {
-    reads: { ...jobs.reads, ...leases.reads, ...receipts.reads, ...holds.reads, ...requesters.reads, ...trust.reads, ...members.reads },
+    reads: {
+      ...jobs.reads,
+      ...leases.reads,
+      ...receipts.reads,
+      ...holds.reads,
+      ...requesters.reads,
+      ...trust.reads,
+      ...members.reads,
+      ...sqliteOperating(database),
+    },
     changes: {
       ...jobs.changes,
       ...leases.changes,

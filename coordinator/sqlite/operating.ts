@@ -1,0 +1,74 @@
+import type { AssetId } from '../../core/contract/money.ts';
+import type { Address } from '../../core/contract/receipt.ts';
+import type { Counts, OperatorReads, WorkerCounts } from '../operating/records.ts';
+import type { OpenDatabase } from './open.ts';
+
+/** Receipts added up at once: the rest of what is new follows without keeping others waiting. */
+const PAGE = 5000;
+
+export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
+  const countJobs = db.prepare<[], { state: keyof Counts['jobs']; count: number }>(
+    'SELECT state, count(*) AS count FROM jobs GROUP BY state',
+  );
+  const countShards = db.prepare<[], { state: keyof Counts['shards']; count: number }>(
+    "SELECT state, count(*) AS count FROM shards WHERE state IN ('queued', 'leased', 'settling') GROUP BY state",
+  );
+  const sumStandings = db.prepare<[], Counts['audits']>(
+    'SELECT total(valid) AS valid, total(bad) AS bad, total(undecided) AS undecided FROM standings',
+  );
+  const countSuspended = db.prepare<[number], { count: number }>('SELECT count(*) AS count FROM standings WHERE suspended_until > ?');
+  const countOpen = db.prepare<[], { worker: string; count: number }>(
+    "SELECT worker, count(*) AS count FROM attempts WHERE state IN ('leased', 'submitted', 'disputed') GROUP BY worker",
+  );
+  // Receipts are never changed or removed: each is added up once.
+  const receiptsAfter = db.prepare<[number, number], { at: number; worker: string; asset: string; amount: string }>(
+    "SELECT rowid AS at, worker, receipt ->> '$.asset' AS asset, receipt ->> '$.amount' AS amount FROM receipts WHERE rowid > ? ORDER BY rowid LIMIT ?",
+  );
+  let added = 0;
+  const sums = new Map<Address, { accepted: number; earned: Map<AssetId, bigint> }>();
+
+  async function addUp(): Promise<void> {
+    for (;;) {
+      const rows = read(() => receiptsAfter.all(added, PAGE));
+      for (const { at, worker, asset, amount } of rows) {
+        const sum = sums.get(worker) ?? { accepted: 0, earned: new Map<AssetId, bigint>() };
+        sums.set(worker, sum);
+        sum.accepted += 1;
+        sum.earned.set(asset, (sum.earned.get(asset) ?? 0n) + BigInt(amount));
+        added = at;
+      }
+      if (rows.length < PAGE) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  return {
+    async counts(at) {
+      await addUp();
+      const accepted = new Map<AssetId, bigint>();
+      for (const { earned } of sums.values()) {
+        for (const [asset, amount] of earned) accepted.set(asset, (accepted.get(asset) ?? 0n) + amount);
+      }
+      return read(() => ({
+        jobs: { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0, ...byState(countJobs.all()) },
+        shards: { queued: 0, leased: 0, settling: 0, ...byState(countShards.all()) },
+        audits: sumStandings.get() ?? { valid: 0, bad: 0, undecided: 0 },
+        suspended: countSuspended.get(at)?.count ?? 0,
+        accepted,
+      }));
+    },
+    async workerCounts() {
+      await addUp();
+      const open = new Map(read(() => countOpen.all()).map(({ worker, count }) => [worker, count]));
+      const counts = new Map<Address, WorkerCounts>();
+      for (const [worker, sum] of sums) counts.set(worker, { ...sum, open: 0 });
+      for (const [worker, count] of open)
+        counts.set(worker, { ...(counts.get(worker) ?? { accepted: 0, earned: new Map() }), open: count });
+      return counts;
+    },
+  };
+}
+
+function byState<S extends string>(rows: { state: S; count: number }[]): Partial<Record<S, number>> {
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count])) as Partial<Record<S, number>>;
+}

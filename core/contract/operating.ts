@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { Sha256 } from './digest.ts';
+import { WorkerNkey } from './joining.ts';
+import { Amount, AssetId } from './money.ts';
+import { Address } from './receipt.ts';
+import { NetworkId } from './shard.ts';
+
+/** How a network stands, for who runs it. Times in ms since 1970. */
+export const CoordinatorStatus = z.strictObject({
+  id: NetworkId,
+  operator: z.string().max(200),
+  version: z.string().max(64),
+  pid: z.int().min(1),
+  startedAt: z.int(),
+  now: z.int(),
+  /** Where machines join and connect: the first of each is what an invitation names. */
+  https: z.array(z.string().max(500)).max(64),
+  servers: z.array(z.string().max(500)).max(64),
+  /** SHA-256 of the network's certificate authority. */
+  fingerprint: Sha256,
+  metrics: z.url().max(500),
+  /** Whether nats-server is run by this coordinator. */
+  ownNats: z.boolean(),
+  workers: z.strictObject({
+    joined: z.int().min(0),
+    /** That asked this coordinator something lately. */
+    connected: z.int().min(0),
+    suspended: z.int().min(0),
+    revoked: z.int().min(0),
+  }),
+  openInvitations: z.int().min(0),
+  jobs: z.record(z.enum(['queued', 'running', 'done', 'failed', 'cancelled']), z.int().min(0)),
+  shards: z.record(z.enum(['queued', 'leased', 'settling']), z.int().min(0)),
+  audits: z.strictObject({ valid: z.int().min(0), bad: z.int().min(0), undecided: z.int().min(0) }),
+  /** Since the beginning. `promised` and `settled` are null where the network promises nothing that is worth anything. */
+  money: z.array(z.strictObject({ asset: AssetId, accepted: Amount, promised: Amount.nullable(), settled: Amount.nullable() })).max(1024),
+});
+export type CoordinatorStatus = z.infer<typeof CoordinatorStatus>;
+
+/** A machine that joined, for who runs the network. */
+export const MemberRow = z.strictObject({
+  worker: Address,
+  nkey: WorkerNkey,
+  payee: Address,
+  version: z.string().max(64),
+  joinedAt: z.int(),
+  revokedAt: z.int().nullable(),
+  /** Attempts that it holds now, and results that were accepted since the beginning. */
+  open: z.int().min(0),
+  accepted: z.int().min(0),
+  audits: z.strictObject({ valid: z.int().min(0), bad: z.int().min(0), undecided: z.int().min(0) }),
+  suspendedUntil: z.int().nullable(),
+  earned: z.array(z.strictObject({ asset: AssetId, amount: Amount })).max(1024),
+});
+export type MemberRow = z.infer<typeof MemberRow>;
+
+const MAX_INVITATION_MS = 30 * 86_400_000;
+
+/** What the operator's commands ask the running coordinator, on the loopback, by the token of its endpoint file. */
+export const OPERATOR_CALLS = {
+  status: { input: z.strictObject({}), output: CoordinatorStatus },
+  invite: {
+    input: z.strictObject({ lastingMs: z.int().min(1000).max(MAX_INVITATION_MS) }),
+    output: z.strictObject({ link: z.string().max(2000), expiresAt: z.int() }),
+  },
+  workers: { input: z.strictObject({}), output: z.strictObject({ workers: z.array(MemberRow).max(100_000) }) },
+  /** `revoked`: false where it is not one of the network's, or was revoked before. */
+  revoke: { input: z.strictObject({ worker: Address }), output: z.strictObject({ revoked: z.boolean() }) },
+} as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;
+
+export type OperatorCallName = keyof typeof OPERATOR_CALLS;
+export type OperatorCallInput<N extends OperatorCallName> = z.input<(typeof OPERATOR_CALLS)[N]['input']>;
+export type OperatorCallOutput<N extends OperatorCallName> = z.output<(typeof OPERATOR_CALLS)[N]['output']>;
+export type OperatorHandlers = {
+  [N in OperatorCallName]: (input: z.output<(typeof OPERATOR_CALLS)[N]['input']>) => Promise<OperatorCallOutput<N>>;
+};
