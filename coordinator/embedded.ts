@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { HearthlendError } from '../core/contract/errors.ts';
 import type { EmbeddedCoordinator, PracticeSource } from '../core/contract/jobs.ts';
-import { openBlobs } from './blobs.ts';
-import { type CoordinatorOptions, createCoordinator } from './core.ts';
+import { type Blobs, openBlobs } from './blobs.ts';
+import { type Coordinator, type CoordinatorOptions, createCoordinator } from './core.ts';
 import type { Log } from './log.ts';
 import type { Worker } from './service.ts';
 import { openSqliteStore } from './sqlite/store.ts';
@@ -36,7 +36,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
   }
   const blobs = openBlobs(join(dir, 'blobs'));
   const { store, book } = openSqliteStore(join(dir, 'coordinator.db'), networkId);
-  const { service, intake, keys, practice, close } = createCoordinator({
+  const coordinator = createCoordinator({
     ...options,
     store,
     blobs,
@@ -44,18 +44,26 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
     log: options.log ?? (() => undefined),
     practice: { source, book, quota },
   });
+  return forOneWorker(coordinator, { id: networkId, blobs, closeStore: store.close });
+}
+
+/** A coordinator as the network of the one worker that connects to it in this process. */
+export function forOneWorker(
+  { service, intake, keys, practice, close }: Coordinator,
+  { id, blobs, closeStore }: { id: string; blobs: Blobs; closeStore: () => Promise<void> },
+): EmbeddedCoordinator {
   let worker: Worker | undefined;
   let closing: Promise<void> | undefined;
 
   function connected(): Worker {
-    if (worker === undefined) throw new HearthlendError('INTERNAL', { detail: `no worker is connected to ${networkId}` });
+    if (worker === undefined) throw new HearthlendError('INTERNAL', { detail: `no worker is connected to ${id}` });
     return worker;
   }
 
   return {
     ...intake,
     keys,
-    id: networkId,
+    id,
     async connect({ address, payee, holds }) {
       worker = { address, payee };
       return service.connect(worker, holds);
@@ -74,7 +82,7 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
     countersign: async ({ last }, signature) => service.countersign(connected(), last, signature),
     subscribe: (listener) => service.subscribe((event, to) => (to !== null && to !== worker?.address ? undefined : listener(event))),
     close() {
-      closing ??= close().finally(() => store.close());
+      closing ??= close().finally(closeStore);
       return closing;
     },
     practice: practice.left,

@@ -3,7 +3,7 @@ import { asHearthlendError, HearthlendError } from '../../core/contract/errors.t
 import { type AnyChange, changeNames, type SqliteChanges } from '../sqlite/change.ts';
 import { sqliteFeatures } from '../sqlite/features.ts';
 import { type OpenDatabase, openDatabase } from '../sqlite/open.ts';
-import type { Changes, Reads } from '../store.ts';
+import type { Changes, PracticeBook, Reads } from '../store.ts';
 import type { LogMessage } from './log-message.ts';
 import type { Position } from './log-stream.ts';
 
@@ -20,6 +20,7 @@ export type Outcome = { name: string; args: readonly unknown[] } & ({ result: un
 export interface Replica {
   reads: Reads;
   changes: SqliteChanges<Changes>;
+  book: PracticeBook;
   database: OpenDatabase;
   /** Null before the first message. */
   position(): Position | null;
@@ -51,7 +52,7 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
   db.pragma('locking_mode = EXCLUSIVE');
   db.exec(SCHEMA);
   db.exec('BEGIN EXCLUSIVE; COMMIT');
-  const { reads, changes } = sqliteFeatures(database, network);
+  const { reads, changes, book } = sqliteFeatures(database, network);
   const selectPosition = db.prepare<[], Position>('SELECT log, sequence FROM log_position');
   const follow = db.prepare(
     'INSERT INTO log_position VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET log = excluded.log, sequence = excluded.sequence',
@@ -89,6 +90,7 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
   return {
     reads,
     changes,
+    book,
     database,
     position: () => database.read(() => selectPosition.get()) ?? null,
     follow({ log, sequence }) {

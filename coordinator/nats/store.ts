@@ -7,7 +7,7 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import { storageError } from '../../core/contract/storage-error.ts';
 import type { Log } from '../log.ts';
 import { storeOver } from '../sqlite/store.ts';
-import type { Store } from '../store.ts';
+import type { PracticeBook, Store } from '../store.ts';
 import { findLog, type LogNames, logNames, makeLog, type Position, placeInLog, tokenOf } from './log-stream.ts';
 import { openObjects } from './objects.ts';
 import { openReplica, type Replica } from './replica.ts';
@@ -36,6 +36,8 @@ export interface NatsStoreOptions {
 /** The store of one coordinator among several. */
 export interface NatsStore {
   store: Store;
+  /** Practice done in this network. Limits that are set here are this coordinator's own. */
+  book: PracticeBook;
   /** Resolves when everything that any coordinator had recorded at the call is seen here. */
   caughtUp(): Promise<void>;
   /** Rejects where this one can't go on, by what has to be put right: nothing is lost by it. */
@@ -72,7 +74,8 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
     await changeLog.close();
     throw thrown;
   }
-  return { store: storeOver(replica.reads, replica.changes, changeLog), caughtUp: changeLog.caughtUp, failed: changeLog.failed };
+  const store = storeOver(replica.reads, replica.changes, changeLog);
+  return { store, book: replica.book, caughtUp: changeLog.caughtUp, failed: changeLog.failed };
 }
 
 interface Placing {

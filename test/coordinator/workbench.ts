@@ -87,9 +87,9 @@ export class Workbench {
     };
   }
 
-  async open(options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedCoordinator> {
-    const coordinator = createEmbeddedCoordinator({
-      dir: this.dir,
+  /** How a coordinator is started on this bench, whatever it stands on. */
+  get options(): Required<Omit<EmbeddedOptions, 'dir' | 'auditProbability' | 'auditMs'>> {
+    return {
       networkId: 'local',
       signer: coordinatorKey,
       reference: {
@@ -105,8 +105,11 @@ export class Workbench {
       random: () => this.draw,
       leaseMs: 60_000,
       log: (_level, event) => this.logged.push(event),
-      ...options,
-    });
+    };
+  }
+
+  async open(options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedCoordinator> {
+    const coordinator = createEmbeddedCoordinator({ dir: this.dir, ...this.options, ...options });
     this.#opened.push(coordinator);
     await coordinator.connect({ address: workerKey.address, payee: workerKey.address });
     return coordinator;
