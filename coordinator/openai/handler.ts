@@ -92,6 +92,8 @@ export function createRequestHandler(ports: RequestPorts): RequestHandler {
         refuse(response, closed ? new HearthlendError('CANCELLED') : new HearthlendError('REQUESTS_TOO_MANY', { limit: limits.requests }));
         return true;
       }
+      // A long answer is no dead connection: what shows that one is dead comes with the stream, or with its end.
+      request.socket.setTimeout(0);
       const abort = new AbortController();
       answering.add(abort);
       response.on('close', () => {
