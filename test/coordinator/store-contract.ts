@@ -11,11 +11,11 @@ const A = `0x${'a'.repeat(40)}`;
 const B = `0x${'b'.repeat(40)}`;
 const SIGNATURE = `0x${'1'.repeat(130)}`;
 
-function jobOf(id: string, createdAt: number): JobStatus {
+export function jobOf(id: string, createdAt: number): JobStatus {
   return { id, network: 'local', kind: 'onnx.run', state: 'queued', createdAt, finishedAt: null, shards: 1, accepted: 0, error: null };
 }
 
-function shardOf(id: string, jobId: string, createdAt: number): ShardRecord {
+export function shardOf(id: string, jobId: string, createdAt: number): ShardRecord {
   return {
     shard: {
       id,
@@ -40,20 +40,20 @@ function shardOf(id: string, jobId: string, createdAt: number): ShardRecord {
 const NO_HASH = `0x${'0'.repeat(64)}`;
 
 /** Something of a hash's form, of its own for each shard. */
-function hashOf(shardId: string): string {
+export function hashOf(shardId: string): string {
   return `0x${Buffer.from(shardId).toString('hex').padEnd(64, '0')}`;
 }
 
-function leaseOf(shardId: string, attempt: number, worker = A): NewLease {
+export function leaseOf(shardId: string, attempt: number, worker = A): NewLease {
   const times = { leasedAt: 100, deadline: 200, heldMs: 1000, expectedMs: null, costMs: 0 };
   return { shardId, attempt, worker, payee: worker, ...times };
 }
 
-function submissionFor(shardId: string, attempt: number): Submission {
+export function submissionFor(shardId: string, attempt: number): Submission {
   return { shardId, attempt, commitment: '2'.repeat(64), outputBytes: 1, units: 1, runMs: 12.5 };
 }
 
-function receiptFor(shardId: string, { sequence, hash } = { sequence: 0, hash: NO_HASH }, worker = A): WorkReceipt {
+export function receiptFor(shardId: string, { sequence, hash } = { sequence: 0, hash: NO_HASH }, worker = A): WorkReceipt {
   return {
     network: 'local',
     jobId: 'practice',

@@ -68,15 +68,9 @@ export class Replicas {
     }
   }
 
-  /** Everything in a replica that is closed: tables with their rows, in the order in which they were put in. */
+  /** Everything in a replica that is closed. */
   dump(networkId: string, name: string): Record<string, unknown[]> {
-    const db = new Database(join(this.dir(networkId, name), 'replica.db'), { readonly: true });
-    try {
-      const tables = db.prepare<[], { name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
-      return Object.fromEntries(tables.map((table) => [table.name, db.prepare(`SELECT * FROM ${table.name}`).all()]));
-    } finally {
-      db.close();
-    }
+    return dumpOf(join(this.dir(networkId, name), 'replica.db'));
   }
 
   async closeAll(): Promise<void> {
@@ -90,5 +84,16 @@ export class Replicas {
     await this.closeAll();
     await this.nats.stop();
     rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+/** The tables of a database with their rows, in the order in which they were put in. */
+export function dumpOf(path: string): Record<string, unknown[]> {
+  const db = new Database(path, { readonly: true });
+  try {
+    const tables = db.prepare<[], { name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
+    return Object.fromEntries(tables.map(({ name }) => [name, db.prepare(`SELECT * FROM ${name}`).all()]));
+  } finally {
+    db.close();
   }
 }
