@@ -1,0 +1,200 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { asHearthlendError } from '../../core/contract/errors.ts';
+import type { JobIntake, ReferenceWorker } from '../../core/contract/jobs.ts';
+import type { WorkerNkey } from '../../core/contract/joining.ts';
+import type { CoordinatorStatus, OperatorHandlers } from '../../core/contract/operating.ts';
+import type { CoordinatorSigner } from '../batching.ts';
+import { createCoordinator } from '../core.ts';
+import { createHolding } from '../holding.ts';
+import { blobRoute } from '../https/blobs.ts';
+import { joiningRoutes, workerOf } from '../https/joining.ts';
+import { pageRoute } from '../https/page.ts';
+import { type HttpsServer, serveHttps } from '../https/server.ts';
+import { createTokens } from '../https/tokens.ts';
+import { openUploads } from '../https/uploads.ts';
+import { invite } from '../joining/invitations.ts';
+import type { Log } from '../log.ts';
+import { createMetrics } from '../metrics/metrics.ts';
+import { openNatsBlobs } from '../nats/blobs.ts';
+import { connectNats, type NatsAddress } from '../nats/connection.ts';
+import { answeringLogin, type NatsCredentials, storeLogin, workerJwt } from '../nats/keys.ts';
+import { openNatsStore } from '../nats/store.ts';
+import { serveWorkers } from '../nats/transport.ts';
+import type { Authority } from '../tls/authority.ts';
+import { hostAndPort, reachableNames } from '../tls/names.ts';
+import { announce } from './announce.ts';
+import { openControl } from './control.ts';
+import type { NetworkFile } from './network.ts';
+import { type OwnNats, watchRevocations } from './own-nats.ts';
+import { memberCounts, memberRows, networkMetrics } from './status.ts';
+
+export interface OperateOptions {
+  /** The coordinator's folder. */
+  dir: string;
+  version: string;
+  network: NetworkFile;
+  signer: CoordinatorSigner;
+  reference: ReferenceWorker;
+  authority: Authority;
+  /** The NATS that this coordinator runs, or the cluster that it uses. */
+  nats: { own: OwnNats } | { cluster: NatsAddress };
+  credentials: NatsCredentials;
+  host: string;
+  /** Of HTTPS. 0: any free one. */
+  port: number;
+  /** Names or addresses under which machines reach this one, the best first; those that it finds by itself follow. */
+  advertise: readonly string[];
+  /** Of the operator's commands and metrics, on the loopback. 0: any free one. */
+  controlPort: number;
+  /** Whether machines of the local network may find it. */
+  announced: boolean;
+  clock: () => number;
+  log: Log;
+}
+
+/** A coordinator at work. */
+export interface Operating {
+  readonly intake: JobIntake;
+  readonly handlers: OperatorHandlers;
+  readonly control: { port: number; token: string };
+  /** Rejects once it can't go on, with what has to be put right. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** How long a worker's access lasts without being renewed, and a token for blobs. */
+const JWT_MS = 86_400_000;
+const TOKEN_MS = 600_000;
+const CERTIFICATE_LOOK_MS = 6 * 3_600_000;
+
+/**
+ * Runs a network: workers over NATS, joining and bytes over HTTPS, the operator over the loopback. Resolves when all of it answers.
+ * @throws PORT_IN_USE, NATS_UNREACHABLE, STORE_UNREACHABLE, LOG_*, DATABASE_*, DISK_FULL, DATA_DIR_UNWRITABLE
+ */
+export async function operateNetwork(options: OperateOptions): Promise<Operating> {
+  const { dir, version, network, credentials, authority, clock, log } = options;
+  const { id, terms } = network;
+  const startedAt = clock();
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
+      await Promise.resolve(closer()).catch((thrown: unknown) => log('error', 'not-closed', { detail: asHearthlendError(thrown).message }));
+    }
+  };
+  try {
+    const own = 'own' in options.nats ? options.nats.own : null;
+    const address = 'own' in options.nats ? options.nats.own.address() : options.nats.cluster;
+    const connection = async (name: string, login: Parameters<typeof connectNats>[1]): Promise<NatsConnection> => {
+      const opened = await connectNats(address, login, name, log);
+      closers.push(() => opened.close());
+      return opened;
+    };
+    const storing = await connection('store', await storeLogin(credentials));
+    const answering = await connection('answering', await answeringLogin(credentials));
+    const state = await openNatsStore({ nc: storing, dir: join(dir, 'state'), networkId: id, log });
+    const { store } = state;
+    closers.push(() => store.close());
+    const blobs = await openNatsBlobs({ nc: storing, dir: join(dir, 'blobs'), networkId: id, state, clock, log });
+    const coordinator = createCoordinator({
+      ...{ networkId: id, store, blobs, terms, clock, log },
+      ...{ signer: options.signer, reference: options.reference, random: Math.random, monotonic: () => performance.now() },
+    });
+    closers.push(() => coordinator.close());
+    const { service } = coordinator;
+    const uploads = openUploads({ dir: join(dir, 'uploads'), blobs, holding: createHolding(store, blobs), store, log });
+    closers.push(() => uploads.close());
+    if (own !== null) closers.push(await watchRevocations(own, store, JWT_MS, clock, log));
+
+    const metrics = createMetrics();
+    const tokens = createTokens(Buffer.from(network.blobKey, 'base64'));
+    const names = () => reachableNames(options.advertise);
+    let https: HttpsServer | undefined;
+    const httpsUrls = () => names().map((name) => `https://${hostAndPort(name, https?.port ?? options.port)}`);
+    const servers = () => (own === null ? [...address.servers] : own.servers(names()));
+    const transport = serveWorkers({
+      ...{ connection: answering, service, version, log, metrics },
+      workerOf: (nkey: WorkerNkey) => workerOf(store, nkey),
+      nkeyOf: store.nkeyOf,
+      blobAccess(worker) {
+        const expiresAt = clock() + TOKEN_MS;
+        return { token: tokens.issue(worker, expiresAt), expiresAt, urls: httpsUrls().slice(0, MAX_URLS) };
+      },
+      takeUpload: uploads.take,
+      uploadDone: uploads.done,
+    });
+    closers.push(() => transport.stop());
+    https = await serveHttps({
+      ...{ host: options.host, port: options.port, certified: authority.server(), log, metrics },
+      routes: [
+        ...joiningRoutes({
+          ...{ terms, version, members: store, service, ca: authority.ca, jwtMs: JWT_MS, clock },
+          mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
+          servers: () => servers().slice(0, MAX_SERVERS),
+          https: () => httpsUrls().slice(0, MAX_SERVERS),
+        }),
+        blobRoute({
+          ...{ blobs, uploads, service, tokens, clock },
+          async requireMember(worker) {
+            const nkey = await store.nkeyOf(worker.address);
+            await workerOf(store, nkey ?? '');
+          },
+        }),
+        pageRoute(terms),
+      ],
+    });
+    const listening = https;
+    closers.push(() => listening.close());
+    networkMetrics(metrics, store, transport.connected, clock);
+
+    const handlers: OperatorHandlers = {
+      async status() {
+        const [counts, members] = await Promise.all([store.counts(clock()), memberCounts(store)]);
+        const { jobs, shards, audits, suspended, accepted } = counts;
+        const status: CoordinatorStatus = {
+          ...{ id, operator: terms.operator, version, pid: process.pid, startedAt, now: clock() },
+          ...{ https: httpsUrls(), servers: servers(), fingerprint: authority.fingerprint, ownNats: own !== null, jobs, shards, audits },
+          metrics: `http://127.0.0.1:${control.port}/metrics`,
+          workers: { ...members, suspended, connected: transport.connected() },
+          openInvitations: await store.openInvitations(clock()),
+          money: [...accepted].map(([asset, amount]) => ({ asset, accepted: String(amount), promised: null, settled: null })),
+        };
+        return status;
+      },
+      async invite({ lastingMs }) {
+        const at = hostAndPort(names()[0] ?? 'localhost', listening.port);
+        return invite(store, { at, fingerprint: authority.fingerprint, now: clock(), lastingMs });
+      },
+      workers: async () => ({ workers: await memberRows(store) }),
+      revoke: async ({ worker }) => ({ revoked: await store.revoke(worker, clock()) }),
+    };
+    const control = await openControl(options.controlPort, handlers, metrics, log);
+    closers.push(() => control.close());
+
+    const certifying = setInterval(() => {
+      if (!authority.renew(names(), clock())) return;
+      log('info', 'certificate-renewed', {});
+      listening.certify(authority.server());
+      own?.server.reload().catch((thrown: unknown) => log('error', 'nats-not-reloaded', { detail: asHearthlendError(thrown).message }));
+    }, CERTIFICATE_LOOK_MS);
+    closers.push(() => clearInterval(certifying));
+    if (options.announced)
+      closers.push(announce({ id, port: listening.port, fingerprint: authority.fingerprint, operator: terms.operator }, log));
+    log('info', 'coordinator-started', { id, https: listening.port, control: control.port });
+    return {
+      intake: coordinator.intake,
+      handlers,
+      control: { port: control.port, token: control.token },
+      failed: Promise.race([state.failed, ...(own === null ? [] : [own.server.failed])]),
+      close,
+    };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+/** As many as the contract takes. */
+const MAX_URLS = 16;
+const MAX_SERVERS = 32;
