@@ -3,7 +3,7 @@ import type { LeaseRequest } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
 import type { Context } from './context.ts';
 import { mainRefusal, refusalOf, stageRefusal } from './leasing/demand.ts';
-import { batchOf, costOf, expectedMs, type Pace } from './leasing/pace.ts';
+import { batchOf, costOf, expectedMs, fetchMs, leaseMsOf, type Pace } from './leasing/pace.ts';
 import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
 import type { ShardRecord } from './store.ts';
 
@@ -15,9 +15,9 @@ const LAG_MS = 60_000;
 export interface Choice {
   record: ShardRecord;
   costMs: number;
-  /** ms until it should be done, those before it included; null where nothing tells. */
+  /** ms until it should be done, those before it and the model's way included; null where nothing tells. */
   expectedMs: number | null;
-  hasModel: boolean;
+  leaseMs: number;
 }
 
 /** What to lend to a machine that asks, or why nothing that waits is for it; null where nothing waits at all. */
@@ -31,7 +31,7 @@ export interface Choosing {
 }
 
 /** @param workers how many machines work, as far as this coordinator knows */
-export function createChoosing({ store, origin, money }: Context, workers: () => number): Choosing {
+export function createChoosing({ store, origin, money, leaseBounds }: Context, workers: () => number): Choosing {
   const reserved = new Set<string>();
 
   async function choose(worker: Address, request: LeaseRequest, count: number, evenFailedHere: boolean): Promise<Chosen> {
@@ -67,10 +67,12 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
     while (lots.length > 0) {
       const [first] = chooseLots(lots, 1, slackMs);
       if (first === undefined) break;
-      const pace = paces.get(first.demand)?.own ?? null;
-      const most = batchOf(pace, count);
+      const known = paces.get(first.demand) ?? { own: null, all: null };
+      const most = batchOf(known.own, count);
       const chosen = most === 1 ? [first] : chooseLots(lots, most, slackMs);
-      const choices = await shardsOf(chosen, worker, pace, evenFailedHere);
+      const modelBytes = fitting.find(({ id }) => id === first.demand)?.demand.modelBytes ?? null;
+      const arrivesMs = first.affinity > 0 ? 0 : fetchMs(modelBytes);
+      const choices = await shardsOf(chosen, worker, { ...known, arrivesMs }, evenFailedHere);
       if (choices.length > 0) return { choices, lagMs };
       // What waits there is on its way to others, or failed here.
       const empty = new Set(chosen.map(({ lot }) => lot));
@@ -88,7 +90,12 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
     }
   }
 
-  async function shardsOf(chosen: readonly Lot[], worker: Address, pace: Pace | null, evenFailedHere: boolean): Promise<Choice[]> {
+  async function shardsOf(
+    chosen: readonly Lot[],
+    worker: Address,
+    { own, all, arrivesMs }: { own: Pace | null; all: Pace | null; arrivesMs: number },
+    evenFailedHere: boolean,
+  ): Promise<Choice[]> {
     const waiting = new Map<number, ShardRecord[]>();
     for (const { lot } of chosen) {
       if (waiting.has(lot)) continue;
@@ -96,13 +103,14 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
       waiting.set(lot, await freeShards(lot, worker, wanted, evenFailedHere));
     }
     const choices: Choice[] = [];
-    let total: number | null = 0;
+    let ownMs: number | null = 0;
+    let anyMs: number | null = arrivesMs;
     for (const { lot, costMs, affinity } of chosen) {
       const record = waiting.get(lot)?.shift();
       if (record === undefined) continue;
-      const takes = expectedMs(record.shard, pace);
-      total = total === null || takes === null ? null : total + takes;
-      choices.push({ record, costMs, expectedMs: total, hasModel: affinity > 0 });
+      ownMs = plus(ownMs, expectedMs(record.shard, own));
+      anyMs = plus(anyMs, expectedMs(record.shard, own ?? all));
+      choices.push({ record, costMs, expectedMs: anyMs, leaseMs: leaseMsOf(ownMs, affinity > 0, leaseBounds) });
     }
     return choices;
   }
@@ -118,4 +126,8 @@ export function createChoosing({ store, origin, money }: Context, workers: () =>
       lent.then(free, free);
     },
   };
+}
+
+function plus(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? null : a + b;
 }

@@ -2,8 +2,8 @@ import { asHearthlendError } from '../core/contract/errors.ts';
 import type { Context } from './context.ts';
 import type { Applied } from './store.ts';
 
-/** Tells here what other coordinators of the network have changed: how jobs stand, and that there is work. Gives what ends it. */
-export function followOthers({ store, jobChanged, emit, log }: Context): () => void {
+/** Tells requesters here how jobs stand that other coordinators of the network have changed. Gives what ends it. */
+export function followOthers({ store, jobChanged, log }: Context): () => void {
   async function told(applied: Applied): Promise<void> {
     const job = await jobOf(applied);
     if (job !== null) await jobChanged(job);
@@ -31,7 +31,6 @@ export function followOthers({ store, jobChanged, emit, log }: Context): () => v
 
   return store.onApplied((applied) => {
     if (applied.own) return;
-    if (['addJob', 'endAttempt', 'expire', 'reject'].includes(applied.name)) emit({ type: 'work' });
     told(applied).catch((thrown: unknown) => log('error', 'change-not-told', { detail: asHearthlendError(thrown).message }));
   });
 }

@@ -5,7 +5,6 @@ import type { Lease, Shard } from '../core/contract/shard.ts';
 import { type Choice, createChoosing } from './choosing.ts';
 import { type Context, letGoOfShard } from './context.ts';
 import { createDoubling } from './doubling.ts';
-import { leaseMsOf } from './leasing/pace.ts';
 import type { NewLease } from './leasing/records.ts';
 import { maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
@@ -105,13 +104,12 @@ export function createLending(context: Context, practising: Practising | null, i
     if (refusal !== undefined) return { type: 'no-work', ...refusal };
     const record = (await store.waitingPractice()) ?? (await practising.next());
     await practising.prepare(record);
-    return { leases: lend(worker, [{ record, costMs: 0, expectedMs: null, hasModel: true }], 0) };
+    return { leases: lend(worker, [{ record, costMs: 0, expectedMs: null, leaseMs: context.leaseMs }], 0) };
   }
 
-  function leaseOf(worker: Worker, { record, costMs, expectedMs, hasModel }: Choice): { lease: Lease; entry: NewLease } {
+  function leaseOf(worker: Worker, { record, costMs, expectedMs, leaseMs }: Choice): { lease: Lease; entry: NewLease } {
     const { shard } = record;
     const attempt = record.attempt + 1;
-    const leaseMs = leaseMsOf(expectedMs, hasModel, context.leaseBounds);
     const leasedAt = clock();
     const deadline = leasedAt + leaseMs;
     const { address, payee } = worker;
@@ -198,7 +196,12 @@ export function createLending(context: Context, practising: Practising | null, i
       case 'endAttempt':
       case 'expire':
       case 'reject':
-        if (applied.result) stop(applied.args[0]);
+        if (!applied.result) break;
+        stop(applied.args[0]);
+        waiting.wake();
+        break;
+      case 'addJob':
+        waiting.wake();
         break;
       case 'cancelJob':
         for (const key of applied.result?.revoked ?? []) stop(key);

@@ -51,6 +51,11 @@ export function leaseMsOf(expected: number | null, hasModel: boolean, bounds: { 
   return Math.min(Math.max(Math.ceil(expected * LEASE_FACTOR), bounds.leastMs), bounds.mostMs);
 }
 
+/** What a model's way to a machine may take (ms) before anybody wonders: at 20 MB/s; a minute where its size isn't known. */
+export function fetchMs(modelBytes: number | null): number {
+  return modelBytes === null ? 60_000 : modelBytes / 20_000;
+}
+
 /** After how long (ms) work that should be done after `expected` is late enough to be given to a second machine near its job's end. */
 export function lateAfterMs(expected: number): number {
   return Math.ceil(expected * LATE_FACTOR) + LATE_GRACE_MS;

@@ -25,7 +25,7 @@ export function sqliteLeasing({ db, read }: OpenDatabase): LeasingReads {
   );
   const selectClock = db.prepare<[number], { clock_ms: number }>('SELECT clock_ms FROM shares WHERE id = ?');
   const selectAsks = db.prepare<[string, number], { requester: number; demand: number; served_ms: number; clock_ms: number }>(
-    `SELECT r.id AS requester, a.demand, r.served_ms, r.clock_ms FROM shares r JOIN asks a ON a.requester = r.id
+    `SELECT r.id AS requester, a.demand, r.served_ms, r.clock_ms FROM shares r INDEXED BY requesters_waiting JOIN asks a ON a.requester = r.id
       WHERE r.parent = 1 AND r.queued > 0 AND a.queued > 0 AND a.demand IN (SELECT value FROM json_each(?))
       ORDER BY r.served_ms, r.id LIMIT ?`,
   );

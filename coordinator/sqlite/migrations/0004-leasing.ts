@@ -26,6 +26,7 @@ function moved(by: 1 | -1, lot = 'NEW.lot'): string {
 export const leasing = `
 -- Practice has none: it waits until nothing else does.
 ALTER TABLE shards ADD COLUMN lot INTEGER;
+DROP INDEX shards_queued;
 CREATE INDEX shards_waiting ON shards (lot, attempt) WHERE state = 'queued';
 CREATE INDEX practice_waiting ON shards (created_at) WHERE state = 'queued' AND origin = 'practice';
 -- When the work should be done, from its lending on, where that is known; and what its requester's share was charged for it.
