@@ -83,7 +83,8 @@ export async function beginAnswer(
   async function finish(job: JobStatus): Promise<void> {
     if (job.state !== 'done') throw failureOf(job);
     const tokens = tokensOf(await intake.outputs(jobId));
-    if (diverged) {
+    if (onText === undefined) {
+      // Whatever was told on the way, nobody has read it: the accepted answer counts.
       soFar = createTextSoFar(generating, stop);
       text = '';
     }
@@ -98,7 +99,6 @@ export async function beginAnswer(
       try {
         say(soFar.take(from, tokens));
       } catch (thrown) {
-        // Nobody has read any of it yet, so that the accepted answer can take its place.
         if (onText === undefined) diverged = true;
         else {
           fail(thrown);

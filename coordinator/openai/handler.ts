@@ -48,8 +48,8 @@ export function createRequestHandler(ports: RequestPorts): RequestHandler {
       return;
     }
     sendJson(response, status, { error }, limits.readMs, {
-      // What comes along and was not read is not waited for.
-      Connection: 'close',
+      // What comes along and was not read is not waited for; who is to come back keeps the connection, if it is short.
+      ...(status === 429 && bodyLength(response.req) <= limits.bodyBytes ? {} : { Connection: 'close' }),
       ...(status === 429 ? { 'Retry-After': RETRY_AFTER } : {}),
       // Only what may be otherwise the next time is worth another try.
       'x-should-retry': String(status === 429 || status === 503 || status === 408),
@@ -110,6 +110,12 @@ export function createRequestHandler(ports: RequestPorts): RequestHandler {
       following.close();
     },
   };
+}
+
+/** Infinite where nobody says it beforehand. */
+function bodyLength({ headers }: IncomingMessage): number {
+  if (headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY;
+  return Number(headers['content-length'] ?? 0);
 }
 
 function bearerOf({ headers }: IncomingMessage): string {

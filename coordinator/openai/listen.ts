@@ -9,6 +9,7 @@ const HEADER_BYTES = 16 << 10;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 5000;
+const GOODBYE_MS = 500;
 /** Each is refused with a word as long as there are no more than these; what comes on top of them is closed without one. */
 const CONNECTIONS = 12_000;
 /** Connections that the system keeps waiting while others are taken. */
@@ -52,7 +53,9 @@ export async function listenOnLoopback(handler: RequestHandler, port: number): P
       new Promise((resolve) => {
         handler.close();
         server.close(() => resolve());
-        server.closeAllConnections();
+        server.closeIdleConnections();
+        // What is refused now is heard by who listens.
+        setTimeout(() => server.closeAllConnections(), GOODBYE_MS).unref();
       }),
   };
 }
