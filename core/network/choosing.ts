@@ -22,7 +22,7 @@ export interface HourlyCost {
 export interface Choice {
   network: string;
   kind: Candidate['kind'];
-  /** What is left of an hour's pay after electricity; null: not known. */
+  /** What is left of an hour's pay after electricity, as far as its price is known; null: the pay isn't. */
   netPerHour: number | null;
   reason: MessageRef;
 }
@@ -33,15 +33,17 @@ export interface Choice {
  */
 export function byNetPay(candidates: readonly Candidate[], cost: HourlyCost): Choice[] {
   const assets = [...new Set(candidates.map(({ asset }) => asset))];
-  const ranked = candidates.map((candidate) => ({ candidate, rank: rankOf(candidate), net: netOf(candidate, cost) }));
+  const ranked = candidates.map((candidate) => ({ candidate, rank: rankOf(candidate), gross: grossOf(candidate) }));
   ranked.sort((a, b) => {
     if (a.rank !== b.rank) return a.rank - b.rank;
-    if (a.rank === NET) return (b.net ?? 0) - (a.net ?? 0);
+    // Electricity costs the same whoever the work is for.
+    if (a.rank === NET) return (b.gross ?? 0) - (a.gross ?? 0);
     if (a.rank !== PAY) return 0;
     const apart = assets.indexOf(a.candidate.asset) - assets.indexOf(b.candidate.asset);
     return apart === 0 ? compare(b.candidate.perHour ?? 0n, a.candidate.perHour ?? 0n) : apart;
   });
-  return ranked.map(({ candidate, rank, net }) => {
+  return ranked.map(({ candidate, rank, gross }) => {
+    const net = gross === null ? null : gross - (cost.perHour ?? 0);
     const others = ranked.filter((each) => each.rank === rank && (rank !== PAY || each.candidate.asset === candidate.asset)).length - 1;
     return { network: candidate.network, kind: candidate.kind, netPerHour: net, reason: reasonOf(candidate, rank, net, cost, others) };
   });
@@ -66,10 +68,8 @@ function rankOf({ kind, perHour, worth }: Candidate): number {
   return worth === null ? PAY : NET;
 }
 
-/** Where electricity's price isn't known it is left out: it is the same for all of them, and changes no order. */
-function netOf({ kind, perHour, worth, decimals }: Candidate, cost: HourlyCost): number | null {
-  if (kind !== 'paid' || perHour === null || worth === null) return null;
-  return wholeUnits(perHour, decimals) * worth - (cost.perHour ?? 0);
+function grossOf({ kind, perHour, worth, decimals }: Candidate): number | null {
+  return kind !== 'paid' || perHour === null || worth === null ? null : wholeUnits(perHour, decimals) * worth;
 }
 
 function reasonOf(

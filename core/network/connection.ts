@@ -197,8 +197,8 @@ function readReply<N extends WorkerCallName>(network: string, name: N, data: Uin
   let header: unknown;
   try {
     const decoder = new FrameDecoder(WORKER_FRAME_LIMITS);
-    const [frame] = decoder.push(data);
-    if (frame === undefined || decoder.pendingBytes > 0) throw invalid('not one whole frame');
+    const [frame, ...more] = decoder.push(data);
+    if (frame === undefined || more.length > 0 || decoder.pendingBytes > 0) throw invalid('not one whole frame');
     header = frame.header;
   } catch (thrown) {
     throw thrown instanceof HearthlendError && thrown.code === 'NETWORK_ANSWER_INVALID' ? thrown : invalid('no frame');

@@ -47,13 +47,14 @@ async function dialNow(server: string, { network, nkey, seed, jwt, ca, version }
     pingInterval: PING_MS,
     maxPingOut: 1,
   };
+  let told: Error | null = null;
   try {
     const url = new URL(server);
     const host = url.hostname.replace(/^\[|\]$/g, '');
     if (url.protocol === 'wss:') {
       return await wsconnect({
         ...options,
-        wsFactory: async (address) => ({ socket: openWebSocket(address, ca), encrypted: true }),
+        wsFactory: async (address) => ({ socket: openWebSocket(address, ca, (error) => (told = error)), encrypted: true }),
       } as Parameters<typeof wsconnect>[0]);
     }
     if (url.protocol === 'nats:') return await connect({ ...options, tls: null });
@@ -66,18 +67,20 @@ async function dialNow(server: string, { network, nkey, seed, jwt, ca, version }
     };
     return await connect({ ...options, tls });
   } catch (thrown) {
-    throw dialError(network, thrown);
+    // The library says of a WebSocket no more than that there is none.
+    throw dialError(network, told ?? thrown);
   }
 }
 
 /** The standard's WebSocket takes no certificate authority; this one does, and is otherwise used alike. */
-function openWebSocket(address: string, ca: string): globalThis.WebSocket {
+function openWebSocket(address: string, ca: string, onError: (error: Error) => void): globalThis.WebSocket {
   const socket = new WebSocket(address, {
     ca,
     handshakeTimeout: DIAL_MS,
     maxPayload: MAX_MESSAGE_BYTES + 64 * 1024,
     perMessageDeflate: false,
   });
+  socket.on('error', onError);
   return socket as unknown as globalThis.WebSocket;
 }
 

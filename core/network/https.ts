@@ -52,8 +52,11 @@ async function upload(asked: ClientRequest, body: HttpsCall['body'], onMove: () 
   for (let from = 0; from < bytes.byteLength && !asked.destroyed; from += PIECE_BYTES) {
     if (!asked.write(bytes.subarray(from, from + PIECE_BYTES))) {
       await new Promise<void>((resolve) => {
-        asked.once('drain', resolve);
-        asked.once('close', resolve);
+        const go = () => {
+          asked.off('drain', go).off('close', go);
+          resolve();
+        };
+        asked.on('drain', go).on('close', go);
       });
     }
     onMove();

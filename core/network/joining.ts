@@ -3,7 +3,7 @@ import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { hashMessage } from 'ethers';
 import { z } from 'zod';
 import { errorOf, HearthlendError } from '../contract/errors.ts';
-import { type JoinLink, JoinReply, type JoinRequest, joinText, NetworkTerms, parseJoinLink } from '../contract/joining.ts';
+import { JOIN_PATHS, type JoinLink, JoinReply, type JoinRequest, joinText, NetworkTerms, parseJoinLink } from '../contract/joining.ts';
 import type { NetworkPreview } from '../contract/networks.ts';
 import type { Address, Signature } from '../contract/receipt.ts';
 import { askJson } from './https.ts';
@@ -36,7 +36,7 @@ export async function readTerms(link: JoinLink): Promise<Omit<NetworkPreview, 'j
 }
 
 async function askTerms(link: JoinLink, ca: string): Promise<NetworkTerms> {
-  const { status, body } = await askJson({ network: link.at, url: `https://${link.at}/v1/terms`, ca });
+  const { status, body } = await askJson({ network: link.at, url: `https://${link.at}${JOIN_PATHS.terms}`, ca });
   if (status !== 200) throw refusalOf(link.at, status, body);
   return checked(NetworkTerms, link.at, body);
 }
@@ -62,7 +62,7 @@ export async function joinNetwork(link: JoinLink, agreed: NetworkTerms, joiner: 
   const request: JoinRequest = { secret: link.secret, nkey, worker, payee, signature, version };
   const { status, body } = await askJson({
     network: link.at,
-    url: `https://${link.at}/v1/join`,
+    url: `https://${link.at}${JOIN_PATHS.join}`,
     ca,
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -1,5 +1,5 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
-import { JoinReply, renewText } from '../contract/joining.ts';
+import { JOIN_PATHS, JoinReply, renewText } from '../contract/joining.ts';
 import { askJson } from './https.ts';
 import { refusalOf } from './joining.ts';
 import { signText } from './keys.ts';
@@ -73,7 +73,7 @@ export function createRenewing({ record, save, clock }: RenewingOptions): Renewi
       try {
         const { status, body } = await askJson({
           network: id,
-          url: new URL('/v1/renew', base).href,
+          url: new URL(JOIN_PATHS.renew, base).href,
           ca: access.ca,
           method: 'POST',
           headers: { 'content-type': 'application/json' },

@@ -11,7 +11,7 @@ const MODEL = 'a'.repeat(64);
 
 /** A network of this process that lends as many one-run shards as it is told to, and that can be made to misbehave. */
 export class FakeNetwork implements Network {
-  readonly id = 'test';
+  readonly id: string;
   readonly coordinator: HDNodeWallet = Wallet.createRandom();
   readonly leased: Lease[] = [];
   readonly released: Array<{ shardId: string; reason: string; code: string | null }> = [];
@@ -34,8 +34,9 @@ export class FakeNetwork implements Network {
   #listeners = new Set<(event: NetworkEvent) => void>();
   readonly #inputs = encodeSafetensors(new Map([['x', { type: 'float32', shape: [1], data: new Uint8Array(4) }]]));
 
-  constructor(shards: number) {
+  constructor(shards: number, id = 'test') {
     this.shardsLeft = shards;
+    this.id = id;
   }
 
   async connect(worker: { address: string; payee: string }): Promise<NetworkInfo> {

@@ -17,6 +17,8 @@ export const COMPUTED = { outputs: OUTPUTS, commitment: digestOf(OUTPUTS), runMs
 
 export interface Bench {
   dir: string;
+  /** The worker's. */
+  address: string;
   network: FakeNetwork;
   ledger: Ledger;
   journal: WorkJournal;
@@ -64,7 +66,7 @@ export async function openBench(shards: number, compute?: WorkPorts['compute'], 
     signBatch: (batch) => identity.signBatch(batch),
     onChange: (change) => changes.push(change),
   };
-  return { dir, network, ledger, journal, spool, loop: createWorkLoop(ports), changes, ports, from };
+  return { dir, address: identity.address, network, ledger, journal, spool, loop: createWorkLoop(ports), changes, ports, from };
 }
 
 /** Workers as there are lanes: what comes while all are at something waits, and begins in its turn. */
