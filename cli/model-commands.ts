@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { message } from '../core/contract/messages.ts';
+import { MAX_STAGES } from '../core/contract/stages.ts';
+import { wholeNumber } from './commands/arguments.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runModelAdd, runModelList, runModelRemove, runModelShow } from './commands/model.ts';
 
@@ -33,6 +35,19 @@ export function addModelCommands(program: Command, run: (command: (context: Cont
     .argument('<model>', message('cli.help.model-name'))
     .description(message('cli.help.model-show'))
     .action((name: string) => run((context) => runModelShow(context, name)));
+  model
+    .command('split')
+    .description(message('cli.help.model-split'))
+    .requiredOption('--model <file>', message('cli.help.model'))
+    .requiredOption('--stages <count>', message('cli.help.stages'), wholeNumber(1, MAX_STAGES))
+    .option('--out <folder>', message('cli.help.split-out'))
+    .option('--inputs <file>', message('cli.help.split-inputs'))
+    .action((options: { model: string; stages: number; out?: string; inputs?: string }) =>
+      run(async (context) => {
+        const { runModelSplit } = await import('./commands/split.ts');
+        return runModelSplit(context, { ...options, out: options.out ?? null, inputs: options.inputs ?? null });
+      }),
+    );
   model
     .command('remove')
     .argument('<model>', message('cli.help.model-name'))

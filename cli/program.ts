@@ -1,6 +1,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
+import { MAX_STAGES } from '../core/contract/stages.ts';
 import { duration, instant, promptText, temperature, wholeNumber } from './commands/arguments.ts';
 import { runBackendAdd } from './commands/backend.ts';
 import { runBenchCommand } from './commands/bench.ts';
@@ -16,6 +17,7 @@ import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
 import { runStart } from './commands/start.ts';
 import { runSubmit } from './commands/submit.ts';
 import { addWalletCommands } from './commands/wallet-program.ts';
+import { addCoordinatorCommands } from './coordinator-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addRulesCommands } from './rules-commands.ts';
@@ -25,6 +27,17 @@ import type { World } from './world.ts';
 const MAX_COUNT = 1_000_000;
 const MAX_SECONDS = 86_400;
 const MAX_OVERRIDE_SECONDS = 604_800;
+
+interface Submitted {
+  model: string;
+  inputs: string;
+  outputs: string;
+  network?: string;
+  threads?: number;
+  timeout?: number;
+  stages?: number;
+  tokens?: number;
+}
 
 /** Runs one command line, without the program's own name. Never throws: what went wrong has been told, and is in the exit code. */
 export async function runCommandLine(argv: readonly string[], world: World): Promise<ExitCode> {
@@ -160,6 +173,7 @@ function buildProgram(world: World, act: Act): Command {
   addSettingsCommands(program, run);
   addRulesCommands(program, run);
   addWalletCommands(program, run);
+  addCoordinatorCommands(program, run);
   return program;
 }
 
@@ -209,9 +223,13 @@ function addJobCommands(program: Command, run: Run): void {
     .option('--network <id>', message('cli.help.job-network'))
     .option('--threads <count>', message('cli.help.threads'), wholeNumber(1, 256))
     .option('--timeout <seconds>', message('cli.help.timeout'), wholeNumber(1, MAX_SECONDS))
-    .action((options: { model: string; inputs: string; outputs: string; network?: string; threads?: number; timeout?: number }) =>
+    .option('--stages <count>', message('cli.help.stages'), wholeNumber(1, MAX_STAGES))
+    .option('--tokens <count>', message('cli.help.job-tokens'), wholeNumber(1, MAX_COUNT))
+    .action((options: Submitted) =>
       run((context) =>
         runSubmit(context, {
+          stages: options.stages ?? null,
+          maxNewTokens: options.tokens ?? null,
           model: options.model,
           inputs: options.inputs,
           outputs: options.outputs,

@@ -11,7 +11,7 @@ import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
 import { writeNpz } from './jobs/npz.ts';
-import { prepareJob } from './jobs/prepare.ts';
+import { isText, prepareGeneration, prepareJob } from './jobs/prepare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log/log.ts';
 import type { Models } from './model-handlers.ts';
@@ -20,12 +20,14 @@ import { runningPrograms } from './policy/running-programs.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import type { Requests } from './requests.ts';
 import { saveSettings } from './settings/settings.ts';
+import { decoderOf, openSplitting, ownedGraph } from './splitting.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
 
 const MAX_PAUSES = 1000;
 
 interface HandlerParts {
+  dataDir: string;
   engine: Engine;
   ledger: Ledger;
   models: Models;
@@ -39,6 +41,7 @@ interface HandlerParts {
 
 /** What stands behind each call of the RPC table: the features, asked. */
 export function createHandlers({
+  dataDir,
   engine,
   ledger,
   models,
@@ -50,6 +53,11 @@ export function createHandlers({
   log,
 }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
+  const splitting = openSplitting({
+    dataDir,
+    reference: workers.reference,
+    modelMemoryBytes: () => settings.current.worker.modelMemoryBytes,
+  });
 
   async function knownJob(jobId: string) {
     const job = await coordinator.job(jobId);
@@ -97,12 +105,18 @@ export function createHandlers({
       await knownJob(jobId);
       return coordinator.cancelJob(jobId);
     },
-    async 'job.submit'({ model, inputs, threads, wallMs }) {
-      const plan = { modelPath: model, inputsPath: inputs, threads, wallMs };
-      return models.describeFor(model, async (describeModel) =>
-        coordinator.submitJob(await prepareJob(plan, { describeModel, memoryBytes: totalmem() })),
-      );
+    async 'job.submit'({ model, inputs, threads, wallMs, stages, maxNewTokens }) {
+      const plan = { modelPath: model, inputsPath: inputs, threads, wallMs, ...(maxNewTokens === undefined ? {} : { maxNewTokens }) };
+      return models.describeFor(model, async (describe) => {
+        const owned = await ownedGraph(model, describe);
+        const ports = { describeModel: async () => owned.described, memoryBytes: totalmem() };
+        const text = (await isText(plan, owned.described.inputs)) ? await decoderOf(owned) : null;
+        const request = text === null ? await prepareJob(plan, ports) : await prepareGeneration(plan, text, ports);
+        return coordinator.submitJob(stages === undefined ? request : { ...request, split: await splitting.kept(owned, stages) });
+      });
     },
+    'model.split': ({ model, stages, out, inputs }) =>
+      models.describeFor(model, async (describe) => splitting.split(await ownedGraph(model, describe), stages, out, inputs ?? null)),
     async 'job.save'({ jobId, outputs }) {
       await knownJob(jobId);
       const tensors = decodeSafetensors(await coordinator.outputs(jobId));

@@ -141,7 +141,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, log }),
+      handlers: createHandlers({ dataDir, engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, log }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);

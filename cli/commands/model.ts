@@ -226,7 +226,7 @@ function licenceText(licence: string | null): string {
 }
 
 /** A size in the largest unit of which there is at least one. */
-function sizeText(bytes: number): string {
+export function sizeText(bytes: number): string {
   const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
   return message('cli.model.bytes', { size: bytes / 1000 ** power, unit: UNITS[power] ?? 'B', whole: power === 0 ? 'yes' : 'no' });
 }

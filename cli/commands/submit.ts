@@ -17,6 +17,10 @@ export interface SubmitOptions {
   /** 0: as many as the agent gives. */
   threads: number;
   wallMs: number;
+  /** Null: the whole model in one worker. */
+  stages: number | null;
+  /** Tokens that a decoder makes of a text at most; null: as many as the agent gives. */
+  maxNewTokens: number | null;
 }
 
 /** Runs a model on the running agent, else on one started for it, and writes its outputs. */
@@ -40,6 +44,8 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
       inputs,
       threads: options.threads,
       wallMs: options.wallMs,
+      ...(options.stages === null ? {} : { stages: options.stages }),
+      ...(options.maxNewTokens === null ? {} : { maxNewTokens: options.maxNewTokens }),
     });
     const { id } = submitted;
     reach.client.onClose(() => follower.fail(id, new HearthlendError('JOB_LEFT', { job: id })));

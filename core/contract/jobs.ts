@@ -44,6 +44,8 @@ interface JobBase {
   inputs: Uint8Array;
   limits: Limits;
   session: SessionOptions;
+  /** The same model in stages, each for a worker of its own: what is asked for is then done by those. */
+  split?: SplitModel;
 }
 export type JobRequest =
   /** `further`: the inputs of the job's other shards, in order, where a batch was split; each part is a shard, and pays for itself. */
@@ -56,8 +58,6 @@ export type JobRequest =
       sampling: Sampling;
       /** Whether somebody reads along: the tokens are then told while they are made. */
       stream?: boolean;
-      /** The same model in stages, each for a worker of its own: what is asked for is then done by those. */
-      split?: SplitModel;
     });
 
 /** Who wants a job, under which name, and what for. */

@@ -14,6 +14,7 @@ import { Sealed, SealKey } from './seal.ts';
 import { Settings, SettingsChange } from './settings.ts';
 import { NetworkId } from './shard.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
+import { MAX_STAGES, SplitManifest } from './stages.ts';
 import { TelemetryHistory, TelemetrySample } from './telemetry.ts';
 import { WalletStatus } from './wallet.ts';
 
@@ -110,8 +111,20 @@ export const CALLS = {
   /** Runs a model on an .npz of inputs: a file by its absolute path, or a model that was added, by its name or digest. Progress comes in `job.changed`; `job.save` writes the outputs. */
   'job.submit': {
     scope: 'owner',
-    input: z.strictObject({ model: FilePath, inputs: FilePath, threads: z.int().min(0).max(256), wallMs: z.int().min(1).max(86_400_000) }),
+    input: z.strictObject({
+      ...{ model: FilePath, inputs: FilePath, threads: z.int().min(0).max(256), wallMs: z.int().min(1).max(86_400_000) },
+      /** In so many stages, each with a worker of its own; the whole model in one where left out. */
+      stages: z.int().min(1).max(MAX_STAGES).optional(),
+      /** Where the inputs are a text's `input_ids` alone: how many tokens a decoder makes of it at most. */
+      maxNewTokens: z.int().min(1).max(1_000_000).optional(),
+    }),
     output: JobStatus,
+  },
+  /** Cuts a model into stages, into a folder. `inputs`: an .npz to try them with; made where left out. */
+  'model.split': {
+    scope: 'owner',
+    input: z.strictObject({ model: FilePath, stages: z.int().min(1).max(MAX_STAGES), out: FilePath, inputs: FilePath.optional() }),
+    output: SplitManifest,
   },
   'job.save': {
     scope: 'owner',

@@ -1,5 +1,6 @@
 import { HearthlendError } from '../contract/errors.ts';
 import type { DescribedModel, JobRequest, ModelValue } from '../contract/jobs.ts';
+import type { DecoderConfig } from '../contract/model.ts';
 import { encodeSafetensors } from '../contract/safetensors.ts';
 import type { Tensors } from '../contract/tensor.ts';
 import { WORKER_FRAME_LIMITS } from '../contract/worker-messages.ts';
@@ -14,6 +15,14 @@ export interface JobPlan {
   /** 0: as many as the worker was given. */
   threads?: number;
   wallMs?: number;
+  /** Of a text: how many tokens are made of it, at most; 256 where left out. */
+  maxNewTokens?: number;
+}
+
+/** What a decoder is told beside its inputs. */
+export interface DecoderPlan {
+  decoder: DecoderConfig;
+  stopTokens: number[];
 }
 
 export interface PreparePorts {
@@ -23,6 +32,7 @@ export interface PreparePorts {
 }
 
 const DEFAULT_WALL_MS = 3_600_000;
+const DEFAULT_NEW_TOKENS = 256;
 /** The rest is for the system and the user. */
 const MEMORY_SHARE = 0.75;
 
@@ -32,7 +42,7 @@ const MEMORY_SHARE = 0.75;
  */
 export async function prepareJob(plan: JobPlan, ports: PreparePorts): Promise<JobRequest> {
   const described = await ports.describeModel(plan.modelPath);
-  const tensors = await readNpz(plan.inputsPath, WORKER_FRAME_LIMITS.bodyBytes);
+  const tensors = await readInputs(plan);
   checkInputs(tensors, described.inputs);
   const outputs = plan.outputs ?? [];
   const names = described.outputs.map(({ name }) => name);
@@ -42,17 +52,45 @@ export async function prepareJob(plan: JobPlan, ports: PreparePorts): Promise<Jo
   if (inputs.byteLength > WORKER_FRAME_LIMITS.bodyBytes) {
     throw new HearthlendError('TENSOR_TOO_LARGE', { bytes: inputs.byteLength, limit: WORKER_FRAME_LIMITS.bodyBytes });
   }
+  return { kind: 'onnx.run', ...common(described, plan, ports), inputs, outputs };
+}
+
+/**
+ * A decoder and an .npz with nothing but `input_ids` as a job of kind `onnx.generate`, greedy.
+ * @throws what readNpz and describeModel throw, INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH
+ */
+export async function prepareGeneration(plan: JobPlan, { decoder, stopTokens }: DecoderPlan, ports: PreparePorts): Promise<JobRequest> {
+  const described = await ports.describeModel(plan.modelPath);
+  const tensors = await readInputs(plan);
+  checkInputs(tensors, [{ name: 'input_ids', type: 'int64', shape: [1, 'tokens'] }]);
   return {
-    kind: 'onnx.run',
-    model: { manifest: described.manifest, files: described.files },
-    inputs,
-    outputs,
+    kind: 'onnx.generate',
+    ...common(described, plan, ports),
+    ...{ inputs: encodeSafetensors(tensors), decoder, stopTokens, sampling: { method: 'greedy' } },
+    maxNewTokens: plan.maxNewTokens ?? DEFAULT_NEW_TOKENS,
+  };
+}
+
+/** Whether these inputs are a text for a decoder to go on with: its caches are not among them. */
+export async function isText(plan: JobPlan, inputs: readonly ModelValue[]): Promise<boolean> {
+  if (!inputs.some(({ name }) => name.startsWith('past_key_values.'))) return false;
+  const tensors = await readInputs(plan);
+  return tensors.size === 1 && tensors.has('input_ids');
+}
+
+function readInputs({ inputsPath }: JobPlan): Promise<Tensors> {
+  return readNpz(inputsPath, WORKER_FRAME_LIMITS.bodyBytes);
+}
+
+function common({ manifest, files }: DescribedModel, plan: JobPlan, { memoryBytes }: PreparePorts) {
+  return {
+    model: { manifest, files },
     limits: {
       wallMs: plan.wallMs ?? DEFAULT_WALL_MS,
-      memoryBytes: Math.max(1, Math.floor(ports.memoryBytes * MEMORY_SHARE)),
+      memoryBytes: Math.max(1, Math.floor(memoryBytes * MEMORY_SHARE)),
       outputBytes: WORKER_FRAME_LIMITS.bodyBytes,
     },
-    session: { intraOpThreads: plan.threads ?? 0, graphOptimization: 'all' },
+    session: { intraOpThreads: plan.threads ?? 0, graphOptimization: 'all' as const },
   };
 }
 

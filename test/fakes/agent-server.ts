@@ -181,6 +181,7 @@ export class FakeAgent {
       'model.list': notHere,
       'model.show': notHere,
       'model.remove': notHere,
+      'model.split': notHere,
       'model.catalogue': notHere,
       'earnings.summary': async () => this.snapshot.earnings,
       'ledger.verify': notHere,

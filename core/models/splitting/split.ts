@@ -1,11 +1,10 @@
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { DescribedModel } from '../../contract/jobs.ts';
 import type { DecoderConfig, ModelManifest } from '../../contract/model.ts';
 import { SPLIT_FILE, type SplitCheck, SplitManifest, type Stage, type StageValue } from '../../contract/stages.ts';
 import { TENSOR_TYPES, type Tensors, type TensorType } from '../../contract/tensor.ts';
-import { describeModel } from '../describe.ts';
 import { hashFile, modelDigest } from '../digest.ts';
 import { WireReader } from '../onnx/wire.ts';
 import { onDisk } from '../place.ts';
@@ -19,7 +18,7 @@ import { type Source, writeData, writeStage } from './write.ts';
 export type RunModel = (model: Pick<DescribedModel, 'manifest' | 'files'>, inputs: Tensors) => Promise<Tensors>;
 
 export interface SplitRequest {
-  modelPath: string;
+  model: DescribedModel;
   stages: number;
   /** A folder, made if it isn't there. Files of an earlier split in it are replaced. */
   out: string;
@@ -39,18 +38,20 @@ const PATIENCE_MS = 600_000;
 /**
  * Cuts a model into stages, each a valid model of its own, and holds them against the whole. Weights go from file to file in pieces.
  * @returns the manifest, as it was written to `split.json` in the folder
- * @throws MODEL_UNCUTTABLE, MODEL_SPLIT_DIFFERS, what describeModel throws, DISK_FULL, DATA_DIR_UNWRITABLE, and what running them throws
+ * @throws MODEL_UNCUTTABLE, MODEL_SPLIT_DIFFERS, MODEL_INVALID, DISK_FULL, DATA_DIR_UNWRITABLE, and what running them throws
  */
 export async function splitModel(request: SplitRequest): Promise<SplitManifest> {
-  const whole = await describeModel(request.modelPath);
-  const entryPath = whole.files.get(whole.manifest.entry) as string;
-  const file = await open(entryPath);
+  const { manifest, files } = request.model;
+  const file = await open(files.get(manifest.entry) ?? manifest.entry);
   try {
     const { size } = await file.stat();
     const graph = await readSplitGraph(new WireReader(file, size, PATIENCE_MS), size);
     const plans = planStages(graph, request.stages);
     await onDisk(request.out, () => mkdir(request.out, { recursive: true }));
-    return await new Splitting(request, whole, { graph, file, data: whole.files }, plans).split();
+    // A graph names its data from its own folder on.
+    const beside = posix.dirname(manifest.entry);
+    const data = new Map([...files].map(([path, place]) => [posix.relative(beside, path), place]));
+    return await new Splitting(request, { graph, file, data }, plans).split();
   } finally {
     await file.close();
   }
@@ -58,7 +59,6 @@ export async function splitModel(request: SplitRequest): Promise<SplitManifest> 
 
 class Splitting {
   readonly #request: SplitRequest;
-  readonly #whole: DescribedModel;
   readonly #source: Source;
   readonly #plans: StagePlan[];
   /** Types of what goes from stage to stage, as running showed them. */
@@ -66,13 +66,12 @@ class Splitting {
   /** For each sample: every value made so far. */
   readonly #values: Tensors[];
 
-  constructor(request: SplitRequest, whole: DescribedModel, source: Source, plans: StagePlan[]) {
+  constructor(request: SplitRequest, source: Source, plans: StagePlan[]) {
     this.#request = request;
-    this.#whole = whole;
     this.#source = source;
     this.#plans = plans;
-    const { inputs } = request;
-    this.#values = inputs === null ? SAMPLES.map((sample) => sampleInputs(whole.inputs, sample)) : [new Map(inputs)];
+    const { inputs, model } = request;
+    this.#values = inputs === null ? SAMPLES.map((sample) => sampleInputs(model.inputs, sample)) : [new Map(inputs)];
   }
 
   async split(): Promise<SplitManifest> {
@@ -82,7 +81,7 @@ class Splitting {
     const manifest = SplitManifest.parse({
       format: 'hearthlend-split',
       version: 1,
-      model: modelDigest(this.#whole.manifest),
+      model: modelDigest(this.#request.model.manifest),
       decoder: this.#request.decoder?.decoder ?? null,
       stopTokens: this.#request.decoder?.stopTokens ?? [],
       stages,
@@ -172,7 +171,7 @@ class Splitting {
     if (!this.#request.wholeFits) return check;
     check.against = 'whole';
     for (const [at, inputs] of given.entries()) {
-      const whole = await this.#request.run(this.#whole, inputs);
+      const whole = await this.#request.run(this.#request.model, inputs);
       const stages = this.#values[at] as Tensors;
       const { distance, name } = distanceOf(whole, stages);
       const allowed = ALLOWED_DISTANCE[whole.get(name)?.type ?? 'float32'] ?? 0;

@@ -36,7 +36,7 @@ async function prepare(modelPath: string, folder: string, stages: number, prompt
   const whole = { digest: modelDigest(described.manifest), manifest: described.manifest, files: described.files };
   const out = temporaryFolder();
   const manifest = await splitModel({
-    ...{ modelPath, stages, out, decoder, inputs: null, wholeFits: true },
+    ...{ model: described, stages, out, decoder, inputs: null, wholeFits: true },
     run: async (model, inputs) => {
       const digest = modelDigest(model.manifest);
       return decodeSafetensors((await supervisor.run(runTask({ digest, ...model }, inputs))).outputs);

@@ -5,6 +5,7 @@ import { decodeSafetensors } from '../../../../core/contract/safetensors.ts';
 import { SPLIT_FILE, SplitManifest } from '../../../../core/contract/stages.ts';
 import type { Tensors } from '../../../../core/contract/tensor.ts';
 import { readDecoder } from '../../../../core/models/decoder.ts';
+import { describeModel } from '../../../../core/models/describe.ts';
 import { modelDigest } from '../../../../core/models/digest.ts';
 import { type RunModel, type SplitRequest, splitModel } from '../../../../core/models/splitting/split.ts';
 import { type DecoderShape, SMALL } from '../../../fixtures/decoder/decoder-shape.ts';
@@ -23,8 +24,17 @@ function runIn(supervisor = supervise()): RunModel {
 
 const never: RunModel = () => Promise.reject(new Error('nothing is run'));
 
-function split(modelPath: string, stages: number, options: Partial<SplitRequest> = {}): Promise<SplitManifest> {
-  return splitModel({ modelPath, stages, out: temporaryFolder(), decoder: null, inputs: null, wholeFits: true, run: never, ...options });
+async function split(modelPath: string, stages: number, options: Partial<SplitRequest> = {}): Promise<SplitManifest> {
+  return splitModel({
+    model: await describeModel(modelPath),
+    stages,
+    out: temporaryFolder(),
+    decoder: null,
+    inputs: null,
+    wholeFits: true,
+    run: never,
+    ...options,
+  });
 }
 
 function write(files: Record<string, Uint8Array>): string {
