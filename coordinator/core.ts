@@ -1,6 +1,6 @@
 import type { ApiKeys } from '../core/contract/api-keys.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, LocalModel, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type { InspectModel, JobIntake, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
@@ -52,8 +52,8 @@ export interface CoordinatorOptions {
   auditProbability?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
-  /** Whether a model computes in float16, which tolerates more; none does where left out. */
-  isHalf?: (model: LocalModel) => Promise<boolean>;
+  /** What models are made of. Left out where they are known: in float32, and nothing by chance. */
+  inspect?: InspectModel;
 }
 
 /** A coordinator for any number of workers, whatever carries their calls. */
@@ -118,12 +118,13 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       ? null
       : createPractising(context, options.practice.book, options.practice.source, options.practice.quota, monotonic);
   const batching = createBatching(store, signer, log, (worker) => context.emit({ type: 'batch' }, worker));
+  const inspect = options.inspect ?? (async () => ({ coarse: false, random: null }));
   const auditor = createAuditor(context, {
     reference: options.reference,
     probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
     limitMs: options.auditMs ?? AUDIT_MS,
     random: options.random,
-    isHalf: options.isHalf ?? (async () => false),
+    inspect,
   });
   const staging = createStaging(context, async (key) => {
     const attempt = await store.attempt(key);

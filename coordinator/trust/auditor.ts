@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { LocalModel, ReferenceWorker } from '../../core/contract/jobs.ts';
+import type { InspectModel, LocalModel, ReferenceWorker } from '../../core/contract/jobs.ts';
 import { ModelManifest } from '../../core/contract/model.ts';
 import { decodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { Shard, Submission } from '../../core/contract/shard.ts';
@@ -20,8 +20,7 @@ export interface AuditPolicy {
   limitMs: number;
   /** Uniform in [0, 1), and not to be guessed by who is audited. */
   random: () => number;
-  /** Whether a model computes in float16, by its file. */
-  isHalf: (model: LocalModel) => Promise<boolean>;
+  inspect: InspectModel;
 }
 
 /** A result of the right form, with what it is for. */
@@ -66,10 +65,10 @@ export function createAuditor(context: Context, policy: AuditPolicy): Auditor {
 
   async function taskOf({ attempt, record: { shard }, submission, tensors }: Claim, known: Tensors | null): Promise<AuditTask> {
     const model = await localModel(context, shard);
-    const half = await policy.isHalf(model);
+    const { coarse } = await policy.inspect(model);
     const calibrations = await store.calibrations(shard.model.digest);
     const between = (claimed: Submission['backend'] | null): Thresholds =>
-      thresholdsFor({ model: shard.model.digest, claimed: claimed ?? null, reference: 'cpu' }, calibrations, half);
+      thresholdsFor({ model: shard.model.digest, claimed: claimed ?? null, reference: 'cpu' }, calibrations, coarse);
     return {
       ...{ shard, model, claimed: tensors, thresholds: between(submission.backend), own: between('cpu') },
       ...(known === null ? {} : { known }),

@@ -75,7 +75,7 @@ const LEAST_CHANGE = 1e-3;
  * the tensor's average row; with the stage's input given, relative to the change that the stage makes to the row. Values that are not finite have to be
  * the same ones. Rows lie along the last axis.
  */
-export function rowDistance(claimed: Tensor, reference: Tensor, input?: Float64Array): number {
+function rowDistance(claimed: Tensor, reference: Tensor, input?: Float64Array): number {
   const actual = floatsOf(claimed);
   const expected = floatsOf(reference);
   const width = reference.shape.at(-1) ?? 1;

@@ -33,13 +33,13 @@ export interface Calibration extends Thresholds {
 /** What is tolerated before a model was calibrated. Source: DESIGN, section 5.2. A logit's is ten times a row's, for the outliers among thousands. */
 const ON_ONE_BACKEND = 1e-4;
 const ACROSS_BACKENDS = 2e-3;
-const HALF_PRECISION = 1e-2;
+const COARSE = 1e-2;
 
-/** @param half whether the model computes in float16, or its outputs are */
-export function startThresholds({ claimed, reference }: Pick<ThresholdKey, 'claimed' | 'reference'>, half: boolean): Thresholds {
+/** @param coarse whether the model computes in float16, or rounds what it computes with to whole numbers of few bits */
+export function startThresholds({ claimed, reference }: Pick<ThresholdKey, 'claimed' | 'reference'>, coarse: boolean): Thresholds {
   // What computed it may not be known any more: after a restart.
   const single = claimed === reference ? ON_ONE_BACKEND : ACROSS_BACKENDS;
-  const distance = half ? Math.max(single, HALF_PRECISION) : single;
+  const distance = coarse ? Math.max(single, COARSE) : single;
   // Draws near an edge: measured on the practice model across threads and backends, with room.
   return { distance, draw: distance, logit: 10 * distance, nearTies: Math.min(0.5, 20 * distance) };
 }
@@ -48,12 +48,12 @@ export function startThresholds({ claimed, reference }: Pick<ThresholdKey, 'clai
 export function thresholdsFor(
   key: ThresholdKey,
   calibrations: readonly Pick<Calibration, 'model' | 'claimed' | 'reference' | keyof Thresholds>[],
-  half: boolean,
+  coarse: boolean,
 ): Thresholds {
   const found = calibrations.find(
     ({ model, claimed, reference }) => model === key.model && claimed === key.claimed && reference === key.reference,
   );
-  if (found === undefined) return startThresholds(key, half);
+  if (found === undefined) return startThresholds(key, coarse);
   const { distance, draw, logit, nearTies } = found;
   return { distance, draw, logit, nearTies };
 }

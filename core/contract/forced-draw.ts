@@ -8,6 +8,11 @@ export interface DrawTolerance {
   logit: number;
 }
 
+/** How claimed tokens are looked at. `stepwise`: one a pass, as they are made, for who wants to know what looking at many at once changes. */
+export interface Forcing extends DrawTolerance {
+  stepwise?: boolean;
+}
+
 /** How a claimed token stands to the draw that these logits give. */
 export interface ForcedDraw {
   /** The token that they give here. */
@@ -17,6 +22,11 @@ export interface ForcedDraw {
    * largest one. 0 where it is what is drawn; +∞ where no widening helps: it was cut off by top-k or top-p, ruled out, or is in no vocabulary.
    */
   shift: number;
+  /** The edges of the claimed token's interval (probability), as widened; for greedy the largest other logit, and its own. NaN where it has none. */
+  low: number;
+  high: number;
+  /** The claimed token's logit against the largest. */
+  logit: number;
 }
 
 /** Whether a claimed token may be what an honest machine drew. */
@@ -36,16 +46,24 @@ export function forcedDraw(
   tolerance: DrawTolerance,
 ): ForcedDraw {
   const drawn = sampleToken(logits, sampling, position).token;
-  if (token === drawn) return { drawn, shift: 0 };
+  const none = { drawn, shift: token === drawn ? 0 : Number.POSITIVE_INFINITY, low: Number.NaN, high: Number.NaN };
   const claimed = logits[token];
-  if (claimed === undefined || Number.isNaN(claimed)) return { drawn, shift: Number.POSITIVE_INFINITY };
+  if (claimed === undefined || Number.isNaN(claimed)) return { ...none, logit: Number.NaN };
   const top = logits[argmax(logits)] as number;
-  if (sampling.method === 'greedy') return { drawn, shift: top - claimed };
+  const logit = claimed - top;
+  if (sampling.method === 'greedy')
+    return { drawn, shift: token === drawn ? 0 : -logit, low: largestBut(logits, token), high: claimed, logit };
   const { reach, weights } = reachOf(logits, top, sampling, tolerance);
-  if (reach[token] === OUT || !((weights[token] as number) > 0)) return { drawn, shift: Number.POSITIVE_INFINITY };
+  if (reach[token] === OUT || !((weights[token] as number) > 0)) return { ...none, logit };
   const { low, high } = intervalOf(weights, reach, token);
   const at = drawAt(sampling.seed, position);
-  return { drawn, shift: Math.max(0, low - at, at - high) };
+  return { drawn, shift: token === drawn ? 0 : Math.max(0, low - at, at - high), low, high, logit };
+}
+
+function largestBut(logits: ArrayLike<number>, token: number): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let id = 0; id < logits.length; id += 1) if (id !== token && (logits[id] as number) > largest) largest = logits[id] as number;
+  return largest;
 }
 
 const OUT = 0;

@@ -1,7 +1,7 @@
 import type { ApiKeys } from './api-keys.ts';
 import type { BackendName } from './backends.ts';
 import type { BlobRef, Sha256 } from './digest.ts';
-import type { DrawTolerance } from './forced-draw.ts';
+import type { Forcing } from './forced-draw.ts';
 import type { DecoderConfig, ModelManifest } from './model.ts';
 import type { Amount } from './money.ts';
 import type { JobStatus, MadeTokens, Network } from './network.ts';
@@ -116,6 +116,16 @@ export interface EmbeddedCoordinator extends Network, JobIntake {
   extendPractice(shards: number): void;
 }
 
+/** What of a model decides how its results can be audited. */
+export interface AuditFacts {
+  /** It computes in float16, or rounds what it computes with to whole numbers of few bits: honest results then lie further apart. */
+  coarse: boolean;
+  /** An operator whose outputs are drawn by chance, and where it is; null where there is none. Nobody can compute its results again. */
+  random: { operator: string; where: string } | null;
+}
+/** Reads a model's file, once for each. @throws what is wrong with it */
+export type InspectModel = (model: LocalModel) => Promise<AuditFacts>;
+
 /** Computes a shard again, apart from the worker, to audit it: a sandboxed CPU worker of its own. */
 export interface ReferenceWorker {
   compute(task: ReferenceTask): Promise<Uint8Array>;
@@ -128,5 +138,5 @@ export interface ReferenceTask {
    * For a generation that is checked, not made anew: `inputs` then holds the claimed `tokens` (int64 [n]) beside `input_ids`, and the outputs are
    * ForcedDraw's fields by token: `drawn` (int64 [n]), and `shift`, `low`, `high` and `logit` (float64 [n]).
    */
-  forced?: DrawTolerance;
+  forced?: Forcing;
 }

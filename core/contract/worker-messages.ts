@@ -42,7 +42,7 @@ export const WorkerRequest = z.discriminatedUnion('type', [
     finite: z.boolean().optional(),
     outputBytes: z.int().min(0),
   }),
-  /** Checks a generation's claimed tokens instead of making any. Body: `input_ids` and `tokens`; outputs: `drawn` and `shift`, by token. */
+  /** Checks a generation's claimed tokens instead of making any. Body: `input_ids` and `tokens`; outputs: ForcedDraw's fields, by token. */
   z.strictObject({
     ...request,
     ...loaded,
@@ -50,6 +50,8 @@ export const WorkerRequest = z.discriminatedUnion('type', [
     decoder: DecoderConfig,
     sampling: Sampling,
     tolerance: z.strictObject({ draw: z.number().min(0).max(1), logit: z.number().min(0).max(1000) }),
+    /** One token a pass. */
+    stepwise: z.boolean(),
     outputBytes: z.int().min(0),
   }),
   /** Begins with a stage of a decoder, with an empty cache. `positions`: tokens that will go through it, at most. */

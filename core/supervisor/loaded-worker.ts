@@ -1,6 +1,6 @@
 import { CPU, type Provider } from '../contract/backends.ts';
 import { HearthlendError } from '../contract/errors.ts';
-import type { DrawTolerance } from '../contract/forced-draw.ts';
+import type { Forcing } from '../contract/forced-draw.ts';
 import type { GenerateShard, SessionOptions } from '../contract/shard.ts';
 import { checkFinite, checkOutputs, checkTokens } from './answer.ts';
 import { freeMemoryBytes } from './free-memory.ts';
@@ -338,8 +338,8 @@ function sessionOf({ session }: ShardTask['shard'], threads: number): SessionOpt
   return { ...session, intraOpThreads: session.intraOpThreads || threads };
 }
 
-function forcing({ decoder, sampling }: GenerateShard, tolerance: DrawTolerance) {
-  return { type: 'force', decoder, sampling, tolerance, outputBytes: FORCED_OUTPUT_BYTES } as const;
+function forcing({ decoder, sampling }: GenerateShard, { draw, logit, stepwise = false }: Forcing) {
+  return { type: 'force', decoder, sampling, tolerance: { draw, logit }, stepwise, outputBytes: FORCED_OUTPUT_BYTES } as const;
 }
 
 function generation({ decoder, maxNewTokens, stopTokens, sampling, nonFinite }: GenerateShard) {

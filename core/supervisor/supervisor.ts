@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '../contract/backends.ts';
 import type { Sha256 } from '../contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
-import type { DrawTolerance } from '../contract/forced-draw.ts';
+import type { Forcing } from '../contract/forced-draw.ts';
 import type { ModelManifest } from '../contract/model.ts';
 import type { Shard } from '../contract/shard.ts';
 import type { StartWorker, Usage } from '../contract/worker-host.ts';
@@ -29,7 +29,7 @@ export interface ShardTask {
   /** Refuse the model where the provider would leave operators of it to the CPU. Default: no. */
   strict?: boolean;
   /** For a generation: the tokens that come with the inputs are checked instead of any made. */
-  forced?: DrawTolerance;
+  forced?: Forcing;
   /** Compute it in a worker that nothing else was asked of before: one that is there is ended first. Default: no. */
   alone?: boolean;
 }

@@ -10,6 +10,7 @@ import { tortureByFrames } from './frames.ts';
 import { tortureByFullDisk } from './full-disk.ts';
 import { tortureByKills } from './kills.ts';
 import { tortureByModels } from './models.ts';
+import { tortureByHonesty, tortureByLiars } from './strangers.ts';
 import { tortureByWorkers } from './workers.ts';
 
 const { values } = parseArgs({
@@ -28,6 +29,8 @@ const parts: Record<string, (dir: string) => Finding | Promise<Finding>> = {
   clock: (dir) => tortureByClock(dir, times(400)),
   disk: (dir) => tortureByFullDisk(dir, times(20)),
   kills: (dir) => tortureByKills(dir, times(1000)),
+  liars: (dir) => tortureByLiars(dir, times(100_000), seed),
+  honesty: (dir) => tortureByHonesty(dir, times(100_000), times(300)),
   endurance: (dir) => tortureByEndurance(dir, scale),
 };
 const wanted = values.part ?? Object.keys(parts);

@@ -5,7 +5,7 @@ import type { TensorFacts } from '../onnx/tensor.ts';
 import type { DeclaredValue } from '../onnx/values.ts';
 import { invalidModel } from '../onnx/wire.ts';
 import { type Body, expand } from './calls.ts';
-import { isKnownOperator, type Operator, operatorKey } from './operators.ts';
+import { isCoarseOperator, isKnownOperator, isRandomOperator, type Operator, operatorKey } from './operators.ts';
 import { describePlace, type Place, shortened } from './place.ts';
 import { shapeBytes, wrongData } from './tensor-bytes.ts';
 
@@ -16,6 +16,10 @@ export interface ModelFacts {
   depth: number;
   /** The first operator that neither ONNX Runtime nor the model itself has; null where there is none. */
   foreign: { operator: string; where: string } | null;
+  /** The first operator whose outputs are drawn by chance; null where there is none. */
+  random: { operator: string; where: string } | null;
+  /** Whether it holds float16, or rounds what it computes with to whole numbers of few bits. */
+  coarse: boolean;
   /** Its constants, spread out. */
   weightBytes: number;
   /** The most that one node takes in or gives out, as far as the file tells shapes without a size that varies. */
@@ -34,11 +38,18 @@ const MAX_TRACED_NODES = 50_000;
 /** Names kept in memory at once, over all. */
 const MAX_KEPT_BYTES = 128 * 2 ** 20;
 
+/** TensorProto.DataType. */
+const FLOAT16 = 10;
+const BFLOAT16 = 16;
+
 interface Frame extends Place, Operator {
   body: Body;
   depth: number;
   inputs: string[];
   outputs: string[];
+  /** Inputs so far, and those up to the last that is not left out. */
+  given: number;
+  inputCount: number;
   /** Nodes of the graphs in it, so far. */
   inner: number;
 }
@@ -57,6 +68,8 @@ export class Inspection implements GraphObserver {
   readonly #frames: Frame[] = [];
   readonly #values = new Map<string, number>();
   readonly #initializers = new Set<string>();
+  #random: { operator: string; where: string } | null = null;
+  #coarse = false;
   #traced: Pick<Frame, 'inputs' | 'outputs'>[] | null = [];
   readonly #external = new Set<string>();
   /** Nodes of the main graph itself, so far. */
@@ -76,7 +89,8 @@ export class Inspection implements GraphObserver {
   facts(): ModelFacts {
     const { nodes, depth } = expand(this.#main, this.#functions, { nodes: MAX_NODES, depth: MAX_DEPTH });
     const foreign = [...this.#foreign].find(([key]) => !this.#functions.has(key))?.[1] ?? null;
-    return { nodes, depth, foreign, weightBytes: this.#weightBytes, activationBytes: this.#activationBytes() };
+    const bytes = { weightBytes: this.#weightBytes, activationBytes: this.#activationBytes() };
+    return { nodes, depth, foreign, random: this.#random, coarse: this.#coarse, ...bytes };
   }
 
   enterTraining(): void {
@@ -116,6 +130,9 @@ export class Inspection implements GraphObserver {
   }
 
   nodeInput(name: string): void {
+    // One that is left out has an empty name.
+    this.#frame.given += 1;
+    if (name !== '') this.#frame.inputCount = this.#frame.given;
     this.#trace('inputs', name);
   }
 
@@ -159,6 +176,7 @@ export class Inspection implements GraphObserver {
       this.#initializers.add(tensor.name);
     }
     const bytes = shapeBytes(tensor.type, tensor.shape) ?? tensor.strings.bytes;
+    this.#coarse ||= tensor.type === FLOAT16 || tensor.type === BFLOAT16;
     if (tensor.isExternal && tensor.external !== null) {
       // Several constants may share their bytes.
       const region = `${tensor.external.offset} ${bytes} ${tensor.external.location}`;
@@ -191,7 +209,20 @@ export class Inspection implements GraphObserver {
   }
 
   #enter(body: Body, number: number | null, depth = 0): void {
-    this.#frames.push({ body, number, depth, name: '', type: '', domain: '', overload: '', inputs: [], outputs: [], inner: 0 });
+    this.#frames.push({
+      body,
+      number,
+      depth,
+      name: '',
+      type: '',
+      domain: '',
+      overload: '',
+      inputs: [],
+      outputs: [],
+      given: 0,
+      inputCount: 0,
+      inner: 0,
+    });
   }
 
   #leaveFunction(frame: Frame): void {
@@ -206,6 +237,10 @@ export class Inspection implements GraphObserver {
   #leaveNode(frame: Frame): void {
     const { body, depth, domain, type } = frame;
     const key = operatorKey(frame);
+    this.#coarse ||= isCoarseOperator(frame);
+    if (this.#random === null && isRandomOperator(frame, frame.inputCount)) {
+      this.#random = { operator: shortened(type), where: describePlace(this.#frames) };
+    }
     if (!this.#foreign.has(key) && !isKnownOperator(frame)) {
       const operator = domain === '' ? shortened(type) : `${shortened(domain)}::${shortened(type)}`;
       const where = describePlace(this.#frames);

@@ -16,6 +16,8 @@ export interface Room {
  */
 export function judge(facts: ModelFacts, origin: Shard['origin'], room: Room): HearthlendError | null {
   if (facts.foreign !== null && origin !== 'own') return new HearthlendError('MODEL_OPERATOR_REFUSED', facts.foreign);
+  // Whoever computes such a result again gets another one, and an honest worker would be blamed.
+  if (facts.random !== null && origin !== 'own') return new HearthlendError('MODEL_OPERATOR_RANDOM', facts.random);
   const bytes = facts.weightBytes + facts.activationBytes;
   if (bytes > room.limitBytes) return new HearthlendError('MODEL_OVER_MEMORY', { bytes, limitBytes: room.limitBytes });
   if (room.freeBytes !== null && bytes > room.freeBytes) {

@@ -36,6 +36,25 @@ export function operatorKey({ domain, type, overload }: Operator): string {
   return JSON.stringify([domain === 'ai.onnx' ? '' : domain, type, overload]);
 }
 
+/** Operators that draw by chance, with a seed or without: ONNX Runtime goes on drawing from run to run. Source: docs/OperatorKernels.md there. */
+const RANDOM: ReadonlySet<string> = new Set(
+  'RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli Sampling'.split(' '),
+);
+/** They drop by chance where they are told that they train: by their third input; those that fuse it take it as their fifth. */
+const DROPOUTS: Readonly<Record<string, number>> = { Dropout: 3, BitmaskDropout: 3, BiasDropout: 5 };
+
+/** @param inputs how many it is given, up to the last that is not left out */
+export function isRandomOperator({ type }: Operator, inputs: number): boolean {
+  return RANDOM.has(type) || inputs >= (DROPOUTS[type] ?? Number.POSITIVE_INFINITY);
+}
+
+/** Operators that round activations to whole numbers of few bits, or may: what a sum's order changes by one rounding is then seen. */
+export function isCoarseOperator({ type }: Operator): boolean {
+  return /^(QLinear|QAttention|QGemm|QMoE|QOrdered|QEmbed|DynamicQuantize|MatMulNBits|MatMulInteger|ConvInteger|QuantizeLinear|MatMulBnb4|MatMulFpQ4)/.test(
+    type,
+  );
+}
+
 /** Whether ONNX Runtime has this operator itself. What ONNX's own domains hold it says when it loads the model. */
 export function isKnownOperator({ domain, type }: Operator): boolean {
   return STANDARD_DOMAINS.has(domain) || (domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.has(type));

@@ -2,9 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { Sha256 } from '../../contract/digest.ts';
 import { HearthlendError } from '../../contract/errors.ts';
+import type { AuditFacts, InspectModel } from '../../contract/jobs.ts';
 import type { ModelManifest } from '../../contract/model.ts';
 import type { Shard } from '../../contract/shard.ts';
 import { dataName } from '../data-name.ts';
+import { modelDigest } from '../digest.ts';
 import { readGraph } from '../onnx/graph.ts';
 import { invalidModel, WireReader } from '../onnx/wire.ts';
 import { Inspection, type ModelFacts } from './inspect.ts';
@@ -41,6 +43,24 @@ export function createVet(): Vet {
     }
     const refusal = judge(facts, origin, room);
     if (refusal !== null) throw refusal;
+  };
+}
+
+/** What audits have to know of a model. Each is read once, the last ones are remembered. */
+export function createInspect(): InspectModel {
+  const known = new Map<Sha256, Promise<AuditFacts>>();
+  return async (model) => {
+    const digest = modelDigest(model.manifest);
+    const facts = known.get(digest) ?? inspectModel({ digest, ...model }).then(({ coarse, random }) => ({ coarse, random }));
+    known.delete(digest);
+    known.set(digest, facts);
+    // What could not be read may be the disk's fault.
+    facts.catch(() => known.delete(digest));
+    for (const oldest of known.keys()) {
+      if (known.size <= MAX_REMEMBERED) break;
+      known.delete(oldest);
+    }
+    return facts;
   };
 }
 

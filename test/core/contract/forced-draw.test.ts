@@ -22,7 +22,7 @@ describe('a claimed token against the draw', () => {
     fc.assert(
       fc.property(logits, sampling, fc.nat({ max: 500 }), (row, by, position) => {
         const { token } = sampleToken(row, by, position);
-        expect(forcedDraw(row, by, position, token, EXACT)).toEqual({ drawn: token, shift: 0 });
+        expect(forcedDraw(row, by, position, token, EXACT)).toMatchObject({ drawn: token, shift: 0 });
       }),
     );
   });
@@ -56,13 +56,17 @@ describe('a claimed token against the draw', () => {
       const at = drawAt(by.seed, position);
       for (let token = 0; token < 4; token += 1) {
         const distance = Math.max(0, token / 4 - at, at - (token + 1) / 4);
-        expect(forcedDraw(even, by, position, token, EXACT).shift).toBeCloseTo(distance, 12);
+        expect(forcedDraw(even, by, position, token, EXACT)).toMatchObject({
+          shift: expect.closeTo(distance, 12),
+          low: token / 4,
+          high: (token + 1) / 4,
+        });
       }
     }
   });
 
   test('greedy asks how far the token lies below the largest logit', () => {
-    expect(forcedDraw([1, 3, 2.5], { method: 'greedy' }, 0, 2, EXACT)).toEqual({ drawn: 1, shift: 0.5 });
+    expect(forcedDraw([1, 3, 2.5], { method: 'greedy' }, 0, 2, EXACT)).toEqual({ drawn: 1, shift: 0.5, low: 3, high: 2.5, logit: -0.5 });
     expect(isTolerated(0.5, { method: 'greedy' }, { draw: 1, logit: 0.4 })).toBe(false);
     expect(isTolerated(0.5, { method: 'greedy' }, { draw: 0, logit: 0.5 })).toBe(true);
   });
