@@ -36,6 +36,8 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     const { addBackend } = await import('../core/backend-adding.ts');
     return addBackend({ ...request, parts: (await ports(request.dataDir)).parts });
   },
+  operate: async (request) => (await import('./operator/operate.ts')).operate(request, installation),
+  shareNetwork: async (dir, out) => (await import('./operator/operate.ts')).shareNetwork(dir, out),
   async *bench(dataDir, quick) {
     const [{ runBench }, { appPorts }] = await Promise.all([import('../core/bench.ts'), import('./ports/app-ports.ts')]);
     const command = [process.execPath, fileURLToPath(import.meta.url)] as const;

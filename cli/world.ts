@@ -3,6 +3,7 @@ import type { AddBackendRequest, addBackend } from '../core/backend-adding.ts';
 import type { BenchLine } from '../core/bench.ts';
 import type { CallOutput, LedgerVerification } from '../core/contract/rpc.ts';
 import type { Diagnostics } from '../core/diagnostics.ts';
+import type { Operated, OperateRequest } from './operator/request.ts';
 import type { Keyboard } from './terminal/keyboard.ts';
 import type { Signals } from './terminal/signals.ts';
 import type { TextStream } from './terminal/terminal.ts';
@@ -31,6 +32,10 @@ export interface World extends Surroundings {
   diagnose(dataDir: string, report: (() => Promise<CallOutput<'doctor.report'>>) | null): Promise<Diagnostics>;
   /** Fetches what a backend needs and the package leaves out, into a data folder. */
   addBackend(request: Omit<AddBackendRequest, 'parts'>): ReturnType<typeof addBackend>;
+  /** Runs a network's coordinator in this process. */
+  operate(request: OperateRequest): Promise<Operated>;
+  /** Writes what another coordinator of the same network needs. */
+  shareNetwork(dir: string, out: string): Promise<void>;
   /** Measures what the agent costs on this machine, in a folder of its own inside the data folder. */
   bench(dataDir: string, quick: boolean): AsyncIterable<BenchLine>;
 }

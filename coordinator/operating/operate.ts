@@ -23,7 +23,7 @@ import { answeringLogin, type NatsCredentials, storeLogin, workerJwt } from '../
 import { openNatsStore } from '../nats/store.ts';
 import { serveWorkers } from '../nats/transport.ts';
 import type { Authority } from '../tls/authority.ts';
-import { hostAndPort, reachableNames } from '../tls/names.ts';
+import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
 import type { NetworkFile } from './network.ts';
@@ -109,7 +109,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
 
     const metrics = createMetrics();
     const tokens = createTokens(Buffer.from(network.blobKey, 'base64'));
-    const names = () => reachableNames(options.advertise);
+    const names = () => usefulElsewhere(reachableNames(options.advertise), options.advertise);
     let https: HttpsServer | undefined;
     const httpsUrls = () => names().map((name) => `https://${hostAndPort(name, https?.port ?? options.port)}`);
     const servers = () => (own === null ? [...address.servers] : own.servers(names()));
@@ -173,7 +173,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     closers.push(() => control.close());
 
     const certifying = setInterval(() => {
-      if (!authority.renew(names(), clock())) return;
+      if (!authority.renew(reachableNames(options.advertise), clock())) return;
       log('info', 'certificate-renewed', {});
       listening.certify(authority.server());
       own?.server.reload().catch((thrown: unknown) => log('error', 'nats-not-reloaded', { detail: asHearthlendError(thrown).message }));

@@ -15,6 +15,12 @@ export function reachableNames(advertised: readonly string[]): string[] {
   return [...new Set([...advertised, ...addresses, ...host, 'localhost', '127.0.0.1'])].slice(0, MAX_NAMES);
 }
 
+/** Of those, what another machine can use. Where there is nothing else, this one is alone with itself. */
+export function usefulElsewhere(names: readonly string[], advertised: readonly string[]): string[] {
+  const useful = names.filter((name) => advertised.includes(name) || !['localhost', '127.0.0.1'].includes(name));
+  return useful.length > 0 ? useful : ['127.0.0.1'];
+}
+
 /** `host:port`, with brackets around an IPv6 address. */
 export function hostAndPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;

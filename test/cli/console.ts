@@ -100,6 +100,8 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
           opened.finished.then(release, release);
           return opened;
         },
+        operate: async () => Promise.reject(new Error('no coordinator here')),
+        shareNetwork: async () => Promise.reject(new Error('no coordinator here')),
         verifyLedger: () => app().handlers['ledger.verify']({}),
         diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
         addBackend: async () => ({ version: '1.30.0', bytes: 0 }),

@@ -33,6 +33,8 @@ process.exit(
       app.finished.then(end, end);
       return app;
     },
+    operate: async () => Promise.reject(new Error('no coordinator here')),
+    shareNetwork: async () => Promise.reject(new Error('no coordinator here')),
     verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
     diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
     addBackend: async () => ({ version: '1.30.0', bytes: 0 }),
