@@ -91,5 +91,6 @@ function draft(kind: EntryKind, at: number, body: unknown): Draft {
   const { network = '', shardId = '' } = body as { network?: string; shardId?: string };
   if (kind === 'receipt') throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail });
   if (kind === 'batch') throw new HearthlendError('BATCH_INVALID', { network, detail });
+  if (kind === 'voucher') throw new HearthlendError('VOUCHER_INVALID', { network, detail });
   throw new HearthlendError('INTERNAL', { detail: `the ledger was given a malformed ${kind} (${detail})` });
 }

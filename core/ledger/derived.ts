@@ -7,6 +7,7 @@ import { Activity } from './activity.ts';
 import { type Attempt, advance, checkTransition, isShardEntry, type ShardEntry } from './attempt.ts';
 import { type BatchedReceipt, checkBatch, checkReceipt, type ReceiptHead } from './check-receipt.ts';
 import type { Entry } from './entry.ts';
+import { Promises } from './promises.ts';
 
 /** The derived tables, by their keys: what can be rebuilt from the entries. */
 export const DERIVED_TABLES = [
@@ -16,6 +17,9 @@ export const DERIVED_TABLES = [
   { table: 'totals', key: ['asset'] },
   { table: 'slots', key: ['asset', 'slot'] },
   { table: 'spans', key: ['id'] },
+  { table: 'vouchers', key: ['channel', 'epoch'] },
+  { table: 'claims', key: ['channel', 'cumulative'] },
+  { table: 'promises', key: ['asset'] },
 ] as const;
 
 /** Every time zone's midnight lies at a whole quarter of an hour. */
@@ -43,6 +47,7 @@ export function attemptOf(row: AttemptRow): Attempt {
 
 /** The tables derived from the entries: `apply` checks an entry against them and takes it in, or throws and changes nothing that a transaction keeps. */
 export class Derived {
+  readonly promises: Promises;
   readonly #activity: Activity;
   readonly #attempt: Statement<[string, string, number], AttemptRow>;
   readonly #putAttempt: Statement<[AttemptRow]>;
@@ -58,6 +63,7 @@ export class Derived {
   readonly #putSlot: Statement<[string, number, string, number, number]>;
 
   constructor(db: Database) {
+    this.promises = new Promises(db);
     this.#activity = new Activity(db);
     this.#attempt = db.prepare('SELECT * FROM attempts WHERE network = ? AND shardId = ? AND attempt = ?');
     this.#putAttempt = db.prepare(`
@@ -92,6 +98,9 @@ export class Derived {
     if (isShardEntry(entry)) this.#applyShard(entry);
     else if (entry.kind === 'receipt') this.#applyReceipt(entry);
     else if (entry.kind === 'batch') this.#applyBatch(entry);
+    else if (entry.kind === 'voucher') this.promises.applyVoucher(entry);
+    else if (entry.kind === 'claim.paid') this.promises.applyClaim(entry);
+    else if (entry.kind === 'voucher.refused') return;
     else if (entry.kind === 'agent.started') this.#activity.closeAll(previousAt, sequence);
     else if (entry.kind === 'agent.stopped') this.#activity.closeAll(entry.at, sequence);
     else if (entry.kind === 'agent.paused') this.#activity.setAside(entry.body.reason, entry);

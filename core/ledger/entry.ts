@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson, Sha256 } from '../contract/digest.ts';
+import { Bytes32, canonicalJson, Sha256 } from '../contract/digest.ts';
 import { Amount, AssetId } from '../contract/money.ts';
 import { Freed } from '../contract/policy.ts';
 import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/receipt.ts';
 import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
+import { SignedVoucher } from '../contract/voucher.ts';
 
 /** Foreign words that are kept with an entry (an error's detail): bounded, since they stay for good. */
 export const DETAIL_CHARACTERS = 300;
@@ -55,6 +56,24 @@ export const ENTRY_BODIES = {
   'shard.expired': transition,
   receipt: WorkReceipt,
   batch: z.strictObject({ batch: ReceiptBatch, coordinator: Address, coordinatorSignature: Signature, workerSignature: Signature }),
+  /** A network's promise for its receipts `first` to `last`, signed by its payer or by whom the escrow says may sign. */
+  voucher: z.strictObject({
+    network: NetworkId,
+    first: z.int().min(1),
+    last: z.int().min(1),
+    signed: SignedVoucher,
+    signer: Address,
+  }),
+  /** A voucher that could not be taken, as it was signed: what a network can be held to. */
+  'voucher.refused': z.strictObject({ network: NetworkId, signed: SignedVoucher, detail: Detail }),
+  /** What a final block shows was paid of a channel, and what that makes since the beginning, in base units. */
+  'claim.paid': z.strictObject({
+    channel: Bytes32,
+    amount: Amount,
+    cumulative: Amount,
+    transactionHash: Bytes32,
+    block: z.int().min(0),
+  }),
   'agent.started': z.strictObject({ version: z.string().max(64), worker: Address }),
   'agent.stopped': z.strictObject({}),
   'agent.paused': z.strictObject({ reason: KeptMessage }),

@@ -17,6 +17,7 @@ import { Derived } from './derived.ts';
 import type { LedgerEvent } from './event.ts';
 import { exportRows } from './export.ts';
 import { type ChainEnd, type HeadSigner, readHead, writeHead } from './head.ts';
+import type { Promises } from './promises.ts';
 import { type AssetTotals, Queries } from './queries.ts';
 import { LogSync } from './sync.ts';
 import { verifyLedger } from './verify.ts';
@@ -65,7 +66,7 @@ export class Ledger {
     this.#path = path;
     this.#signer = signer;
     this.#derived = new Derived(db);
-    this.#queries = new Queries(db);
+    this.#queries = new Queries(db, this.#derived.promises);
     this.#activity = new Activity(db);
     this.#chain = new Chain(db, this.#derived, signer.address);
     this.#log = new LogSync(path);
@@ -185,6 +186,11 @@ export class Ledger {
    */
   checkBatch(signed: SignedBatch, coordinator: Address): void {
     this.#derived.checkBatch(signed, coordinator);
+  }
+
+  /** What networks have promised to pay, and what was paid. */
+  get promises(): Pick<Promises, 'latest' | 'latestOfAll' | 'covering' | 'counted' | 'claimed' | 'check' | 'sums' | 'sumsOf'> {
+    return this.#derived.promises;
   }
 
   /** Checks the whole file as it is now; in slices, so that work goes on meanwhile. */

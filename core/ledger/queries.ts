@@ -3,9 +3,11 @@ import type { Sha256 } from '../contract/digest.ts';
 import type { NetworkEarnings } from '../contract/networks.ts';
 import type { WorkReceipt } from '../contract/receipt.ts';
 import type { AssetEarnings, TaskRow } from '../contract/snapshot.ts';
+import { channelOf } from '../contract/voucher-hash.ts';
 import { knownMessage } from './activity.ts';
 import type { Attempt } from './attempt.ts';
 import { type AttemptRow, attemptOf, SLOT_MS } from './derived.ts';
+import type { Promises } from './promises.ts';
 
 /** The four numbers of one asset and their parts of a day, in base units; core/earnings says how they are shown. */
 export type AssetTotals = Omit<AssetEarnings, 'practice' | 'symbol' | 'decimals'>;
@@ -28,7 +30,10 @@ export class Queries {
   readonly #byNetwork = new Map<string, { sequence: number; accepted: bigint; shards: number }>();
   readonly #receipts: Statement<[string, number, number], string>;
 
-  constructor(db: Database) {
+  readonly #promises: Promises;
+
+  constructor(db: Database, promises: Promises) {
+    this.#promises = promises;
     this.#unfinished = db.prepare(`SELECT * FROM attempts WHERE ${UNFINISHED} ORDER BY firstEntry`);
     this.#awaited = db
       .prepare<[string], number>(
@@ -69,23 +74,46 @@ export class Queries {
   recent(limit: number): TaskRow[] {
     return this.#recent.all(limit).map((row) => {
       const { shardId, attempt, network, origin, kind, state, reason, audited, asset, amount, units, runMs, at } = attemptOf(row);
-      return { shardId, attempt, network, origin, kind, state, reason: knownMessage(reason), audited, asset, amount, units, runMs, at };
+      const shown = state === 'accepted' && origin === 'network' ? this.#promisedState(row) : state;
+      return {
+        shardId,
+        attempt,
+        network,
+        origin,
+        kind,
+        state: shown,
+        reason: knownMessage(reason),
+        audited,
+        asset,
+        amount,
+        units,
+        runMs,
+        at,
+      };
     });
+  }
+
+  /** How far an accepted shard has got since: what is promised and paid is known by ranges of receipts, not shard by shard. */
+  #promisedState({ network, receiptSequence, payee }: AttemptRow): TaskRow['state'] {
+    const covering = receiptSequence === null ? null : this.#promises.covering(network, receiptSequence, payee);
+    if (covering === null) return 'accepted';
+    const { domain, voucher } = covering.signed;
+    return this.#promises.claimed(channelOf(domain, voucher)) >= BigInt(voucher.cumulativeAmount) ? 'settled' : 'vouched';
   }
 
   totals(dayStartMs: number, dayEndMs: number): AssetTotals[] {
     const expected = new Map<string, bigint>();
     for (const { asset, amount } of this.#expected.iterate()) expected.set(asset, (expected.get(asset) ?? 0n) + BigInt(amount));
     const accepted = new Map(this.#totals.all().map((total) => [total.asset, total]));
+    const promises = new Map(this.#promises.sums().map((sum) => [sum.asset, sum]));
     return [...new Set([...accepted.keys(), ...expected.keys()])].sort().map((asset) => {
       const today = this.#slots.all(asset, Math.floor(dayStartMs / SLOT_MS), Math.floor(dayEndMs / SLOT_MS));
       return {
         asset,
         expected: (expected.get(asset) ?? 0n).toString(),
         accepted: accepted.get(asset)?.acceptedAmount ?? '0',
-        // Nothing is promised before vouchers are signed, and nothing paid before they are claimed.
-        promised: '0',
-        paid: '0',
+        promised: promises.get(asset)?.promised ?? '0',
+        paid: promises.get(asset)?.paid ?? '0',
         acceptedShards: accepted.get(asset)?.acceptedShards ?? 0,
         acceptedToday: today.reduce((sum, { acceptedAmount }) => sum + BigInt(acceptedAmount), 0n).toString(),
         acceptedShardsToday: today.reduce((sum, { acceptedShards }) => sum + acceptedShards, 0),
@@ -106,8 +134,14 @@ export class Queries {
     let expected = 0n;
     for (const { amount } of this.#expectedOf.iterate(network)) expected += BigInt(amount);
     const { accepted, shards } = total;
-    // As for assets: nothing is promised before vouchers are signed.
-    return { expected: expected.toString(), accepted: accepted.toString(), promised: '0', paid: '0', acceptedShards: shards };
+    const { promised, paid } = this.#promises.sumsOf(network);
+    return {
+      expected: expected.toString(),
+      accepted: accepted.toString(),
+      promised: promised.toString(),
+      paid: paid.toString(),
+      acceptedShards: shards,
+    };
   }
 
   /** What was computed last, the newest first: how fast this machine is with each model. */

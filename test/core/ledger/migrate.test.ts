@@ -42,7 +42,7 @@ test('a database from a newer version is refused by name and not touched', () =>
   db.close();
   const before = readFileSync(path);
   const { mtimeMs } = statSync(path);
-  const newer = expect.objectContaining({ code: 'DATABASE_NEWER', params: { path, found: 9, known: 2 } });
+  const newer = expect.objectContaining({ code: 'DATABASE_NEWER', params: { path, found: 9, known: 3 } });
   expect(() => connectWriter(path)).toThrow(newer);
   expect(() => connectReader(path)).toThrow(newer);
   expect(readFileSync(path).equals(before)).toBe(true);

@@ -1,0 +1,186 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { canonicalJson } from '../contract/digest.ts';
+import { HearthlendError } from '../contract/errors.ts';
+import type { Amount, AssetId } from '../contract/money.ts';
+import type { Address, WorkReceipt } from '../contract/receipt.ts';
+import { assetOf, type SignedVoucher } from '../contract/voucher.ts';
+import { channelOf } from '../contract/voucher-hash.ts';
+import { type CountedReceipt, checkVoucher, splitAmount, type VoucherFault } from '../contract/vouching.ts';
+import type { Entry } from './entry.ts';
+
+interface VoucherRow {
+  channel: string;
+  epoch: number;
+  network: string;
+  asset: string;
+  payee: string;
+  first: number;
+  last: number;
+  cumulative: Amount;
+  expected: Amount;
+  signed: string;
+  signer: Address;
+  at: number;
+}
+
+/** A voucher on record, and the receipts that its epoch covers. */
+export interface RecordedVoucher {
+  network: string;
+  signed: SignedVoucher;
+  first: number;
+  last: number;
+  signer: Address;
+  /** What its cumulative amount should be by the receipts: more than it says where the network owes the difference. */
+  expected: Amount;
+}
+
+/** A voucher as a network offers it, and by whom it is said to be signed: the payer, or who may sign for it. */
+export interface VoucherOffer {
+  network: string;
+  first: number;
+  last: number;
+  signed: SignedVoucher;
+  signer: Address;
+}
+
+/** What networks have promised and paid: vouchers held against the receipts on record, and claims against the vouchers. */
+export class Promises {
+  readonly #latest: Statement<[string], VoucherRow>;
+  readonly #latestAll: Statement<[], VoucherRow>;
+  readonly #covering: Statement<[{ network: string; sequence: number }], VoucherRow>;
+  readonly #receipts: Statement<[string, number, number], { body: string; hash: string }>;
+  readonly #put: Statement<[string, number, string, string, string, number, number, string, string, string, string, number, number]>;
+  readonly #claims: Statement<[string], { cumulative: Amount }>;
+  readonly #putClaim: Statement<[string, string, string, string, string, number, number, number]>;
+  readonly #sum: Statement<[string], { promised: Amount; paid: Amount }>;
+  readonly #sums: Statement<[], { asset: AssetId; promised: Amount; paid: Amount }>;
+  readonly #putSum: Statement<[string, string, string, number]>;
+  readonly #lastBatched: Statement<[string], { last: number }>;
+
+  constructor(db: Database) {
+    this.#latest = db.prepare('SELECT * FROM vouchers WHERE channel = ? ORDER BY epoch DESC LIMIT 1');
+    this.#latestAll = db.prepare('SELECT *, max(epoch) FROM vouchers GROUP BY channel ORDER BY channel');
+    this.#covering = db.prepare('SELECT * FROM vouchers WHERE network = :network AND last >= :sequence AND first <= :sequence ORDER BY last');
+    this.#receipts = db.prepare('SELECT body, hash FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence');
+    this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#claims = db.prepare('SELECT cumulative FROM claims WHERE channel = ?');
+    this.#putClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#sum = db.prepare('SELECT promised, paid FROM promises WHERE asset = ?');
+    this.#sums = db.prepare('SELECT asset, promised, paid FROM promises');
+    this.#putSum = db.prepare('INSERT OR REPLACE INTO promises VALUES (?, ?, ?, ?)');
+    this.#lastBatched = db.prepare('SELECT last FROM batches WHERE network = ? ORDER BY last DESC LIMIT 1');
+  }
+
+  /** The voucher that was recorded last for a channel. */
+  latest(channel: string): RecordedVoucher | null {
+    const row = this.#latest.get(channel);
+    return row === undefined ? null : recorded(row);
+  }
+
+  /** The last voucher of every channel. */
+  latestOfAll(): RecordedVoucher[] {
+    return this.#latestAll.all().map(recorded);
+  }
+
+  /** The voucher whose epoch has a receipt of a network, for the receipt's payee; null where none has it yet. */
+  covering(network: string, sequence: number, payee: Address): RecordedVoucher | null {
+    const row = this.#covering.all({ network, sequence }).find((each) => each.payee === payee.toLowerCase());
+    return row === undefined ? null : recorded(row);
+  }
+
+  /** Receipts of an epoch, as the voucher counts them. */
+  counted(network: string, first: number, last: number): CountedReceipt[] {
+    return this.#receipts.all(network, first, last).map(({ body, hash }) => ({ receipt: JSON.parse(body) as WorkReceipt, hash }));
+  }
+
+  sums(): Array<{ asset: AssetId; promised: Amount; paid: Amount }> {
+    return this.#sums.all();
+  }
+
+  /** What a network has promised and paid in all its channels, of whatever asset it pays in. */
+  sumsOf(network: string): { promised: bigint; paid: bigint } {
+    let promised = 0n;
+    let paid = 0n;
+    for (const row of this.#latestAll.all()) {
+      if (row.network !== network) continue;
+      promised += BigInt(row.cumulative);
+      paid += this.claimed(row.channel);
+    }
+    return { promised, paid };
+  }
+
+  /** What was claimed of a channel since the beginning, as far as it is on record. */
+  claimed(channel: string): bigint {
+    return this.#claims.all(channel).reduce((most, { cumulative }) => (BigInt(cumulative) > most ? BigInt(cumulative) : most), 0n);
+  }
+
+  /**
+   * Holds a voucher against the receipts on record and the voucher before it. A cumulative amount that differs is told, not refused: what it says
+   * is worth what it says.
+   * @throws VOUCHER_INVALID
+   */
+  check({ network, first, last, signed, signer }: VoucherOffer): { channel: string; expected: bigint; missing: bigint } {
+    const invalid = (detail: string) => new HearthlendError('VOUCHER_INVALID', { network, detail });
+    const { voucher, domain } = signed;
+    const channel = channelOf(domain, voucher);
+    const before = this.#latest.get(channel);
+    const previous = before === undefined ? null : recorded(before).signed.voucher;
+    if (first !== (before?.last ?? 0) + 1) throw invalid(`it covers receipts from ${first} on, not from the one after the last voucher`);
+    if (last < first) throw invalid('it covers no receipts');
+    if (last > (this.#lastBatched.get(network)?.last ?? 0)) throw invalid(`receipt ${last} is in no batch that both sides have signed`);
+    const receipts = this.counted(network, first, last);
+    const named = receipts.filter(({ receipt }) => assetOf(domain, voucher.asset) === receipt.asset);
+    const own = named.find(({ receipt }) => receipt.payee.toLowerCase() === voucher.payee.toLowerCase());
+    if (own === undefined) throw invalid('it pays nobody whom those receipts name');
+    const faults = checkVoucher(signed, {
+      ...{ domain, payer: voucher.payer, worker: own.receipt.worker, payee: own.receipt.payee, asset: voucher.asset },
+      ...{ previous, signers: [signer], receipts: named },
+    });
+    const wrong = faults.filter(({ field }) => field !== 'amount');
+    if (wrong.length > 0) throw invalid(`wrong in it: ${wrong.map(({ field }) => field).join(', ')}`);
+    const added = named.reduce((sum, { receipt }) => sum + partOf(receipt, voucher.payee), 0n);
+    const expected = BigInt(before?.expected ?? 0) + added;
+    return { channel, expected, missing: amountFault(faults) };
+  }
+
+  applyVoucher({ sequence, at, body }: Entry<'voucher'>): void {
+    const { network, first, last, signed } = body;
+    const { channel, expected } = this.check(body);
+    const { voucher, domain } = signed;
+    const before = this.#latest.get(channel);
+    const asset = assetOf(domain, voucher.asset);
+    const row = [network, asset, voucher.payee.toLowerCase(), first, last, voucher.cumulativeAmount, expected.toString()] as const;
+    this.#put.run(channel, voucher.epoch, ...row, canonicalJson(signed), body.signer, at, sequence);
+    this.#add(asset, BigInt(voucher.cumulativeAmount) - BigInt(before?.cumulative ?? 0), 0n, sequence);
+  }
+
+  /** @throws VOUCHER_INVALID where more was paid than was promised, or the same is told twice */
+  applyClaim({ sequence, at, body }: Entry<'claim.paid'>): void {
+    const { channel, amount, cumulative, transactionHash, block } = body;
+    const latest = this.#latest.get(channel);
+    const before = this.claimed(channel);
+    const right = latest !== undefined && BigInt(cumulative) - before === BigInt(amount) && BigInt(cumulative) <= BigInt(latest.cumulative);
+    if (!right)
+      throw new HearthlendError('VOUCHER_INVALID', { network: latest?.network ?? '', detail: `a claim of ${amount} is not of it` });
+    this.#putClaim.run(channel, cumulative, latest.asset, amount, transactionHash, block, at, sequence);
+    this.#add(latest.asset, 0n, BigInt(amount), sequence);
+  }
+
+  #add(asset: string, promised: bigint, paid: bigint, sequence: number): void {
+    const before = this.#sum.get(asset) ?? { promised: '0', paid: '0' };
+    this.#putSum.run(asset, (BigInt(before.promised) + promised).toString(), (BigInt(before.paid) + paid).toString(), sequence);
+  }
+}
+
+function recorded({ network, signed, first, last, expected, signer }: VoucherRow): RecordedVoucher {
+  return { network, signed: JSON.parse(signed) as SignedVoucher, first, last, signer, expected };
+}
+
+function partOf(receipt: CountedReceipt['receipt'], payee: Address): bigint {
+  return splitAmount(receipt).find((part) => part.payee === payee.toLowerCase())?.amount ?? 0n;
+}
+
+function amountFault(faults: readonly VoucherFault[]): bigint {
+  for (const fault of faults) if (fault.field === 'amount') return fault.by;
+  return 0n;
+}
