@@ -1,19 +1,19 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Blobs, openBlobs } from '../../coordinator/blobs.ts';
-import { type Coordinator, createCoordinator } from '../../coordinator/core.ts';
-import { holderOf } from '../../coordinator/holding.ts';
-import type { Needs } from '../../coordinator/leasing/demand.ts';
-import type { Worker } from '../../coordinator/service.ts';
-import { openSqliteStore } from '../../coordinator/sqlite/store.ts';
-import type { ShardRecord, Store } from '../../coordinator/store.ts';
-import { type BlobRef, canonicalJson } from '../../core/contract/digest.ts';
-import type { NetworkTerms } from '../../core/contract/joining.ts';
-import type { LeaseRequest, NetworkEvent, SubmitReply } from '../../core/contract/network.ts';
-import { encodeSafetensors } from '../../core/contract/safetensors.ts';
-import type { Lease } from '../../core/contract/shard.ts';
-import { digestOf, float32 } from './workbench.ts';
+import { type Blobs, openBlobs } from '../../../coordinator/blobs.ts';
+import { type Coordinator, createCoordinator } from '../../../coordinator/core.ts';
+import { holderOf } from '../../../coordinator/holding.ts';
+import type { Needs } from '../../../coordinator/leasing/demand.ts';
+import type { Worker } from '../../../coordinator/service.ts';
+import { openSqliteStore } from '../../../coordinator/sqlite/store.ts';
+import type { ShardRecord, Store } from '../../../coordinator/store.ts';
+import { type BlobRef, canonicalJson } from '../../../core/contract/digest.ts';
+import type { NetworkTerms } from '../../../core/contract/joining.ts';
+import type { LeaseRequest, NetworkEvent, SubmitReply } from '../../../core/contract/network.ts';
+import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
+import type { Lease } from '../../../core/contract/shard.ts';
+import { digestOf, float32 } from '../workbench.ts';
 
 export const TERMS: NetworkTerms = {
   id: 'studio',

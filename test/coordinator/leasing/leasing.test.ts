@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AFFINITY_MS } from '../../coordinator/leasing/share.ts';
-import type { Lease } from '../../core/contract/shard.ts';
+import { AFFINITY_MS } from '../../../coordinator/leasing/share.ts';
+import type { Lease } from '../../../core/contract/shard.ts';
 import { GB, SimulatedNetwork, TERMS, workerOf } from './simulated.ts';
 
 let network: SimulatedNetwork;

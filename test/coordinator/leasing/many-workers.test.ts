@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
-import type { LeaseRequest } from '../../core/contract/network.ts';
-import type { Lease } from '../../core/contract/shard.ts';
+import type { LeaseRequest } from '../../../core/contract/network.ts';
+import type { Lease } from '../../../core/contract/shard.ts';
 import { GB, REQUEST, SimulatedNetwork, workerOf } from './simulated.ts';
 
 const WORKERS = 1000;
