@@ -13,6 +13,7 @@ import { runEarnings } from './commands/earnings.ts';
 import { runJobCancel, runJobList, runJobSave, runJobShow } from './commands/job.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
 import { runPrompt } from './commands/prompt.ts';
+import { runProve, runVerifyProof } from './commands/prove.ts';
 import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
 import { runStart } from './commands/start.ts';
 import { runSubmit } from './commands/submit.ts';
@@ -267,6 +268,20 @@ function addLedgerCommands(program: Command, run: Run): void {
     .command('verify')
     .description(message('cli.help.ledger-verify'))
     .action(() => run(runVerify));
+  ledger
+    .command('prove')
+    .description(message('cli.help.ledger-prove'))
+    .requiredOption('--receipt <number>', message('cli.help.receipt'), wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .option('--network <id>', message('cli.help.prove-network'))
+    .option('--out <file>', message('cli.help.out'))
+    .action((options: { receipt: number; network?: string; out?: string }) =>
+      run((context) => runProve(context, { receipt: options.receipt, network: options.network ?? null, out: options.out ?? null })),
+    );
+  program
+    .command('verify')
+    .argument('<file>', message('cli.help.proof-file'))
+    .description(message('cli.help.verify'))
+    .action((file: string) => run((context) => runVerifyProof(context, file)));
   ledger
     .command('export')
     .description(message('cli.help.ledger-export'))
