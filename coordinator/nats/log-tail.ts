@@ -8,6 +8,10 @@ const HEARTBEAT_MS = 1000;
 /** Without a word for so long the consumer is taken for lost, and made again. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 const RETRY_MS = 500;
+/** What is asked for at once. nats-server cuts off who is further behind with reading than its `max_pending`. */
+const ASKED_MESSAGES = 512;
+const ASKED_BYTES = 2 * 2 ** 20;
+const ASKED_FOR_MS = 30_000;
 /** A consumer whose coordinator is gone is removed by the server after this. */
 const GONE_MS = 30_000;
 /** How far a message's sequence in its stream is into its reply subject. Source: nats-architecture-and-design, ADR-15: `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>…` */
@@ -33,11 +37,19 @@ export interface Tail {
   stop(): void;
 }
 
+interface Listening {
+  consumer: string;
+  inbox: string;
+  /** Messages that were asked for and have not come. */
+  left: number;
+  end(): void;
+}
+
 /** Starts to follow. What can't be reached now is tried again until `stop`. */
 export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: TailOptions): Tail {
   let last = from.sequence;
   let stopped = false;
-  let current: { consumer: string; end(): void } | undefined;
+  let current: Listening | undefined;
   let silence: NodeJS.Timeout | undefined;
   /** Counts the starts: one that a later one has overtaken does nothing more. */
   let starts = 0;
@@ -105,49 +117,66 @@ export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: Tail
     const subscription = nc.subscribe(inbox, {
       callback: (error, message) => (error === null ? receive(message) : restart(error.message)),
     });
-    current = { consumer, end: () => subscription.unsubscribe() };
+    const listening = { consumer, inbox, left: 0, end: () => subscription.unsubscribe() };
+    current = listening;
     try {
       await jsm.consumers.add(names.stream, {
         name: consumer,
-        deliver_subject: inbox,
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: last + 1,
         ack_policy: AckPolicy.None,
         replay_policy: ReplayPolicy.Instant,
-        flow_control: true,
-        idle_heartbeat: nanos(HEARTBEAT_MS),
         inactive_threshold: nanos(GONE_MS),
         mem_storage: true,
         num_replicas: 1,
       });
     } catch (thrown) {
-      if (current?.consumer === consumer) leave();
+      if (current === listening) leave();
       throw thrown;
     }
-    if (current?.consumer === consumer) heard();
+    if (current === listening) ask(listening);
+  }
+
+  /** Asks for what comes next, and no more of it than this connection may be behind with. Source: nats-architecture-and-design, ADR-37. */
+  function ask(listening: Listening): void {
+    listening.left = ASKED_MESSAGES;
+    const asked = {
+      batch: ASKED_MESSAGES,
+      max_bytes: Math.max(ASKED_BYTES, 2 * (nc.info?.max_payload ?? 0)),
+      expires: nanos(ASKED_FOR_MS),
+      idle_heartbeat: nanos(HEARTBEAT_MS),
+    };
+    nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${names.stream}.${listening.consumer}`, JSON.stringify(asked), { reply: listening.inbox });
+    heard();
   }
 
   function receive(message: Msg): void {
-    if (stopped) return;
+    const listening = current;
+    if (stopped || listening === undefined) return;
     heard();
     const sequence = sequenceOf(message.reply ?? '');
-    if (sequence === null) control(message);
-    else if (sequence > last + 1) gap(sequence);
-    else if (sequence === last + 1) {
+    if (sequence === null) {
+      control(message, listening);
+      return;
+    }
+    if (sequence > last + 1) {
+      gap(sequence);
+      return;
+    }
+    if (sequence === last + 1) {
       last = sequence;
       onMessage(message.data, sequence);
     }
+    listening.left -= 1;
+    if (listening.left === 0) ask(listening);
   }
 
-  /** Heartbeats and flow control. Source: nats-architecture-and-design, ADR-9. */
-  function control(message: Msg): void {
-    if (message.headers?.code !== 100) restart(message.headers?.description ?? 'an unknown word of the server');
-    else if (message.reply !== undefined && message.reply !== '') message.respond();
-    else {
-      const stalled = message.headers.get('Nats-Consumer-Stalled');
-      if (stalled !== '') nc.publish(stalled);
-      if (Number(message.headers.get('Nats-Last-Stream')) > last) restart('a message was lost');
-    }
+  /** A sign of life, or the end of what was asked for: as much as was asked for is here, or it took too long. */
+  function control(message: Msg, listening: Listening): void {
+    const { code = 0, description = '' } = message.headers ?? {};
+    if (code === 100) return;
+    if (code === 408 || (code === 409 && /max\s?bytes|batch/i.test(description))) ask(listening);
+    else restart(description || `status ${code}`);
   }
 
   /** Lost on the way, or removed: the stream tells which. */

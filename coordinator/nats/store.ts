@@ -19,6 +19,8 @@ const REQUEST_MS = 5000;
 const APPEND_MS = 15_000;
 /** At 200 messages a second every two minutes; a message holds what is asked for at once. */
 const SNAPSHOT_EVERY = 20_000;
+/** How often the beginning of the log may overtake one that is only just opening. */
+const PLACINGS = 3;
 
 export interface NatsStoreOptions {
   /** A connection that reconnects by itself and may use JetStream. Whoever made it closes it. */
@@ -62,20 +64,25 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
   const jsm = await reached(names, () => js.jetstreamManager());
   const objects = await openObjects(nc, `HL_${tokenOf(networkId)}_snapshots`, `Hearthlend ${networkId}: snapshots of the log`);
   const snapshots = createSnapshots(objects, join(dir, 'snapshot.tmp'));
-  const { replica, position } = await placeReplica({ jsm, names, networkId, path: join(dir, 'replica.db'), snapshots, log });
-  const changeLog = createReplicatedLog({
-    ...{ nc, js, jsm, names, replica, from: position, snapshots, log },
-    snapshotEvery: options.snapshotEvery ?? SNAPSHOT_EVERY,
-    withinMs: options.withinMs ?? APPEND_MS,
-  });
-  try {
-    await changeLog.caughtUp();
-  } catch (thrown) {
-    await changeLog.close();
-    throw thrown;
+  const placing: Placing = { jsm, names, networkId, path: join(dir, 'replica.db'), snapshots, log };
+  for (let attempt = 1; ; attempt += 1) {
+    const { replica, position } = await placeReplica(placing);
+    const changeLog = createReplicatedLog({
+      ...{ nc, js, jsm, names, replica, from: position, snapshots, log },
+      snapshotEvery: options.snapshotEvery ?? SNAPSHOT_EVERY,
+      withinMs: options.withinMs ?? APPEND_MS,
+    });
+    try {
+      await changeLog.caughtUp();
+    } catch (thrown) {
+      await changeLog.close();
+      // Others may have gone on so far meanwhile that there is a newer snapshot to begin from.
+      if (attempt < PLACINGS && thrown instanceof HearthlendError && thrown.code === 'LOG_TRUNCATED') continue;
+      throw thrown;
+    }
+    const store = storeOver(replica.reads, replica.changes, changeLog);
+    return { store, book: replica.book, caughtUp: changeLog.caughtUp, failed: changeLog.failed };
   }
-  const store = storeOver(replica.reads, replica.changes, changeLog);
-  return { store, book: replica.book, caughtUp: changeLog.caughtUp, failed: changeLog.failed };
 }
 
 interface Placing {
