@@ -21,6 +21,7 @@ import { addWalletCommands } from './commands/wallet-program.ts';
 import { addCoordinatorCommands } from './coordinator-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { addModelCommands } from './model-commands.ts';
+import { addNetworkCommands } from './network-commands.ts';
 import { addRulesCommands } from './rules-commands.ts';
 import { createTerminal } from './terminal/terminal.ts';
 import type { World } from './world.ts';
@@ -109,7 +110,7 @@ function buildProgram(world: World, act: Act): Command {
       run((context) =>
         runStart(context, {
           headless: options.headless ?? false,
-          networks: options.network ?? ['local'],
+          networks: options.network ?? null,
           shards: options.shards ?? null,
           port: options.port ?? null,
         }),
@@ -172,6 +173,7 @@ function buildProgram(world: World, act: Act): Command {
   addKeyCommands(program, run);
   addLedgerCommands(program, run);
   addSettingsCommands(program, run);
+  addNetworkCommands(program, run);
   addRulesCommands(program, run);
   addWalletCommands(program, run);
   addCoordinatorCommands(program, run);

@@ -3,7 +3,7 @@ import { HearthlendError } from './contract/errors.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import { isPracticeCredit } from './contract/money.ts';
 import type { NetworkInfo } from './contract/network.ts';
-import type { NetworkChoices, NetworkEarnings, NetworkRow } from './contract/networks.ts';
+import type { NearbyNetwork, NetworkChoices, NetworkEarnings, NetworkRow } from './contract/networks.ts';
 import { NetworkChoices as Choices } from './contract/networks.ts';
 import type { Address, Signature } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
@@ -11,6 +11,7 @@ import { writeDurably } from './ledger/durable-file.ts';
 import type { Log } from './log/log.ts';
 import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
 import type { Link } from './network/connection.ts';
+import { findNetworks } from './network/discovery.ts';
 import { joinNetwork, readLink, readTerms } from './network/joining.ts';
 import { createNatsNetwork, type NatsNetwork } from './network/nats-network.ts';
 import { quotePerHour, shardPerHour } from './network/pay.ts';
@@ -23,6 +24,8 @@ import type { Ask, AttemptKey, ConnectedNetwork, WorkChange } from './work/ports
 const OFFER_MS = 600_000;
 /** How often a network is asked what it pays now. */
 const REFRESH_MS = 300_000;
+/** How long networks on the local network have to answer. */
+const NEARBY_MS = 2500;
 
 interface NetworksParts {
   dataDir: string;
@@ -52,7 +55,7 @@ interface NetworksParts {
   onChange(): void;
 }
 
-type NetworkCalls = 'network.list' | 'network.preview' | 'network.join' | 'network.set' | 'network.leave';
+type NetworkCalls = 'network.list' | 'network.nearby' | 'network.preview' | 'network.join' | 'network.set' | 'network.leave';
 
 /** The networks of this machine: its own, and those that were joined. */
 export interface Networks {
@@ -87,6 +90,7 @@ export function openNetworks(parts: NetworksParts): Networks {
   const took = new Map<string, MessageRef>();
   const offers = new Map<string, { perHour: bigint | null; at: number }>();
   let started = false;
+  let looking: Promise<NearbyNetwork[]> | null = null;
   let changing: Promise<unknown> = Promise.resolve();
   const refreshing = setInterval(() => {
     for (const { network } of active.values()) network.refresh().catch(() => undefined);
@@ -267,6 +271,12 @@ export function openNetworks(parts: NetworksParts): Networks {
     },
     handlers: {
       'network.list': async () => rows(),
+      async 'network.nearby'() {
+        looking ??= findNetworks(NEARBY_MS).finally(() => {
+          looking = null;
+        });
+        return looking;
+      },
       async 'network.preview'({ link }) {
         const preview = await readTerms(readLink(link));
         return { ...preview, joined: records.get(preview.terms.id) !== undefined };

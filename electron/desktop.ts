@@ -74,7 +74,7 @@ export async function runDesktop({ options, dataDir, log, announce, troubles }: 
       loaded.push(feature);
       await feature.onLoad?.();
     }
-    await app.start({ shards: null, networks: ['local'] });
+    await app.start({ shards: null, networks: null });
     await Promise.race([app.finished, quit.left]);
   } catch (error) {
     await app.stop({ now: true }).catch(() => undefined); // the error at hand came first and says more

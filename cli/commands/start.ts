@@ -5,11 +5,12 @@ import { type ServedAgent, serveAgent } from '../../core/loopback/serve.ts';
 import { openAgent } from '../agent/reach.ts';
 import { showWindow } from '../window/show.ts';
 import { acceptedSince } from './accepted.ts';
-import { type Context, type ExitCode, requireKnownNetwork } from './command.ts';
+import type { Context, ExitCode } from './command.ts';
 
 export interface StartOptions {
   headless: boolean;
-  networks: string[];
+  /** By their ids, or addresses; null: its own and all that were joined. */
+  networks: string[] | null;
   /** Stop after this many accepted shards; null: when asked to. */
   shards: number | null;
   /** Null: any free port. */
@@ -22,7 +23,6 @@ const LEAVE_WITHIN_MS = 3000;
 /** Runs the agent until it has what `--shards` asked for or is asked to stop. The first request finishes the shard that runs, the second doesn't. */
 export async function runStart(context: Context, options: StartOptions): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
-  for (const network of options.networks) requireKnownNetwork(network);
   const app = await openAgent(world, dataDir);
   const stopping = stopOnRequest(context, app);
   let agent: ServedAgent | undefined;

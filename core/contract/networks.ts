@@ -87,5 +87,11 @@ export const NetworkPreview = z.strictObject({ at: z.string(), fingerprint: Sha2
 export type NetworkPreview = z.infer<typeof NetworkPreview>;
 
 /** A network that makes itself known on the local network. Nobody has checked what it says of itself; to join it needs a link. */
-export const NearbyNetwork = z.strictObject({ id: NetworkId, operator: z.string().max(200), at: z.string().max(300), fingerprint: Sha256 });
+export const NearbyNetwork = z.strictObject({
+  id: NetworkId,
+  operator: z.string().max(200),
+  /** host:port of its HTTPS. */
+  at: z.string().max(300),
+  fingerprint: Sha256,
+});
 export type NearbyNetwork = z.infer<typeof NearbyNetwork>;

@@ -5,7 +5,7 @@ import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmar
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
-import { JoinLinkText, NetworkChoicesChange, NetworkPreview, NetworkRow } from './networks.ts';
+import { JoinLinkText, NearbyNetwork, NetworkChoicesChange, NetworkPreview, NetworkRow } from './networks.ts';
 import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
 import { Address } from './receipt.ts';
 import { RulesChange } from './rules.ts';
@@ -210,6 +210,8 @@ export const CALLS = {
     output: NetworkRow,
   },
   'network.set': { scope: 'screen', input: z.strictObject({ network: NetworkId, choices: NetworkChoicesChange }), output: NetworkRow },
+  /** Those that make themselves known on the local network, within some seconds. To join one takes an invitation all the same. */
+  'network.nearby': { scope: 'screen', input: nothing, output: z.array(NearbyNetwork).max(64) },
   /** Hands back what runs for it, and deletes this machine's key there. What was earned stays in the ledger. */
   'network.leave': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: nothing },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },

@@ -1,18 +1,6 @@
 import multicastDns from 'multicast-dns';
-import { z } from 'zod';
-import { Sha256 } from '../contract/digest.ts';
 import { SERVICE_TYPE } from '../contract/discovery.ts';
-import { NetworkId } from '../contract/shard.ts';
-
-/** A coordinator that answers on the local network. Nobody has checked what it says: joining takes an invitation, which names the fingerprint. */
-export const FoundNetwork = z.strictObject({
-  id: NetworkId,
-  operator: z.string().max(200),
-  /** host:port of its HTTPS. */
-  at: z.string().max(300),
-  fingerprint: Sha256,
-});
-export type FoundNetwork = z.infer<typeof FoundNetwork>;
+import { NearbyNetwork } from '../contract/networks.ts';
 
 const MAX_FOUND = 64;
 const ASK_AGAIN_MS = 1000;
@@ -21,8 +9,8 @@ const ASK_AGAIN_MS = 1000;
  * Asks the local network for coordinators, for so long, and gives those that answered. On a machine without a network there are none.
  * @param options of the multicast socket, for tests
  */
-export async function findNetworks(lastingMs: number, options: multicastDns.Options = {}): Promise<FoundNetwork[]> {
-  const found = new Map<string, FoundNetwork>();
+export async function findNetworks(lastingMs: number, options: multicastDns.Options = {}): Promise<NearbyNetwork[]> {
+  const found = new Map<string, NearbyNetwork>();
   const mdns = multicastDns(options);
   mdns.on('error', () => undefined);
   mdns.on('warning', () => undefined);
@@ -41,15 +29,15 @@ export async function findNetworks(lastingMs: number, options: multicastDns.Opti
 type Records = NonNullable<multicastDns.ResponsePacket['answers']>;
 
 /** What an answer tells of coordinators; what is malformed in it tells of none. @param sender the address that it came from */
-export function networksIn(records: Records, sender: string): FoundNetwork[] {
-  const networks: FoundNetwork[] = [];
+export function networksIn(records: Records, sender: string): NearbyNetwork[] {
+  const networks: NearbyNetwork[] = [];
   for (const record of records) {
     if (record.type !== 'PTR' || record.name !== SERVICE_TYPE) continue;
     const service = records.find((each) => each.type === 'SRV' && each.name === record.data && each.ttl !== 0);
     const described = records.find((each) => each.type === 'TXT' && each.name === record.data);
     if (service?.type !== 'SRV' || described?.type !== 'TXT') continue;
     const text = textOf(described.data);
-    const network = FoundNetwork.safeParse({
+    const network = NearbyNetwork.safeParse({
       id: text.get('id'),
       operator: text.get('operator') ?? '',
       fingerprint: text.get('sha256'),

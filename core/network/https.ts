@@ -14,7 +14,7 @@ export interface HttpsCall {
   url: string;
   /** PEM; nothing else is trusted. */
   ca: string;
-  method?: 'GET' | 'POST' | 'PUT';
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   headers?: Record<string, string>;
   body?: Uint8Array | string;
   signal?: AbortSignal | undefined;

@@ -87,7 +87,7 @@ export async function joinNetwork(link: JoinLink, agreed: NetworkTerms, joiner: 
  * The certificate authority that answers at a link's address, in PEM. Nothing is said to whoever it is before it is compared with the link's
  * fingerprint; from then on it alone is trusted. @throws INVITE_FINGERPRINT_WRONG, NETWORK_UNREACHABLE
  */
-async function pinnedAuthority({ at, fingerprint }: JoinLink): Promise<string> {
+export async function pinnedAuthority({ at, fingerprint }: Pick<JoinLink, 'at' | 'fingerprint'>): Promise<string> {
   const chain = await certificatesAt(at);
   const authority = chain.find((raw) => createHash('sha256').update(raw).digest('hex') === fingerprint);
   if (authority === undefined) throw new HearthlendError('INVITE_FINGERPRINT_WRONG', { at });

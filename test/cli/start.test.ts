@@ -139,14 +139,18 @@ test('a port that another program holds is named, and the data folder is let go'
 });
 
 test('a network that nobody knows is refused before anything starts', async () => {
-  const opened: FakeApp[] = [];
-  const command = openConsole(() => {
-    opened.push(new FakeApp());
-    return opened[0] as FakeApp;
-  }).run('start', '--headless', '--network', 'wss://example.com');
+  const app = new FakeApp();
+  const command = openConsole(() => app).run('start', '--headless', '--network', 'wss://example.com');
   expect(await command.exitCode).toBe(1);
   expect(command.stderr.text).toContain('There is no network wss://example.com.');
-  expect([opened, command.stdout.text]).toEqual([[], '']);
+  expect([app.started, app.stops]).toEqual([undefined, [{ now: true }]]);
+});
+
+test('an agent works for all its networks unless some are named', async () => {
+  const app = new FakeApp();
+  app.onStart = () => app.finish();
+  expect(await openConsole(() => app).run('start', '--headless').exitCode).toBe(0);
+  expect(app.started).toEqual({ shards: null, networks: null });
 });
 
 test('an agent that can not go on says why and fails', async () => {

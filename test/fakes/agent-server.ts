@@ -198,6 +198,7 @@ export class FakeAgent {
         return this.settings;
       },
       'network.list': async () => this.networks,
+      'network.nearby': async () => [],
       'network.preview': notHere,
       'network.join': notHere,
       'network.set': notHere,

@@ -139,6 +139,7 @@ export class FakeApp implements App {
         earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
       }),
       'network.list': async () => this.networks,
+      'network.nearby': async () => [],
       'network.preview': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
       'network.join': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
       'network.set': async ({ network }) => this.network(network),
@@ -169,6 +170,7 @@ export class FakeApp implements App {
   }
 
   async start(options: StartOptions): Promise<void> {
+    for (const id of options.networks ?? []) if (id !== 'local') this.network(id);
     this.started = options;
     setImmediate(() => this.onStart(this));
   }

@@ -69,9 +69,7 @@ describe('several networks', () => {
       const bench = await openBench(4);
       const { other, ports } = await two(bench, 9);
       if (lie === 'receipt') other.tamper = (receipt) => ({ ...receipt, amount: '1' });
-      else
-        other.progress = other.submit = () =>
-          Promise.reject(new HearthlendError('NETWORK_ANSWER_INVALID', { network: 'other', detail: '?' }));
+      else other.submit = () => Promise.reject(new HearthlendError('NETWORK_ANSWER_INVALID', { network: 'other', detail: '?' }));
       await createWorkLoop(ports).run({ shards: 4, practice: true });
       expect(bench.network.receipts, lie).toHaveLength(4);
       expect(bench.ledger.networkTotals('other').acceptedShards).toBe(0);
