@@ -91,7 +91,10 @@ function firstTerms(id: string, coordinator: Address, name: string): NetworkTerm
     asset: practiceCredit(id),
     symbol: 'credits',
     decimals: 0,
-    prices: [],
+    prices: [
+      { unit: 'run', perUnit: '1', note: '' },
+      { unit: 'token', perUnit: '1', note: '' },
+    ],
     categories: [],
     isolation: ['os', 'chromium'],
     holdBackMs: 0,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { asHearthlendError } from '../../core/contract/errors.ts';
-import type { JobIntake, ReferenceWorker } from '../../core/contract/jobs.ts';
+import type { InspectModel, JobIntake, ReferenceWorker } from '../../core/contract/jobs.ts';
 import type { WorkerNkey } from '../../core/contract/joining.ts';
 import type { CoordinatorStatus, OperatorHandlers } from '../../core/contract/operating.ts';
 import type { CoordinatorSigner } from '../batching.ts';
@@ -24,6 +24,7 @@ import { openNatsStore } from '../nats/store.ts';
 import { serveWorkers } from '../nats/transport.ts';
 import type { Authority } from '../tls/authority.ts';
 import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
+import { unpredictable } from '../trust/unpredictable.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
 import type { NetworkFile } from './network.ts';
@@ -37,6 +38,8 @@ export interface OperateOptions {
   network: NetworkFile;
   signer: CoordinatorSigner;
   reference: ReferenceWorker;
+  /** What models are made of, for audits and for what may be asked for at all. */
+  inspect: InspectModel;
   authority: Authority;
   /** The NATS that this coordinator runs, or the cluster that it uses. */
   nats: { own: OwnNats } | { cluster: NatsAddress };
@@ -99,7 +102,13 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const blobs = await openNatsBlobs({ nc: storing, dir: join(dir, 'blobs'), networkId: id, state, clock, log });
     const coordinator = createCoordinator({
       ...{ networkId: id, store, blobs, terms, clock, log },
-      ...{ signer: options.signer, reference: options.reference, random: Math.random, monotonic: () => performance.now() },
+      ...{
+        signer: options.signer,
+        reference: options.reference,
+        inspect: options.inspect,
+        random: unpredictable,
+        monotonic: () => performance.now(),
+      },
     });
     closers.push(() => coordinator.close());
     const { service } = coordinator;
@@ -182,11 +191,14 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     if (options.announced)
       closers.push(announce({ id, port: listening.port, fingerprint: authority.fingerprint, operator: terms.operator }, log));
     log('info', 'coordinator-started', { id, https: listening.port, control: control.port });
+    const failed = Promise.race([state.failed, ...(own === null ? [] : [own.server.failed])]);
+    // Whoever runs it waits for it; when it closes, nobody does any more.
+    failed.catch(() => undefined);
     return {
       intake: coordinator.intake,
       handlers,
       control: { port: control.port, token: control.token },
-      failed: Promise.race([state.failed, ...(own === null ? [] : [own.server.failed])]),
+      failed,
       close,
     };
   } catch (thrown) {
