@@ -16,10 +16,16 @@ const dist = join(root, 'dist');
 const lockWaitMs = 5 * 60 * 1000;
 const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
+/**
+ * Packages that the command line finds in node_modules: those with native code, and those that look for files of their own. All others are taken in,
+ * as far as they are used: what is read is kept in memory, and most of what ethers and its like bring is for others.
+ */
+const apart = ['better-sqlite3', 'chrome-launcher', 'onnxruntime-node', 'systeminformation'];
+
 /** What is built from what. `external` says which packages stay imports, to be found in node_modules at run time. */
 const programs = [
   // In parts, so that a command loads what it needs.
-  { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => name in dependencies, inParts: true },
+  { entry: 'cli/main.ts', file: 'cli/main.mjs', external: (name) => apart.includes(name), inParts: true },
   { entry: 'electron/main.ts', file: 'electron/main.mjs', external: (name) => name === 'electron' || name in dependencies },
   // Electron runs a sandboxed preload as CommonJS.
   { entry: 'electron/preload.ts', file: 'electron/preload.cjs', external: (name) => name === 'electron' },
@@ -31,6 +37,9 @@ const programs = [
   { entry: 'worker/webgpu/probe.ts', file: 'gpu-window/probe.js', external: () => false, platform: 'browser' },
   { entry: 'worker/webgpu/bridge.ts', file: 'gpu-window/bridge.js', external: () => false, platform: 'browser' },
 ];
+
+/** V8 keeps a source that has one character beyond Latin-1 in two bytes a character, for as long as the program runs. Names and lines stay. */
+const minify = { compress: false, mangle: false, codegen: { removeWhitespace: false, asciiOnly: true } };
 
 async function bundleProgram({ entry, file, external, platform = 'node', inParts = false }, into) {
   const bundle = await rolldown({
@@ -46,7 +55,7 @@ async function bundleProgram({ entry, file, external, platform = 'node', inParts
     const where = inParts
       ? { dir: join(into, dirname(file)), entryFileNames: basename(file), chunkFileNames: 'parts/[name]-[hash].mjs' }
       : { file: join(into, file), codeSplitting: false };
-    const { output } = await bundle.write({ ...where, format, sourcemap: true });
+    const { output } = await bundle.write({ ...where, format, sourcemap: true, comments: false, minify });
     const left = output.flatMap((part) => (part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : []));
     const own = output.map((part) => part.fileName);
     const stray = left.filter((id) => !own.includes(id) && !isBuiltin(id) && !external(packageName(id)));

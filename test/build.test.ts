@@ -73,9 +73,9 @@ function node(...args: string[]): Promise<{ stdout: string; stderr: string }> {
 
 const build = (): Promise<{ stdout: string; stderr: string }> => node('scripts/build.mjs');
 
-test('each program becomes one file, the pages static files that need no inline script', async () => {
+test('each program becomes one file, the command one in parts, the pages static files that need no inline script', async () => {
   await build();
-  expect(readdirSync(dist('cli')).sort()).toEqual(['main.mjs', 'main.mjs.map']);
+  expect(readdirSync(dist('cli')).sort()).toEqual(['main.mjs', 'main.mjs.map', 'parts']);
   expect((await node('dist/cli/main.mjs', 'a', 'b')).stdout).toBe('first later checked a b\n');
   const worker = readFileSync(dist('worker/native.mjs'), 'utf8');
   expect([...worker.matchAll(/^import .* from ["']([^"']+)/gm)].map((match) => match[1]).filter((id) => !isBuiltin(id ?? ''))).toEqual([
