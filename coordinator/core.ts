@@ -1,6 +1,6 @@
 import type { ApiKeys } from '../core/contract/api-keys.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
-import type { InspectModel, JobIntake, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type { InspectModel, JobIntake, LocalModel, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
@@ -27,6 +27,7 @@ import { createStaging } from './staging/staging.ts';
 import type { PracticeBook, Store } from './store.ts';
 import { createAuditor } from './trust/auditor.ts';
 import { auditReport, suspensionOf } from './trust/report.ts';
+import { createVouching } from './vouching/vouching.ts';
 
 export interface CoordinatorOptions {
   networkId: string;
@@ -52,6 +53,8 @@ export interface CoordinatorOptions {
   auditProbability?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
+  /** How long receipts gather before a voucher covers them; a minute where left out. */
+  epochMs?: number;
   /** What models are made of. Left out where they are known: in float32, and nothing by chance. */
   inspect?: InspectModel;
 }
@@ -70,6 +73,7 @@ const LEASE_MS = 300_000;
 /** The shortest, for work that is known well: heartbeats come three times as often. */
 const LEAST_LEASE_MS = 30_000;
 const AUDIT_MS = 20_000;
+const EPOCH_MS = 60_000;
 /** A batch that nobody closes for one to two of these was another coordinator's. */
 const CLOSE_LEFT_EVERY_MS = 5000;
 const RETIRE_EVERY_MS = 6 * 3_600_000;
@@ -118,6 +122,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       ? null
       : createPractising(context, options.practice.book, options.practice.source, options.practice.quota, monotonic);
   const batching = createBatching(store, signer, log, (worker) => context.emit({ type: 'batch' }, worker));
+  const vouching =
+    terms?.settlement == null
+      ? null
+      : createVouching(
+          store,
+          signer,
+          { ...domainOf(terms.settlement), holdBackMs: terms.holdBackMs, epochMs: options.epochMs ?? EPOCH_MS, clock },
+          log,
+          (worker) => context.emit({ type: 'voucher' }, worker),
+        );
   const inspect = options.inspect ?? (async () => ({ coarse: false, random: null }));
   const auditor = createAuditor(context, {
     reference: options.reference,
@@ -192,6 +206,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       await settling.finish();
       lending.close();
       batching.stop();
+      vouching?.stop();
       await batching.closeAll();
     } finally {
       intake.close();
@@ -211,6 +226,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           const suspended = terms === undefined ? undefined : suspensionOf(store, worker.address, clock());
           return suspended === undefined ? lending.lease(worker, request) : { type: 'no-work', ...suspended };
         }),
+      vouchers: (worker, last, limit) => whenOpen(() => store.vouchersAfter(worker.address, worker.payee, last, limit)),
       audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
       progress: (worker, key, _fraction, made) =>
         whenOpen(async () => {
@@ -232,7 +248,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       subscribe: (listener) => networkEvents.add(({ event, to }) => listener(event, to)),
     },
     intake: {
-      submitJob: (request, order) => whenOpen(() => intake.submitJob(request, order)),
+      submitJob: (request, order) =>
+        whenOpen(async () => {
+          if (terms !== undefined) await refuseChance(inspect, request.model);
+          return intake.submitJob(request, order);
+        }),
       job: (id) =>
         whenOpen(async () => {
           const job = await intake.job(id);
@@ -252,4 +272,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       return closing;
     },
   };
+}
+
+function domainOf({ chainId, contract, payer }: NonNullable<NetworkTerms['settlement']>) {
+  return { domain: { chainId, contract }, payer };
+}
+
+/** Where results are audited a model must give the same ones again. @throws MODEL_OPERATOR_RANDOM, and what is wrong with its file */
+async function refuseChance(inspect: InspectModel, model: LocalModel): Promise<void> {
+  const { random } = await inspect(model);
+  if (random !== null) throw new HearthlendError('MODEL_OPERATOR_RANDOM', random);
 }

@@ -11,6 +11,7 @@ import type {
 } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Submission } from '../core/contract/shard.ts';
+import type { OfferedVoucher } from '../core/contract/voucher.ts';
 import type { AttemptKey, Failure } from './store.ts';
 
 /** A worker as its transport has proven it. */
@@ -34,6 +35,8 @@ export interface WorkerService {
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;
   pendingBatches(worker: Worker, options: { leaving: boolean; limit: number }): Promise<SignedBatch[]>;
   countersign(worker: Worker, last: number, signature: Signature): Promise<void>;
+  /** What is promised to this worker's payee for receipts after `last`, oldest first. */
+  vouchers(worker: Worker, last: number, limit: number): Promise<OfferedVoucher[]>;
   /** How the worker stands, and its latest audits. */
   audits(worker: Worker): Promise<AuditReport>;
   /** Whether a worker may read these bytes: a model's or inputs' of an attempt that it holds. */

@@ -9,6 +9,7 @@ import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
 import type { OperatorReads } from './operating/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
+import type { VouchingChanges, VouchingReads } from './vouching/records.ts';
 
 /** Why a job, or one attempt at it, could not be computed: an error's code, and the parameters of its message. */
 export interface Failure {
@@ -100,6 +101,7 @@ export interface Reads
     RequesterReads,
     TrustReads,
     MemberReads,
+    VouchingReads,
     OperatorReads {}
 export interface Changes
   extends JobChanges,
@@ -109,7 +111,8 @@ export interface Changes
     HoldChanges,
     RequesterChanges,
     TrustChanges,
-    MemberChanges {}
+    MemberChanges,
+    VouchingChanges {}
 
 export type ChangeName = keyof Changes;
 

@@ -18,6 +18,7 @@ export interface CallContext {
 
 const RECEIPTS = 128;
 const BATCHES = 64;
+const VOUCHERS = 64;
 /** What a reply's frame can hold, less what wraps the leases in it. */
 const MAX_LEASES_BYTES = WORKER_FRAME_LIMITS.headerBytes - 4096;
 
@@ -50,6 +51,7 @@ const CALLS: Calls = {
   },
   receiptsSince: ({ service }, worker, { sequence }) => service.receiptsSince(worker, sequence, RECEIPTS),
   pendingBatches: ({ service }, worker, { leaving }) => service.pendingBatches(worker, { leaving, limit: BATCHES }),
+  vouchers: ({ service }, worker, { last }) => service.vouchers(worker, last, VOUCHERS),
   audits: ({ service }, worker) => service.audits(worker),
   async countersign({ service }, worker, { last, signature }) {
     await service.countersign(worker, last, signature);

@@ -10,6 +10,7 @@ import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
 import { sqliteRequesters } from './requesters.ts';
 import { sqliteTrust } from './trust.ts';
+import { sqliteVouching } from './vouching.ts';
 
 /** What every feature reads and changes, over one database: its statements are made here, once. */
 export function sqliteFeatures(
@@ -23,6 +24,7 @@ export function sqliteFeatures(
   const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
   const members = sqliteMembers(database);
+  const vouching = sqliteVouching(database);
   return {
     reads: {
       ...jobs.reads,
@@ -32,6 +34,7 @@ export function sqliteFeatures(
       ...requesters.reads,
       ...trust.reads,
       ...members.reads,
+      ...vouching.reads,
       ...sqliteOperating(database),
     },
     changes: {
@@ -42,6 +45,7 @@ export function sqliteFeatures(
       ...requesters.changes,
       ...trust.changes,
       ...members.changes,
+      ...vouching.changes,
     },
     book: sqlitePractice(database),
   };

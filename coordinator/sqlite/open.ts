@@ -7,10 +7,11 @@ import { trust } from './migrations/0002-trust.ts';
 import { requesters } from './migrations/0003-requesters.ts';
 import { leasing } from './migrations/0004-leasing.ts';
 import { members } from './migrations/0005-members.ts';
+import { vouching } from './migrations/0006-vouching.ts';
 import { LogSync } from './sync.ts';
 
 /** In order; the file's `user_version` is the number of those that were applied. A released one never changes. */
-const MIGRATIONS: readonly string[] = [initial, trust, requesters, leasing, members];
+const MIGRATIONS: readonly string[] = [initial, trust, requesters, leasing, members, vouching];
 
 /** Where a step waits for another program that reads the file (a back-up). */
 const BUSY_MS = 5000;

@@ -30,8 +30,8 @@ export const NetworkTerms = z.strictObject({
     .int()
     .min(0)
     .max(90 * 86_400_000),
-  /** Where vouchers are paid; null: it pays nothing that is worth anything. */
-  settlement: z.strictObject({ chainId: z.int().min(1), contract: Address }).nullable(),
+  /** Where vouchers are paid, and whose escrow pays them; null: it pays nothing that is worth anything. */
+  settlement: z.strictObject({ chainId: z.int().min(1), contract: Address, payer: Address }).nullable(),
 });
 export type NetworkTerms = z.infer<typeof NetworkTerms>;
 

@@ -7,6 +7,7 @@ import { type MessageParams, MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
 import { Address, type Signature, type SignedBatch, WorkReceipt } from './receipt.ts';
 import { JobId, Lease, NetworkId, type Submission } from './shard.ts';
+import type { OfferedVoucher } from './voucher.ts';
 
 /** Tokens that a generation has made since they were told last, and the place of the first of them in its answer. */
 export const MadeTokens = z.strictObject({ from: z.int().min(0), tokens: z.array(z.int().min(0)).min(1).max(1024) });
@@ -127,6 +128,8 @@ export interface Network {
   exchange?(shardId: string, attempt: number, step: number, outputs: Uint8Array | null): Promise<StageReply>;
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
+  /** What is promised for receipts after `last`, oldest first; left out where nothing ever is. */
+  vouchers?(last: number): Promise<OfferedVoucher[]>;
   /** Batches that the coordinator has signed and this worker has not, oldest first. `leaving`: the one still open is closed and given too. */
   pendingBatches(options?: { leaving: boolean }): Promise<SignedBatch[]>;
   countersign(batch: { network: string; last: number }, signature: Signature): Promise<void>;
@@ -135,7 +138,11 @@ export interface Network {
   close(): Promise<void>;
 }
 
-export type NetworkEvent = { type: 'work' } | { type: 'batch' } | { type: 'revoked'; shardId: string; attempt: number };
+export type NetworkEvent =
+  | { type: 'work' }
+  | { type: 'batch' }
+  | { type: 'voucher' }
+  | { type: 'revoked'; shardId: string; attempt: number };
 
 /** What a job costs (base units for each unit): `maxUnits` at most, `units` so far. */
 export const JobCharge = z.strictObject({

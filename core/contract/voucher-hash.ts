@@ -31,7 +31,7 @@ export function hashVoucher(voucher: Voucher): Bytes32 {
 }
 
 /** The digest that the payer signs. */
-function voucherDigest(domain: EscrowDomain, voucher: Voucher): Bytes32 {
+export function voucherDigest(domain: EscrowDomain, voucher: Voucher): Bytes32 {
   return TypedDataEncoder.hash(voucherDomain(domain), VOUCHER_TYPES, voucher);
 }
 

@@ -35,6 +35,10 @@ export type Voucher = z.infer<typeof Voucher>;
 export const SignedVoucher = z.strictObject({ domain: EscrowDomain, voucher: Voucher, signature: Signature });
 export type SignedVoucher = z.infer<typeof SignedVoucher>;
 
+/** A voucher as a network hands it out: for receipts `first` to `last`, and by whom it is signed: the payer, or one that the payer authorised. */
+export const OfferedVoucher = z.strictObject({ first: z.int().min(1), last: z.int().min(1), signed: SignedVoucher, signer: Address });
+export type OfferedVoucher = z.infer<typeof OfferedVoucher>;
+
 /** The voucher before a channel's first. */
 export const FIRST_PREVIOUS_VOUCHER: Bytes32 = FIRST_PREVIOUS_HASH;
 

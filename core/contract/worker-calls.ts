@@ -4,6 +4,7 @@ import type { Sha256 } from './digest.ts';
 import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, SubmitReply } from './network.ts';
 import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
 import { ShardId, Submission } from './shard.ts';
+import { OfferedVoucher } from './voucher.ts';
 
 /**
  * What a worker asks of a coordinator behind NATS: a request on `w.<W>.<call>`, W being the worker's nkey, which nats-server has proven. Request and
@@ -46,6 +47,8 @@ export const WORKER_CALLS = {
   pendingBatches: { input: z.strictObject({ leaving: z.boolean() }), output: z.array(SignedBatch).max(64) },
   countersign: { input: z.strictObject({ last: z.int().min(1), signature: Signature }), output: z.strictObject({}) },
   audits: { input: z.strictObject({}), output: AuditReport },
+  /** What is promised for receipts after `last`, oldest first. */
+  vouchers: { input: z.strictObject({ last: z.int().min(0) }), output: z.array(OfferedVoucher).max(64) },
   /** What opens /v1/blobs for this worker, for as long as it says (ms since 1970, the coordinator's clock), and where that is. */
   blobAccess: {
     input: z.strictObject({}),
@@ -74,6 +77,7 @@ export type WorkerReply = z.infer<typeof WorkerReply>;
 export const WorkerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('work') }),
   z.strictObject({ type: z.literal('batch') }),
+  z.strictObject({ type: z.literal('voucher') }),
   z.strictObject({ type: z.literal('revoked'), shardId: ShardId, attempt: z.int().min(1) }),
 ]);
 

@@ -49,6 +49,7 @@ export class Promises {
   readonly #latestAll: Statement<[], VoucherRow>;
   readonly #covering: Statement<[{ network: string; sequence: number }], VoucherRow>;
   readonly #receipts: Statement<[string, number, number], { body: string; hash: string }>;
+  readonly #countNaming: Statement<[{ network: string; first: number; last: number; payee: string; asset: string }], { count: number }>;
   readonly #put: Statement<[string, number, string, string, string, number, number, string, string, string, string, number, number]>;
   readonly #claims: Statement<[string], { cumulative: Amount }>;
   readonly #putClaim: Statement<[string, string, string, string, string, number, number, number]>;
@@ -60,8 +61,14 @@ export class Promises {
   constructor(db: Database) {
     this.#latest = db.prepare('SELECT * FROM vouchers WHERE channel = ? ORDER BY epoch DESC LIMIT 1');
     this.#latestAll = db.prepare('SELECT *, max(epoch) FROM vouchers GROUP BY channel ORDER BY channel');
-    this.#covering = db.prepare('SELECT * FROM vouchers WHERE network = :network AND last >= :sequence AND first <= :sequence ORDER BY last');
+    this.#covering = db.prepare(
+      'SELECT * FROM vouchers WHERE network = :network AND last >= :sequence AND first <= :sequence ORDER BY last',
+    );
     this.#receipts = db.prepare('SELECT body, hash FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence');
+    this.#countNaming = db.prepare(
+      `SELECT count(*) AS count FROM receipts WHERE network = :network AND sequence BETWEEN :first AND :last
+        AND instr(lower(body), :payee) > 0 AND json_extract(body, '$.asset') = :asset`,
+    );
     this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#claims = db.prepare('SELECT cumulative FROM claims WHERE channel = ?');
     this.#putClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
@@ -125,7 +132,12 @@ export class Promises {
     const channel = channelOf(domain, voucher);
     const before = this.#latest.get(channel);
     const previous = before === undefined ? null : recorded(before).signed.voucher;
-    if (first !== (before?.last ?? 0) + 1) throw invalid(`it covers receipts from ${first} on, not from the one after the last voucher`);
+    const next = (before?.last ?? 0) + 1;
+    // Receipts that it passes over must be others': of another payee, or of another asset.
+    const passedOver = first > next ? this.#naming(network, next, first - 1, voucher.payee, assetOf(domain, voucher.asset)) : 0;
+    if (first < next || passedOver > 0) {
+      throw invalid(`it covers receipts from ${first} on, where ${next} is the first that no voucher covers`);
+    }
     if (last < first) throw invalid('it covers no receipts');
     if (last > (this.#lastBatched.get(network)?.last ?? 0)) throw invalid(`receipt ${last} is in no batch that both sides have signed`);
     const receipts = this.counted(network, first, last);
@@ -141,6 +153,11 @@ export class Promises {
     const added = named.reduce((sum, { receipt }) => sum + partOf(receipt, voucher.payee), 0n);
     const expected = BigInt(before?.expected ?? 0) + added;
     return { channel, expected, missing: amountFault(faults) };
+  }
+
+  /** How many of these receipts name a payee, in an asset. */
+  #naming(network: string, first: number, last: number, payee: Address, asset: AssetId): number {
+    return this.#countNaming.get({ network, first, last, payee: payee.toLowerCase(), asset })?.count ?? 0;
   }
 
   applyVoucher({ sequence, at, body }: Entry<'voucher'>): void {

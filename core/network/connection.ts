@@ -24,6 +24,7 @@ const ANSWER_MS: Record<WorkerCallName, number> = {
   receiptsSince: 20_000,
   pendingBatches: 20_000,
   countersign: 10_000,
+  vouchers: 20_000,
   audits: 10_000,
   blobAccess: 10_000,
 };

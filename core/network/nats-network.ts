@@ -246,6 +246,7 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
       }
     },
     pendingBatches: ({ leaving } = { leaving: false }) => connection.call('pendingBatches', { leaving }),
+    vouchers: (last) => connection.call('vouchers', { last }),
     async countersign({ last }, signature) {
       await connection.call('countersign', { last, signature });
     },
