@@ -26,6 +26,10 @@ try {
   if (process.exitCode === 0 && !given.includes('--quick')) {
     process.exitCode = await run(nodeBinary, [join(root, 'test/bench/first-shard.ts')]);
   }
+  // What stages of a large decoder cost, and that they make its tokens.
+  if (process.exitCode === 0 && !given.includes('--quick')) {
+    process.exitCode = await run(nodeBinary, [join(root, 'test/bench/staged.ts')]);
+  }
 } catch (error) {
   fail(error);
 } finally {

@@ -180,7 +180,7 @@ export class StagedGeneration {
 
   /** @throws OUTPUT_NOT_FINITE */
   #draw(logits: Tensor): number {
-    const values = floatsOf(logits);
+    const values = logits.type === 'float32' ? floats32(logits) : floatsOf(logits);
     if (this.#plan.nonFinite === 'reject') {
       const bad = values.find((value) => !(value < Number.POSITIVE_INFINITY));
       if (bad !== undefined)
@@ -195,6 +195,12 @@ export class StagedGeneration {
     const last = this.#steps.at(-1) as Step;
     if (!this.#over) this.#steps.push({ ids: [token], past: last.past + last.ids.length, values: new Map() });
   }
+}
+
+/** Without a copy in float64: a vocabulary has 150,000 of them, for each token. */
+function floats32({ data }: Tensor): Float32Array {
+  const { buffer, byteOffset, byteLength } = data.byteOffset % 4 === 0 ? data : Uint8Array.from(data);
+  return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
 /** A copy that keeps no larger buffer alive. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { EmbeddedCoordinator, JobRequest } from '../../../core/contract/jobs.ts';
@@ -11,7 +10,6 @@ import { modelDigest } from '../../../core/models/digest.ts';
 import { splitModel } from '../../../core/models/splitting/split.ts';
 import { createVet } from '../../../core/models/vetting/vet.ts';
 import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
-import { runStage } from '../../../core/supervisor/stage-worker.ts';
 import {
   generateTask,
   int64,
@@ -25,6 +23,7 @@ import {
 import { SMALL } from '../../fixtures/decoder/decoder-shape.ts';
 import { makeDecoder } from '../../fixtures/decoder/make-decoder.ts';
 import { ASK, digestOf, float32, Workbench } from '../workbench.ts';
+import { playStages } from './stage-machine.ts';
 
 const GREEDY: Sampling = { method: 'greedy' };
 
@@ -57,72 +56,16 @@ async function prepare(modelPath: string, folder: string, stages: number, prompt
   return { request, expected };
 }
 
-interface Playing {
-  /** Called before each step of a stage with how many the attempt has computed. */
-  onStep?: (lease: Lease, step: number, kill: () => void) => void;
-}
-
-/** A machine that takes stages until nothing is lent, each in a sandboxed worker of its own. Gives the leases that it had. */
-async function play(coordinator: EmbeddedCoordinator, { onStep }: Playing = {}): Promise<Lease[]> {
-  const leases: Lease[] = [];
-  const open = new Set<Promise<void>>();
-  const one = async (lease: Lease): Promise<void> => {
-    const { shard, attempt } = lease;
-    if (shard.kind !== 'onnx.generate') throw new Error('a run was lent');
-    const blob = async (digest: string) => {
-      const source = await coordinator.fetchBlob(digest, 0);
-      return source.type === 'file' ? source.path : '';
-    };
-    const manifest = JSON.parse(await readFile(await blob(shard.model.digest), 'utf8'));
-    const files = new Map<string, string>();
-    for (const { path, digest } of manifest.files) files.set(path, await blob(digest));
-    let kill: () => void = () => undefined;
-    const worker = {
-      workDir: temporaryFolder(),
-      start: nativeWorkers(sandboxed),
-      modelMemoryBytes: 2 ** 30,
-      vet: createVet(),
-      clock: Date.now,
-    };
-    try {
-      const made = await runStage(
-        worker,
-        {
-          shard,
-          model: { digest: shard.model.digest, manifest, files },
-          inputs: new Uint8Array(),
-          threads: 1,
-          provider: { name: 'cpu', deviceId: 0 },
-        },
-        {
-          signal: new AbortController().signal,
-          onBegin: () => undefined,
-          onProcess: ({ pid }) => {
-            kill = () => process.kill(pid as number, 'SIGKILL');
-          },
-          exchange: async (step, outputs) => {
-            onStep?.(lease, step, kill);
-            return (await coordinator.exchange?.(shard.id, attempt, step, outputs)) ?? { type: 'wait' };
-          },
-        },
-      );
-      const { commitment, runMs, tokensMade, outputs } = made;
-      const submission = { shardId: shard.id, attempt, commitment, outputBytes: outputs.byteLength, units: tokensMade, runMs };
-      expect(await coordinator.submit(submission, outputs)).toMatchObject({ type: 'accepted' });
-    } catch (thrown) {
-      const { code, params } = thrown as { code: string; params: Record<string, string> };
-      await coordinator.release(shard.id, attempt, code === 'WORKER_CRASHED' ? 'crashed' : 'failed', code, params);
-    }
+/** A machine with a sandboxed worker for each stage. */
+function play(coordinator: EmbeddedCoordinator, onStep?: Parameters<typeof playStages>[1]['onStep']): Promise<Lease[]> {
+  const worker = {
+    workDir: temporaryFolder(),
+    start: nativeWorkers(sandboxed),
+    modelMemoryBytes: 2 ** 30,
+    vet: createVet(),
+    clock: Date.now,
   };
-  for (;;) {
-    const reply = await coordinator.lease({ ...ASK, practice: false, stages: 8 });
-    if (reply.type === 'lease') {
-      leases.push(reply.lease);
-      const running: Promise<void> = one(reply.lease).finally(() => open.delete(running));
-      open.add(running);
-    } else if (open.size === 0) return leases;
-    else await Promise.race(open);
-  }
+  return playStages(coordinator, { worker, ...(onStep === undefined ? {} : { onStep }) });
 }
 
 function opened(): Promise<EmbeddedCoordinator> {
@@ -156,12 +99,10 @@ test.each(['the first', 'the last'])(
     const { id } = await coordinator.submitJob(request);
     const wanted = which === 'the first' ? 0 : 1;
     const steps: Record<string, number> = {};
-    const leases = await play(coordinator, {
-      onStep: ({ shard, attempt }, step, kill) => {
-        const index = shard.kind === 'onnx.generate' ? (shard.stage?.index ?? 0) : 0;
-        steps[`${index}#${attempt}`] = step;
-        if (index === wanted && attempt === 1 && step === 12) kill();
-      },
+    const leases = await play(coordinator, ({ shard, attempt }, step, kill) => {
+      const index = shard.kind === 'onnx.generate' ? (shard.stage?.index ?? 0) : 0;
+      steps[`${index}#${attempt}`] = step;
+      if (index === wanted && attempt === 1 && step === 12) kill();
     });
     expect(leases.map(({ attempt }) => attempt).sort()).toEqual([1, 1, 2]);
     expect(tokensOf(await coordinator.outputs(id))).toEqual(expected);
