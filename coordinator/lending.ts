@@ -5,12 +5,14 @@ import type { Lease, Shard } from '../core/contract/shard.ts';
 import { type Choice, createChoosing } from './choosing.ts';
 import { type Context, letGoOfShard } from './context.ts';
 import { createDoubling } from './doubling.ts';
+import { holderOf } from './holding.ts';
 import type { NewLease } from './leasing/records.ts';
 import { maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import { createSerial } from './serial.ts';
 import type { Worker } from './service.ts';
-import type { AttemptEnd, AttemptKey, AttemptRecord, Failure } from './store.ts';
+import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, Sequel } from './store.ts';
+import { drawCanary } from './trust/canaries.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
 
 /** When to try again to record that a lease has ended, where the store could not. */
@@ -60,7 +62,11 @@ export function createLending(context: Context, practising: Practising | null, i
     const record = await store.shard(attempt.shardId);
     if (record === null) return;
     const history = await store.attemptsOf(attempt.shardId);
-    const sequel = sequelOf(history.map((each) => (each.attempt === attempt.attempt ? { ...each, ...end } : each)));
+    // A canary that brought no answer is wanted by nobody else.
+    const spare = record.shard.origin === 'network' && (await store.canaryAnswer(record.shard.id)) !== null;
+    const sequel: Sequel = spare
+      ? { state: 'failed', failure: end.failure ?? { code: 'LEASE_EXPIRED', params: { shard: attempt.shardId } } }
+      : sequelOf(history.map((each) => (each.attempt === attempt.attempt ? { ...each, ...end } : each)));
     const ended =
       end.state === 'expired'
         ? await store.expire(attempt, attempt.deadline, sequel, clock())
@@ -69,8 +75,10 @@ export function createLending(context: Context, practising: Practising | null, i
     countdowns.stop(attempt);
     const { shard } = record;
     if (shard.origin === 'practice' && (end.reason === 'failed' || end.reason === 'crashed')) practising?.ended('failed');
-    if (sequel.state === 'failed') await letGoOfShard(context, shard);
-    else {
+    if (sequel.state === 'failed') {
+      await letGoOfShard(context, shard);
+      if (spare) await context.holding.letGo(holderOf.spareShard(shard.id));
+    } else {
       if (shard.origin !== 'practice') await context.jobChanged(shard.jobId);
       context.emit({ type: 'work' });
     }
@@ -96,7 +104,7 @@ export function createLending(context: Context, practising: Practising | null, i
     if (open >= MAX_OPEN) return noWork(ref('no-work.too-many', { count: open }), BUSY_MS);
     const count = Math.min(request.count ?? 1, MAX_OPEN - open);
     const chosen = await choosing.choose(worker.address, request, count, origin === 'own' || !waiting.others(worker.address));
-    if ('choices' in chosen) return { leases: lend(worker, chosen.choices, chosen.lagMs) };
+    if ('choices' in chosen) return { leases: lend(worker, await withCanary(worker, chosen.choices), chosen.lagMs) };
     const second = await doubling.late(worker.address, request);
     if (second !== null) return { leases: lendAgain(worker, second) };
     if (practising === null || !request.practice) return noWork(chosen.reason ?? ref('no-work.queue-empty'));
@@ -105,6 +113,16 @@ export function createLending(context: Context, practising: Practising | null, i
     const record = (await store.waitingPractice()) ?? (await practising.next());
     await practising.prepare(record);
     return { leases: lend(worker, [{ record, costMs: 0, expectedMs: null, leaseMs: context.leaseMs }], 0) };
+  }
+
+  /** A stranger is lent something now and then whose answer is known, anywhere among what it is lent. */
+  async function withCanary(worker: Worker, choices: Choice[]): Promise<Choice[]> {
+    const at = Math.floor(random() * choices.length);
+    const replaced = choices[at];
+    if (replaced === undefined || origin === 'own') return choices;
+    const record = await drawCanary(context, worker.address, replaced.record.shard, choices.length, random);
+    // What it takes the place of goes on waiting.
+    return record === null ? choices : choices.with(at, { ...replaced, record, costMs: 0 });
   }
 
   function leaseOf(worker: Worker, { record, costMs, expectedMs, leaseMs }: Choice): { lease: Lease; entry: NewLease } {

@@ -15,6 +15,7 @@ import { openDataDir } from '../../core/datadir/open.ts';
 import { openIdentity } from '../../core/identity/identity.ts';
 import { openLog } from '../../core/log/log.ts';
 import { removeEndpoint, writeEndpoint } from '../../core/loopback/endpoint.ts';
+import { createInspect } from '../../core/models/vetting/vet.ts';
 import { openReference } from '../../core/reference.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
@@ -80,6 +81,7 @@ export async function operate(request: OperateRequest, installation: Installatio
     const operating = await operateNetwork({
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
+      inspect: createInspect(),
       host: ANY,
       controlPort: after(3),
       announced: request.announced,

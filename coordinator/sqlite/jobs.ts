@@ -31,7 +31,7 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
   ].map((sql) => db.prepare(sql));
   const selectOver = db.prepare<[number], { id: string }>('SELECT id FROM jobs WHERE finished_at < ?');
   const over =
-    "SELECT id FROM shards WHERE settled_at < :at AND state IN ('done', 'failed', 'cancelled') AND (origin = 'practice' OR job_id IN (SELECT id FROM jobs WHERE finished_at < :at))";
+    "SELECT id FROM shards WHERE settled_at < :at AND state IN ('done', 'failed', 'cancelled') AND (origin = 'practice' OR job_id IN (SELECT id FROM jobs WHERE finished_at < :at) OR job_id NOT IN (SELECT id FROM jobs))";
   const forget = [
     `DELETE FROM attempts WHERE shard_id IN (${over})`,
     `DELETE FROM shards WHERE id IN (${over})`,

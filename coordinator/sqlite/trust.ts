@@ -68,10 +68,14 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
       AND NOT EXISTS (SELECT 1 FROM canaries c WHERE c.source = canary_sources.shard_id AND c.worker = :worker)
       ORDER BY number DESC LIMIT :limit`,
   );
+  // Who was given which is to be known as long as the source may be given again, and the answer as long as somebody may hand one in.
+  const trimCanaries = db.prepare(
+    'DELETE FROM canaries WHERE source NOT IN (SELECT shard_id FROM canary_sources) AND shard_id NOT IN (SELECT id FROM shards)',
+  );
   const insertCanary = db.prepare('INSERT INTO canaries VALUES (?, ?, ?, ?)');
   const selectCanary = db.prepare<[string], { source: string; outputs: string }>('SELECT source, outputs FROM canaries WHERE shard_id = ?');
   const insertShard = db.prepare(
-    "INSERT INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)",
+    "INSERT OR IGNORE INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)",
   );
 
   const standingOf = (worker: string): Standing => {
@@ -156,7 +160,9 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
         durable: 'later',
         apply({ shard, worker, promptTokens, outputs, addedAt }, keep) {
           insertSource.run(shard.id, worker, promptTokens, outputs, addedAt, JSON.stringify(shard));
-          return trimSources.all(keep).map(({ shard_id }) => shard_id);
+          const gone = trimSources.all(keep).map(({ shard_id }) => shard_id);
+          if (gone.length > 0) trimCanaries.run();
+          return gone;
         },
       },
       issueCanary: {
@@ -164,7 +170,9 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
         apply({ shard, promptTokens, createdAt }, source, worker) {
           const known = selectSource.get(source);
           if (known === undefined) return false;
-          insertShard.run(shard.id, shard.jobId, shard.origin, promptTokens, createdAt, JSON.stringify(shard));
+          // A name that is taken, by chance, is no canary.
+          if (insertShard.run(shard.id, shard.jobId, shard.origin, promptTokens, createdAt, JSON.stringify(shard)).changes === 0)
+            return false;
           insertCanary.run(shard.id, source, worker, known.outputs);
           return true;
         },

@@ -58,6 +58,6 @@ export interface TrustChanges {
   setCalibration(calibration: Calibration): void;
   /** Keeps the newest `keep` sources; gives the shards that went. */
   keepCanary(source: CanarySource, keep: number): string[];
-  /** Queues a shard that is a copy of a source's. False where the source is gone. */
+  /** Queues a shard that is a copy of a source's. False where the source is gone, or the name is taken. */
   issueCanary(shard: ShardRecord, source: string, worker: Address): boolean;
 }
