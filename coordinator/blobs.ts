@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { link, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { link, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BlobRef, Sha256 } from '../core/contract/digest.ts';
 import { HearthlendError } from '../core/contract/errors.ts';
@@ -141,7 +141,9 @@ async function tryLink(path: string, target: string): Promise<boolean> {
 async function digestOf(path: string): Promise<BlobRef> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+  // Most are small, and each buffer is made anew.
+  const highWaterMark = Math.min(Math.max((await stat(path)).size, 1), 1 << 20);
+  for await (const chunk of createReadStream(path, { highWaterMark })) {
     hash.update(chunk as Buffer);
     bytes += (chunk as Buffer).byteLength;
   }

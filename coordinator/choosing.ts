@@ -7,8 +7,8 @@ import { batchOf, costOf, expectedMs, fetchMs, leaseMsOf, type Pace } from './le
 import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
 import type { ShardRecord } from './store.ts';
 
-/** Kinds of work, requesters and jobs that are looked at for one lease. */
-const LOOK_AT = { demands: 1000, requesters: 64, lots: 64 };
+/** Kinds of work, requesters with one kind of it, and jobs of each that are looked at for one lease. */
+const LOOK_AT = { demands: 1000, asks: 12, lots: 64 };
 /** A job or a requester that no machine could work for is this far behind others at most (ms of each machine that works). */
 const LAG_MS = 60_000;
 
@@ -46,9 +46,12 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     if (fitting.length === 0) return { reason: mainRefusal(refused) };
     const machines = Math.max(workers(), 1);
     const lagMs = LAG_MS * machines;
+    const affinityOf = affinities(request);
+    const affinity = new Map(fitting.map(({ id, demand }) => [id, affinityOf(demand.model)]));
     const found = await store.waitingLots(
       fitting.map(({ id }) => id),
-      { requesters: LOOK_AT.requesters, lots: Math.min(count, LOOK_AT.lots) },
+      [...affinity].flatMap(([id, level]) => (level > 0 ? [id] : [])),
+      { asks: LOOK_AT.asks, lots: Math.min(count, LOOK_AT.lots) },
       lagMs,
     );
     const paces = new Map<number, { own: Pace | null; all: Pace | null }>();
@@ -56,13 +59,11 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
       const asked = fitting.find(({ id }) => id === demand)?.demand;
       if (asked !== undefined) paces.set(demand, await store.paces(worker, asked.model, asked.price.unit));
     }
-    const modelOf = new Map(fitting.map(({ id, demand }) => [id, demand.model]));
-    const warm = new Set(request.warmModels);
-    const onDisk = new Set(request.diskModels);
-    let lots: Lot[] = found.map((lot) => {
-      const model = modelOf.get(lot.demand) ?? '';
-      return { ...lot, costMs: costOf(paces.get(lot.demand)?.all ?? null), affinity: warm.has(model) ? 2 : onDisk.has(model) ? 1 : 0 };
-    });
+    let lots: Lot[] = found.map((lot) => ({
+      ...lot,
+      costMs: costOf(paces.get(lot.demand)?.all ?? null),
+      affinity: affinity.get(lot.demand) ?? 0,
+    }));
     const slackMs = AFFINITY_MS * machines;
     while (lots.length > 0) {
       const [first] = chooseLots(lots, 1, slackMs);
@@ -126,6 +127,13 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
       lent.then(free, free);
     },
   };
+}
+
+/** Whether a machine has a model: loaded, on its disk, or not at all. */
+function affinities({ warmModels, diskModels }: LeaseRequest): (model: string) => Lot['affinity'] {
+  const warm = new Set(warmModels);
+  const onDisk = new Set(diskModels);
+  return (model) => (warm.has(model) ? 2 : onDisk.has(model) ? 1 : 0);
 }
 
 function plus(a: number | null, b: number | null): number | null {

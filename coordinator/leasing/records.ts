@@ -27,10 +27,16 @@ export interface LeasingReads {
   /** What waits, but for practice, the oldest demands first. */
   waitingDemands(limit: number): Promise<WaitingDemand[]>;
   /**
-   * Lots of these demands: of so many requesters that were served least, so many of each demand. Nobody counts as further behind than `lagMs`, so that
-   * work that no machine could do for long does not keep all others waiting once one comes.
+   * Lots of these demands, the least served requesters' and of them the least served demands' first: so many pairs of them, so many lots of each; and
+   * as many of the demands in `here`, whose models the machine has. Nobody counts as further behind than `lagMs`, so that work that no machine could do for
+   * long does not keep all others waiting once one comes.
    */
-  waitingLots(demands: readonly number[], limits: { requesters: number; lots: number }, lagMs: number): Promise<WaitingLot[]>;
+  waitingLots(
+    demands: readonly number[],
+    here: readonly number[],
+    limits: { asks: number; lots: number },
+    lagMs: number,
+  ): Promise<WaitingLot[]>;
   /** Shards of a lot: those lent before, then in the order in which they came; those that this worker failed at last, or not at all. */
   waitingShards(lot: number, worker: Address, limit: number, evenFailedHere: boolean): Promise<ShardRecord[]>;
   /** Practice that waits, oldest first. */

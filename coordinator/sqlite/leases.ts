@@ -91,7 +91,7 @@ export function sqliteLeases(database: OpenDatabase): {
       ...sqliteAcceptance(database),
       ...sqliteLending(database, follow),
       endAttempt: {
-        durable: 'at once',
+        durable: 'together',
         apply({ shardId, attempt }, from, { state, reason, failure }, sequel, at) {
           if (end[from].run(state, reason, toNullableJson(failure), at, shardId, attempt).changes === 0) return false;
           follow(shardId, sequel, at);
@@ -116,13 +116,13 @@ export function sqliteLeases(database: OpenDatabase): {
         },
       },
       dispute: {
-        durable: 'at once',
+        durable: 'together',
         apply({ shardId, attempt }) {
           dispute.run(shardId, attempt);
         },
       },
       reject: {
-        durable: 'at once',
+        durable: 'together',
         apply({ shardId, attempt }, reply, failure, sequel, at) {
           if (reject.run(JSON.stringify(failure), JSON.stringify(reply), at, shardId, attempt).changes === 0) return false;
           follow(shardId, sequel, at);

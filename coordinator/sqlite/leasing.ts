@@ -25,9 +25,10 @@ export function sqliteLeasing({ db, read }: OpenDatabase): LeasingReads {
   );
   const selectClock = db.prepare<[number], { clock_ms: number }>('SELECT clock_ms FROM shares WHERE id = ?');
   const selectAsks = db.prepare<[string, number], { requester: number; demand: number; served_ms: number; clock_ms: number }>(
-    `SELECT r.id AS requester, a.demand, r.served_ms, r.clock_ms FROM shares r INDEXED BY requesters_waiting JOIN asks a ON a.requester = r.id
+    `SELECT r.id AS requester, a.demand, r.served_ms, r.clock_ms
+      FROM shares r INDEXED BY requesters_waiting CROSS JOIN asks a INDEXED BY asks_waiting ON a.requester = r.id
       WHERE r.parent = 1 AND r.queued > 0 AND a.queued > 0 AND a.demand IN (SELECT value FROM json_each(?))
-      ORDER BY r.served_ms, r.id LIMIT ?`,
+      ORDER BY r.served_ms, r.id, a.served_ms LIMIT ?`,
   );
   const selectLots = db.prepare<[number, number, number], { id: number; served_ms: number; queued: number }>(
     'SELECT id, served_ms, queued FROM shares WHERE parent = ? AND demand = ? AND queued > 0 ORDER BY served_ms, id LIMIT ?',
@@ -68,10 +69,14 @@ export function sqliteLeasing({ db, read }: OpenDatabase): LeasingReads {
     async waitingDemands(limit) {
       return read(() => selectDemands.all(limit)).map(({ id, demand, queued }) => ({ id, demand: demandFrom(demand), queued }));
     },
-    async waitingLots(demands, limits, lagMs) {
+    async waitingLots(demands, here, limits, lagMs) {
       return read(() => {
         const clock = selectClock.get(1)?.clock_ms ?? 0;
-        return selectAsks.all(JSON.stringify(demands), limits.requesters).flatMap((ask) =>
+        const asks = selectAsks.all(JSON.stringify(demands), limits.asks);
+        for (const ask of here.length === 0 ? [] : selectAsks.all(JSON.stringify(here), limits.asks)) {
+          if (!asks.some(({ requester, demand }) => requester === ask.requester && demand === ask.demand)) asks.push(ask);
+        }
+        return asks.flatMap((ask) =>
           selectLots.all(ask.requester, ask.demand, limits.lots).map(({ id, served_ms, queued }) => ({
             lot: id,
             requester: ask.requester,
@@ -131,7 +136,9 @@ export function lotFinder({ db }: OpenDatabase): (record: ShardRecord, requester
       SELECT p.id, :name, :job, :demand, p.clock_ms FROM shares p WHERE p.id = :parent ON CONFLICT DO NOTHING`,
   );
   const selectShare = db.prepare<[number, string], { id: number }>('SELECT id FROM shares WHERE parent = ? AND name = ?');
-  const addAsk = db.prepare('INSERT INTO asks (requester, demand) VALUES (?, ?) ON CONFLICT DO NOTHING');
+  const addAsk = db.prepare(
+    'INSERT INTO asks (requester, demand, served_ms) SELECT id, ?, clock_ms FROM shares WHERE id = ? ON CONFLICT DO NOTHING',
+  );
   const idOf = (row: { id: number } | undefined) => row?.id ?? 0;
 
   const share = (parent: number, name: string, job: string | null, demand: number | null): number => {
@@ -145,7 +152,7 @@ export function lotFinder({ db }: OpenDatabase): (record: ShardRecord, requester
     addDemand.run(text);
     const demand = idOf(selectDemand.get(text));
     const parent = share(1, requester, null, null);
-    addAsk.run(parent, demand);
+    addAsk.run(demand, parent);
     return share(parent, `${shard.jobId}/${demand}`, shard.jobId, demand);
   };
 }

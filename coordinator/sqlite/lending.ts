@@ -30,6 +30,9 @@ export function sqliteLending(
   );
   const serve = db.prepare('UPDATE shares SET served_ms = served_ms + ? WHERE id = ?');
   const selectParent = db.prepare<[number], { parent: number }>('SELECT parent FROM shares WHERE id = ?');
+  const serveAsk = db.prepare(
+    'UPDATE asks SET served_ms = served_ms + ? WHERE (requester, demand) = (SELECT parent, demand FROM shares WHERE id = ?)',
+  );
   const renewAll = db.prepare<[number, string], { shardId: string; attempt: number }>(
     "UPDATE attempts SET deadline = ? WHERE worker = ? AND state = 'leased' RETURNING shard_id AS shardId, attempt",
   );
@@ -65,6 +68,7 @@ export function sqliteLending(
             if (taken.lot === null) return true;
             charge(selectParent.get(taken.lot)?.parent ?? 1, lease.costMs, lagMs);
             charge(taken.lot, lease.costMs, lagMs);
+            serveAsk.run(lease.costMs, taken.lot);
             return true;
           })
           .map(({ shardId, attempt }) => ({ shardId, attempt })),
@@ -84,7 +88,7 @@ export function sqliteLending(
       apply: (worker, deadline) => renewAll.all(deadline, worker),
     },
     expire: {
-      durable: 'at once',
+      durable: 'together',
       apply({ shardId, attempt }, deadline, sequel, at) {
         if (expire.run(at, shardId, attempt, deadline).changes === 0) return false;
         follow(shardId, sequel, at);

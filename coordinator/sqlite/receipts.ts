@@ -65,7 +65,7 @@ export function sqliteReceipts({ db, read }: OpenDatabase): { reads: ReceiptRead
     },
     changes: {
       addBatch: {
-        durable: 'at once',
+        durable: 'together',
         apply({ batch, coordinatorSignature, workerSignature }) {
           const { worker, first, last } = batch;
           const row = { worker, first, last, batch: JSON.stringify(batch), coordinatorSignature, workerSignature };
@@ -73,7 +73,7 @@ export function sqliteReceipts({ db, read }: OpenDatabase): { reads: ReceiptRead
         },
       },
       countersign: {
-        durable: 'at once',
+        durable: 'together',
         apply(worker, last, signature) {
           sign.run(signature, worker, last);
         },

@@ -3,7 +3,7 @@ export interface Measure {
   event: 'measure';
   name: string;
   value: number;
-  unit: 'ms' | 'shards/s' | 'tokens/s' | 'entries/s' | 'GFLOP/s' | 'GB/s' | 'MB' | '% of a core' | 'points';
+  unit: 'ms' | 'shards/s' | 'leases/s' | 'tokens/s' | 'entries/s' | 'GFLOP/s' | 'GB/s' | 'MB' | '% of a core' | 'points';
   baseline?: { name: string; value: number };
   ratio?: number;
 }

@@ -56,12 +56,15 @@ CREATE INDEX requesters_waiting ON shares (served_ms, id) WHERE parent = 1 AND q
 CREATE INDEX lots_waiting ON shares (parent, demand, served_ms, id) WHERE queued > 0 AND demand IS NOT NULL;
 CREATE INDEX lots_of_job ON shares (job_id) WHERE job_id IS NOT NULL;
 
+-- Which demands a requester's lots have. served_ms: in which order they are looked at.
 CREATE TABLE asks (
   requester INTEGER NOT NULL,
   demand INTEGER NOT NULL,
   queued INTEGER NOT NULL DEFAULT 0,
+  served_ms REAL NOT NULL DEFAULT 0,
   PRIMARY KEY (requester, demand)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX asks_waiting ON asks (requester, served_ms, demand) WHERE queued > 0;
 
 -- worker '': of all of them.
 CREATE TABLE paces (

