@@ -17,6 +17,7 @@ const MAX_BYTES = 64 * 2 ** 30;
 const ABANDONED_MS = 86_400_000;
 /** How often an upload is begun again that meets another one's under the same name. */
 const TRIES = 5;
+const MEASURE_EVERY_MS = 5000;
 
 export interface NatsBlobsOptions {
   nc: NatsConnection;
@@ -44,6 +45,10 @@ export async function openNatsBlobs({ nc, dir, networkId, state, maxBytes = MAX_
   const objects = await openObjects(nc, bucket, `Hearthlend ${networkId}: models, inputs and outputs`);
   const queues = new Map<Sha256, { run: ReturnType<typeof createSerial>; tasks: number }>();
   let fetches = 0;
+  let measured = { bytes: 0, at: Number.NEGATIVE_INFINITY };
+  /** Bytes that were put here and of which somebody held each ever since: they are in the bucket. */
+  const kept = new Set<Sha256>();
+  const putting = new Map<Sha256, { released: boolean }>();
 
   /** One thing at a time is done with the same bytes, so that none is taken for there that is being removed. */
   async function alone<T>(digest: Sha256, task: () => Promise<T>): Promise<T> {
@@ -58,6 +63,14 @@ export async function openNatsBlobs({ nc, dir, networkId, state, maxBytes = MAX_
     }
   }
 
+  /** What the bucket takes: asked for now and then, and always before something is refused. */
+  async function takenBytes(more: number): Promise<number> {
+    if (measured.bytes + more > maxBytes || performance.now() - measured.at > MEASURE_EVERY_MS) {
+      measured = { bytes: await objects.bytes(), at: performance.now() };
+    }
+    return measured.bytes;
+  }
+
   /** Makes sure that the bucket has what is in a file here. */
   async function share({ digest, bytes }: BlobRef): Promise<void> {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
@@ -66,12 +79,29 @@ export async function openNatsBlobs({ nc, dir, networkId, state, maxBytes = MAX_
         if (await objects.touch(found)) return;
         continue;
       }
-      const taken = await objects.bytes();
+      const taken = await takenBytes(bytes);
       if (taken + bytes > maxBytes)
         throw new HearthlendError('STORE_FULL', { stream: bucket, detail: `${taken} of ${maxBytes} bytes are taken` });
-      if (await objects.put(digest, await files.path(digest))) return;
+      if (await objects.put(digest, await files.path(digest))) {
+        measured.bytes += bytes;
+        return;
+      }
     }
     throw new HearthlendError('STORE_UNREACHABLE', { stream: bucket, detail: `others kept changing ${digest}` });
+  }
+
+  async function put(digest: Sha256, take: () => Promise<BlobRef>): Promise<void> {
+    await alone(digest, async () => {
+      if (kept.has(digest)) return;
+      const state = { released: !store.isHeld(digest) };
+      putting.set(digest, state);
+      try {
+        await share(await take());
+        if (!state.released) kept.add(digest);
+      } finally {
+        putting.delete(digest);
+      }
+    });
   }
 
   /** Brings bytes here that another coordinator put. */
@@ -114,14 +144,19 @@ export async function openNatsBlobs({ nc, dir, networkId, state, maxBytes = MAX_
       // Whoever holds them from here on finds this upload, and touches it.
       await caughtUp();
       if (store.isHeld(digest)) return;
+      kept.delete(digest);
       await files.remove(digest);
       if (found !== null) await objects.remove(found);
     });
   }
 
   store.onApplied(({ name, result, own }) => {
-    if (own || name !== 'letGo') return;
+    if (name !== 'letGo') return;
     for (const digest of result) {
+      kept.delete(digest);
+      const under = putting.get(digest);
+      if (under !== undefined) under.released = true;
+      if (own) continue;
       alone(digest, async () => {
         if (!store.isHeld(digest)) await files.remove(digest);
       }).catch((thrown: unknown) => log('warn', 'blob-not-removed', { digest, detail: asHearthlendError(thrown).message }));
@@ -131,16 +166,13 @@ export async function openNatsBlobs({ nc, dir, networkId, state, maxBytes = MAX_
   return {
     async putBytes(bytes) {
       const digest = createHash('sha256').update(bytes).digest('hex');
-      return alone(digest, async () => {
-        const ref = await files.putBytes(bytes);
-        await share(ref);
-        return ref;
-      });
+      if (!kept.has(digest)) await put(digest, () => files.putBytes(bytes));
+      return { digest, bytes: bytes.byteLength };
     },
     putFile: (from, expected) =>
-      alone(expected.digest, async () => {
+      put(expected.digest, async () => {
         await files.putFile(from, expected);
-        await share(expected);
+        return expected;
       }),
     path,
     async read(digest) {

@@ -62,7 +62,12 @@ export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: Tail
 
   function heard(): void {
     clearTimeout(silence);
-    if (!stopped) silence = setTimeout(() => restart('silence'), SILENCE_MS);
+    if (!stopped) silence = setTimeout(silent, SILENCE_MS);
+  }
+
+  /** Where this process was busy itself, what came meanwhile is read first. */
+  function silent(): void {
+    silence = setTimeout(() => restart('silence'), HEARTBEAT_MS);
   }
 
   function restart(why: string): void {
