@@ -1,7 +1,6 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { type MessageKey, message } from '../core/contract/messages.ts';
-import { MAX_STAGES } from '../core/contract/stages.ts';
 import { duration, instant, promptText, temperature, wholeNumber } from './commands/arguments.ts';
 import { runBackendAdd } from './commands/backend.ts';
 import { runBenchCommand } from './commands/bench.ts';
@@ -10,15 +9,14 @@ import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
 import { runDiagnostics } from './commands/diagnostics.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runEarnings } from './commands/earnings.ts';
-import { runJobCancel, runJobList, runJobSave, runJobShow } from './commands/job.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
 import { runPrompt } from './commands/prompt.ts';
 import { runProve, runVerifyProof } from './commands/prove.ts';
 import { runSettingsSet, runSettingsShow } from './commands/settings.ts';
 import { runStart } from './commands/start.ts';
-import { runSubmit } from './commands/submit.ts';
 import { addWalletCommands } from './commands/wallet-program.ts';
 import { addCoordinatorCommands } from './coordinator-commands.ts';
+import { addJobCommands } from './job-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addNetworkCommands } from './network-commands.ts';
@@ -29,17 +27,6 @@ import type { World } from './world.ts';
 const MAX_COUNT = 1_000_000;
 const MAX_SECONDS = 86_400;
 const MAX_OVERRIDE_SECONDS = 604_800;
-
-interface Submitted {
-  model: string;
-  inputs: string;
-  outputs: string;
-  network?: string;
-  threads?: number;
-  timeout?: number;
-  stages?: number;
-  tokens?: number;
-}
 
 /** Runs one command line, without the program's own name. Never throws: what went wrong has been told, and is in the exit code. */
 export async function runCommandLine(argv: readonly string[], world: World): Promise<ExitCode> {
@@ -213,55 +200,6 @@ function addPromptCommand(program: Command, run: Run): void {
         }),
       ),
     );
-}
-
-function addJobCommands(program: Command, run: Run): void {
-  const job = program.command('job').description(message('cli.help.job'));
-  job
-    .command('submit')
-    .description(message('cli.help.job-submit'))
-    .requiredOption('--model <file>', message('cli.help.model'))
-    .requiredOption('--inputs <file>', message('cli.help.inputs'))
-    .requiredOption('--outputs <file>', message('cli.help.outputs'))
-    .option('--network <id>', message('cli.help.job-network'))
-    .option('--threads <count>', message('cli.help.threads'), wholeNumber(1, 256))
-    .option('--timeout <seconds>', message('cli.help.timeout'), wholeNumber(1, MAX_SECONDS))
-    .option('--stages <count>', message('cli.help.stages'), wholeNumber(1, MAX_STAGES))
-    .option('--tokens <count>', message('cli.help.job-tokens'), wholeNumber(1, MAX_COUNT))
-    .action((options: Submitted) =>
-      run((context) =>
-        runSubmit(context, {
-          stages: options.stages ?? null,
-          maxNewTokens: options.tokens ?? null,
-          model: options.model,
-          inputs: options.inputs,
-          outputs: options.outputs,
-          network: options.network ?? 'local',
-          threads: options.threads ?? 0,
-          wallMs: (options.timeout ?? MAX_SECONDS) * 1000,
-        }),
-      ),
-    );
-  job
-    .command('list')
-    .description(message('cli.help.job-list'))
-    .action(() => run(runJobList));
-  job
-    .command('show')
-    .argument('<job>', message('cli.help.job-id'))
-    .description(message('cli.help.job-show'))
-    .action((id: string) => run((context) => runJobShow(context, id)));
-  job
-    .command('save')
-    .argument('<job>', message('cli.help.job-id'))
-    .description(message('cli.help.job-save'))
-    .requiredOption('--outputs <file>', message('cli.help.outputs'))
-    .action((id: string, options: { outputs: string }) => run((context) => runJobSave(context, id, options.outputs)));
-  job
-    .command('cancel')
-    .argument('<job>', message('cli.help.job-id'))
-    .description(message('cli.help.job-cancel'))
-    .action((id: string) => run((context) => runJobCancel(context, id)));
 }
 
 function addLedgerCommands(program: Command, run: Run): void {

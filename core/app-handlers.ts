@@ -12,6 +12,7 @@ import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
 import { writeNpz } from './jobs/npz.ts';
 import { isText, prepareGeneration, prepareJob } from './jobs/prepare.ts';
+import { splitJob } from './jobs/split.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log/log.ts';
 import type { Models } from './model-handlers.ts';
@@ -105,14 +106,21 @@ export function createHandlers({
       await knownJob(jobId);
       return coordinator.cancelJob(jobId);
     },
-    async 'job.submit'({ model, inputs, threads, wallMs, stages, maxNewTokens }) {
+    async 'job.submit'({ model, inputs, threads, wallMs, stages, maxNewTokens, split }) {
       const plan = { modelPath: model, inputsPath: inputs, threads, wallMs, ...(maxNewTokens === undefined ? {} : { maxNewTokens }) };
       return models.describeFor(model, async (describe) => {
         const owned = await ownedGraph(model, describe);
         const ports = { describeModel: async () => owned.described, memoryBytes: totalmem() };
         const text = (await isText(plan, owned.described.inputs)) ? await decoderOf(owned) : null;
         const request = text === null ? await prepareJob(plan, ports) : await prepareGeneration(plan, text, ports);
-        return coordinator.submitJob(stages === undefined ? request : { ...request, split: await splitting.kept(owned, stages) });
+        // The same job submitted again is the same job: it is taken up where it was left.
+        const order = { id: 'same' };
+        if (request.kind === 'onnx.run') {
+          if (stages !== undefined)
+            throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: 'its inputs are no text, and only texts go through stages' });
+          return coordinator.submitJob(splitJob(request, owned.described, split ?? null), order);
+        }
+        return coordinator.submitJob(stages === undefined ? request : { ...request, split: await splitting.kept(owned, stages) }, order);
       });
     },
     'model.split': ({ model, stages, out, inputs }) =>

@@ -1,4 +1,3 @@
-import { HearthlendError } from '../../core/contract/errors.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { World } from '../world.ts';
 
@@ -11,8 +10,3 @@ export interface Context {
 
 /** 0: it worked. 1: it failed. 2: it was called wrongly. */
 export type ExitCode = 0 | 1 | 2;
-
-/** Before anything is opened or started for it. @throws NETWORK_UNKNOWN */
-export function requireKnownNetwork(network: string): void {
-  if (network !== 'local') throw new HearthlendError('NETWORK_UNKNOWN', { network });
-}

@@ -3,6 +3,7 @@ import { describeError, message } from '../../core/contract/messages.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { failureOf } from './submit.ts';
 
@@ -47,17 +48,21 @@ async function showJob({ world, terminal, dataDir }: Context, ask: (reach: Reach
     const job = await ask(reach);
     terminal.emit(job);
     for (const line of jobLines([job], terminal.bold)) terminal.text(line);
-    if (job.state === 'failed') {
-      const { what, next } = describeError(failureOf(job));
-      for (const line of ['', what, next]) terminal.text(line);
-    }
+    tellFailure(terminal, job);
   } finally {
     await reach.close();
   }
   return 0;
 }
 
-function jobLines(jobs: readonly JobStatus[], bold: (text: string) => string): string[] {
+/** Why a job failed, if it did. */
+export function tellFailure(terminal: Terminal, job: JobStatus): void {
+  if (job.state !== 'failed') return;
+  const { what, next } = describeError(failureOf(job));
+  for (const line of ['', what, next]) terminal.text(line);
+}
+
+export function jobLines(jobs: readonly JobStatus[], bold: (text: string) => string): string[] {
   const header = ['cli.job.id', 'cli.job.kind', 'cli.job.state', 'cli.job.tasks', 'cli.job.created', 'cli.job.error'] as const;
   const rows = jobs.map((job) => [
     job.id,

@@ -6,14 +6,13 @@ import { message } from '../../core/contract/messages.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { type Reach, reachAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
-import { type Context, type ExitCode, requireKnownNetwork } from './command.ts';
+import type { Context, ExitCode } from './command.ts';
 import { isRemote } from './model.ts';
 
 export interface SubmitOptions {
   model: string;
   inputs: string;
   outputs: string;
-  network: string;
   /** 0: as many as the agent gives. */
   threads: number;
   wallMs: number;
@@ -21,19 +20,18 @@ export interface SubmitOptions {
   stages: number | null;
   /** Tokens that a decoder makes of a text at most; null: as many as the agent gives. */
   maxNewTokens: number | null;
+  /** Tasks that a batch is split into; null: where that is worth it. */
+  split: number | null;
 }
 
 /** Runs a model on the running agent, else on one started for it, and writes its outputs. */
 export async function runSubmit({ world, terminal, dataDir }: Context, options: SubmitOptions): Promise<ExitCode> {
-  requireKnownNetwork(options.network);
   const [model, inputs, outputs] = [
     modelOf(world.cwd, options.model),
     resolve(world.cwd, options.inputs),
     resolve(world.cwd, options.outputs),
   ];
-  await requireWritableFolder(outputs);
-  if (await isOneOf(outputs, [model, inputs]))
-    throw new HearthlendError('USAGE', { detail: message('cli.usage.outputs', { path: outputs }) });
+  await requireWritableOutputs(outputs, [model, inputs]);
   const reach = await reachAgent(world, dataDir);
   let cancel: () => void = () => undefined;
   const stopListening = world.signals.on(() => cancel());
@@ -44,6 +42,7 @@ export async function runSubmit({ world, terminal, dataDir }: Context, options: 
       inputs,
       threads: options.threads,
       wallMs: options.wallMs,
+      ...(options.split === null ? {} : { split: options.split }),
       ...(options.stages === null ? {} : { stages: options.stages }),
       ...(options.maxNewTokens === null ? {} : { maxNewTokens: options.maxNewTokens }),
     });
@@ -88,11 +87,12 @@ export function modelOf(cwd: string, model: string): string {
   return isRemote(model) || (/^[^/\\]+$/.test(model) && !existsSync(path)) ? model : path;
 }
 
-/** Hours of computing must not end at a folder that isn't there. @throws FILE_UNWRITABLE */
-async function requireWritableFolder(path: string): Promise<void> {
+/** Hours of computing must not end at a folder that isn't there, nor at the file that they began with. @throws FILE_UNWRITABLE, USAGE */
+export async function requireWritableOutputs(path: string, others: readonly string[]): Promise<void> {
   await access(dirname(path), constants.W_OK).catch((cause: Error) => {
     throw new HearthlendError('FILE_UNWRITABLE', { path, detail: cause.message }, { cause });
   });
+  if (await isOneOf(path, others)) throw new HearthlendError('USAGE', { detail: message('cli.usage.outputs', { path }) });
 }
 
 /** Whether a file that is there is one of the others, by whatever name. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ApiKey, ApiKeyName } from './api-keys.ts';
 import { BackendReport, ProvenHardware } from './backends.ts';
+import { MAX_PARTS } from './batch.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
@@ -115,6 +116,8 @@ export const CALLS = {
       ...{ model: FilePath, inputs: FilePath, threads: z.int().min(0).max(256), wallMs: z.int().min(1).max(86_400_000) },
       /** In so many stages, each with a worker of its own; the whole model in one where left out. */
       stages: z.int().min(1).max(MAX_STAGES).optional(),
+      /** In so many tasks, where the inputs are a batch; where that is worth it, if left out. */
+      split: z.int().min(1).max(MAX_PARTS).optional(),
       /** Where the inputs are a text's `input_ids` alone: how many tokens a decoder makes of it at most. */
       maxNewTokens: z.int().min(1).max(1_000_000).optional(),
     }),

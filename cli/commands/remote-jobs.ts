@@ -1,0 +1,194 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { HearthlendError } from '../../core/contract/errors.ts';
+import type { DescribedModel } from '../../core/contract/jobs.ts';
+import { message } from '../../core/contract/messages.ts';
+import { formatBaseUnits, priceOf } from '../../core/contract/money.ts';
+import type { JobStatus } from '../../core/contract/network.ts';
+import { writeNpz } from '../../core/jobs/npz.ts';
+import { prepareJob } from '../../core/jobs/prepare.ts';
+import { estimateCost, type Requester, type RunRequest } from '../../core/jobs/remote.ts';
+import { splitJob } from '../../core/jobs/split.ts';
+import { describeModel } from '../../core/models/describe.ts';
+import { openRequester } from '../../core/requester.ts';
+import { withProgress } from '../terminal/terminal.ts';
+import type { Context, ExitCode } from './command.ts';
+import { jobLines, tellFailure } from './job.ts';
+import { requireDone, requireWritableOutputs } from './submit.ts';
+
+/** Where a network's job is, and with what key. */
+export interface RemoteTarget {
+  /** A joined network's id, or `https://HOST:PORT#sha256=…`. */
+  network: string;
+  /** A file with the key in it; null: HEARTHLEND_KEY. */
+  keyFile: string | null;
+}
+
+export interface RemoteSubmit extends RemoteTarget {
+  model: string;
+  inputs: string;
+  outputs: string;
+  threads: number;
+  wallMs: number;
+  /** Null: where it is worth it. */
+  split: number | null;
+  /** What is offered for a unit, and what the job may cost at most: base units. */
+  price: string | null;
+  maxCost: string | null;
+}
+
+const MAX_KEY_BYTES = 1024;
+/** Beside three times its weights, what a worker takes for a model: its runtime and what it computes. */
+const WORKER_BYTES = 2 * 2 ** 30;
+
+/** Sends a job to a network, or takes it up where it was left, and writes its outputs. */
+export async function runRemoteSubmit(context: Context, options: RemoteSubmit): Promise<ExitCode> {
+  const { world, terminal } = context;
+  const [model, inputs, outputs] = [options.model, options.inputs, options.outputs].map((path) => resolve(world.cwd, path)) as [
+    string,
+    string,
+    string,
+  ];
+  await requireWritableOutputs(outputs, [model, inputs]);
+  const requester = await open(context, options);
+  const { request, described } = await prepare(model, inputs, options);
+  const view = await requester.view();
+  const shown = (amount: bigint | string) => `${formatBaseUnits(BigInt(amount), view.decimals)} ${view.symbol}`;
+  const parts = 1 + (request.further?.length ?? 0);
+  const { perUnit, cost } = estimateCost(view, parts, options.price ?? undefined);
+  // Before anything is sent, and again by the coordinator.
+  if (options.maxCost !== null && cost > BigInt(options.maxCost)) {
+    throw new HearthlendError('COST_TOO_HIGH', { cost: cost.toString(), limit: options.maxCost, symbol: view.symbol });
+  }
+  terminal.emit({
+    event: 'job.estimate',
+    network: view.network,
+    asset: view.asset,
+    unit: 'run',
+    perUnit,
+    units: parts,
+    cost: cost.toString(),
+  });
+  terminal.text(message('cli.job.estimate', { cost: shown(cost), tasks: parts, perUnit: shown(perUnit), network: view.network }));
+
+  let uploaded = { sent: 0, total: 0 };
+  const terms = {
+    ...(options.price === null ? {} : { perUnit: options.price }),
+    ...(options.maxCost === null ? {} : { maxCost: options.maxCost }),
+  };
+  const uploadLine = () => message('cli.job.uploading', { sent: uploaded.sent, total: uploaded.total });
+  const submitted = await withProgress(
+    terminal,
+    uploadLine,
+    requester.submit(request, terms, (sent, total) => {
+      uploaded = { sent, total };
+      terminal.emit({ event: 'job.upload', sent, total });
+    }),
+  );
+  terminal.emit({ event: 'job.changed', ...submitted });
+  const job = await followed(context, requester, submitted);
+  requireDone(job);
+  const tensors = await requester.outputs(job, described.outputs);
+  const bytes = await writeNpz(outputs, tensors);
+  const spent = job.charge === undefined ? 0n : priceOf(job.charge.units, job.charge.perUnit);
+  terminal.text(message('cli.job.saved', { tensors: tensors.size, bytes, path: outputs }));
+  terminal.text(message('cli.job.cost', { cost: shown(spent) }));
+  terminal.emit({ event: 'done', ...job, outputs, tensors: tensors.size, bytes, cost: spent.toString() });
+  return 0;
+}
+
+async function prepare(
+  modelPath: string,
+  inputsPath: string,
+  options: RemoteSubmit,
+): Promise<{ request: RunRequest; described: DescribedModel }> {
+  const described = await describeModel(modelPath);
+  const plan = { modelPath, inputsPath, threads: options.threads, wallMs: options.wallMs };
+  const prepared = await prepareJob(plan, { describeModel: async () => described, memoryBytes: 0 });
+  if (prepared.kind !== 'onnx.run') throw new HearthlendError('INTERNAL', { detail: prepared.kind });
+  const weights = described.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+  const limits = { ...prepared.limits, memoryBytes: 3 * weights + WORKER_BYTES };
+  return { request: splitJob({ ...prepared, limits }, described, options.split), described };
+}
+
+/** Follows a job to its end; Ctrl-C cancels it, a second one leaves it to itself. */
+async function followed({ world, terminal }: Context, requester: Requester, submitted: JobStatus): Promise<JobStatus> {
+  const left = new AbortController();
+  let presses = 0;
+  const stopListening = world.signals.on(() => {
+    presses += 1;
+    if (presses > 1) return left.abort();
+    terminal.note(message('cli.job.cancelling', { job: submitted.id }));
+    requester.cancel(submitted.id).catch(() => left.abort());
+  });
+  const startedAt = world.clock();
+  let latest = submitted;
+  const line = () =>
+    message('cli.progress.tasks', {
+      ...{ job: latest.id, accepted: latest.accepted, shards: latest.shards },
+      state: message(`cli.job.state.${latest.state}`),
+      seconds: Math.round((world.clock() - startedAt) / 1000),
+    });
+  try {
+    const follow = requester.follow(
+      submitted,
+      (job) => {
+        latest = job;
+        terminal.emit({ event: 'job.changed', ...job });
+      },
+      left.signal,
+    );
+    return await withProgress(terminal, line, follow);
+  } finally {
+    stopListening();
+  }
+}
+
+export async function runRemoteList(context: Context, target: RemoteTarget): Promise<ExitCode> {
+  const jobs = await (await open(context, target)).jobs();
+  for (const job of jobs) context.terminal.emit(job);
+  if (jobs.length === 0) context.terminal.text(message('cli.job.none'));
+  else for (const line of jobLines(jobs, context.terminal.bold)) context.terminal.text(line);
+  return 0;
+}
+
+export async function runRemoteShow(context: Context, target: RemoteTarget, id: string, cancel: boolean): Promise<ExitCode> {
+  const requester = await open(context, target);
+  const job = await (cancel ? requester.cancel(id) : requester.job(id));
+  context.terminal.emit(job);
+  for (const line of jobLines([job], context.terminal.bold)) context.terminal.text(line);
+  tellFailure(context.terminal, job);
+  return 0;
+}
+
+/** Writes the outputs of a job that is done. */
+export async function runRemoteSave(context: Context, target: RemoteTarget, id: string, file: string): Promise<ExitCode> {
+  const { world, terminal } = context;
+  const outputs = resolve(world.cwd, file);
+  await requireWritableOutputs(outputs, []);
+  const requester = await open(context, target);
+  const job = await requester.job(id);
+  if (job.state === 'queued' || job.state === 'running') throw new HearthlendError('JOB_UNFINISHED', { job: id });
+  requireDone(job);
+  const tensors = await requester.outputs(job, null);
+  const bytes = await writeNpz(outputs, tensors);
+  terminal.text(message('cli.job.saved', { tensors: tensors.size, bytes, path: outputs }));
+  terminal.emit({ event: 'done', jobId: id, outputs, tensors: tensors.size, bytes });
+  return 0;
+}
+
+/** The channel, under a key that stands in no command line: those every user of the machine can read. @throws REQUESTER_KEY_MISSING, FILE_UNREADABLE */
+async function open({ world, dataDir }: Context, { network, keyFile }: RemoteTarget): Promise<Requester> {
+  const key = keyFile === null ? world.env.HEARTHLEND_KEY : await keyFrom(resolve(world.cwd, keyFile));
+  if (key === undefined || !/^[\x21-\x7e]{1,256}$/.test(key)) throw new HearthlendError('REQUESTER_KEY_MISSING', { network });
+  return openRequester({ dataDir, network, key });
+}
+
+async function keyFrom(path: string): Promise<string> {
+  try {
+    if ((await stat(path)).size > MAX_KEY_BYTES) throw new Error(`it is larger than ${MAX_KEY_BYTES} bytes`);
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
+  }
+}
