@@ -33,6 +33,7 @@ export class Chain {
     this.#transaction = db.transaction((events: readonly LedgerEvent[]) => {
       let end = this.#end;
       for (const event of events) for (const draft of draftsOf(event, this.#worker)) end = this.#append(draft, end);
+      derived.settle();
       return end;
     }).immediate;
   }
@@ -43,7 +44,11 @@ export class Chain {
 
   /** All of them in one transaction, or none. @throws TRANSITION_ILLEGAL, RECEIPT_INVALID, BATCH_INVALID, SQLite's errors */
   append(events: readonly LedgerEvent[]): void {
-    this.#end = this.#transaction(events);
+    try {
+      this.#end = this.#transaction(events);
+    } finally {
+      this.#derived.forget();
+    }
   }
 
   #append(draft: Draft, before: ChainEnd): ChainEnd {

@@ -38,6 +38,9 @@ const ATTEMPT_COLUMNS: ReadonlyArray<keyof Attempt> = [
   ...(['leasedAt', 'runningAt', 'computedAt', 'submittedAt', 'at', 'spanId', 'firstEntry', 'lastEntry'] as const),
 ];
 
+/** So many attempts are held before they are written, however long a step is. */
+const MAX_HELD = 256;
+
 /** Without the key: SQLite would look through all receipts for some that refer to the old one. */
 const CHANGING_COLUMNS = ATTEMPT_COLUMNS.slice(3);
 
@@ -45,8 +48,12 @@ export function attemptOf(row: AttemptRow): Attempt {
   return { ...row, audited: row.audited === 1, reason: row.reason === null ? null : JSON.parse(row.reason) };
 }
 
-/** The tables derived from the entries: `apply` checks an entry against them and takes it in, or throws and changes nothing that a transaction keeps. */
+/**
+ * The tables derived from the entries: `apply` checks an entry against them and takes it in, or throws and changes nothing that a transaction keeps.
+ * Entries of one attempt come together, so attempts are held until `settle` and then written once.
+ */
 export class Derived {
+  readonly #held = new Map<string, { attempt: Attempt; changed: boolean }>();
   readonly promises: Promises;
   readonly #activity: Activity;
   readonly #attempt: Statement<[string, string, number], AttemptRow>;
@@ -84,8 +91,29 @@ export class Derived {
   }
 
   attempt(network: string, shardId: string, attempt: number): Attempt | undefined {
+    const held = this.#held.get(nameOf(network, shardId, attempt));
+    if (held !== undefined) return held.attempt;
     const row = this.#attempt.get(network, shardId, attempt);
     return row === undefined ? undefined : attemptOf(row);
+  }
+
+  /** Writes what entries changed. Belongs at the end of the transaction in which they were applied. */
+  settle(): void {
+    for (const { attempt, changed } of this.#held.values()) if (changed) this.#write(attempt);
+    this.#held.clear();
+  }
+
+  /** The transaction in which entries were applied came to nothing. */
+  forget(): void {
+    this.#held.clear();
+  }
+
+  #write(attempt: Attempt): void {
+    this.#putAttempt.run({
+      ...attempt,
+      audited: attempt.audited ? 1 : 0,
+      reason: attempt.reason === null ? null : canonicalJson(attempt.reason),
+    });
   }
 
   receiptHead(network: string): ReceiptHead {
@@ -95,6 +123,7 @@ export class Derived {
   /** @param previousAt when the entry before was made: the last time at which the agent is known to have been there */
   apply(entry: Entry, previousAt: number): void {
     const { sequence } = entry;
+    if (this.#held.size >= MAX_HELD) this.settle();
     if (isShardEntry(entry)) this.#applyShard(entry);
     else if (entry.kind === 'receipt') this.#applyReceipt(entry);
     else if (entry.kind === 'batch') this.#applyBatch(entry);
@@ -115,11 +144,7 @@ export class Derived {
     if (after.state === 'running') after.spanId = this.#activity.begin(entry);
     else if (before?.state === 'running') this.#activity.end(before.spanId, entry);
     if (entry.kind === 'shard.accepted') this.#accept(entry, after);
-    this.#putAttempt.run({
-      ...after,
-      audited: after.audited ? 1 : 0,
-      reason: after.reason === null ? null : canonicalJson(after.reason),
-    });
+    this.#held.set(nameOf(network, shardId, attempt), { attempt: after, changed: true });
   }
 
   #accept(entry: Entry<'shard.accepted'>, { asset, amount }: Attempt): void {
@@ -140,6 +165,10 @@ export class Derived {
     const attempt = this.attempt(network, shardId, receipt.attempt);
     checkReceipt(receipt, attempt, this.receiptHead(network));
     checkTransition(shardId, attempt?.state, 'accepted');
+    const name = nameOf(network, shardId, receipt.attempt);
+    // A receipt refers to its attempt.
+    if (attempt !== undefined && this.#held.get(name)?.changed === true) this.#write(attempt);
+    if (attempt !== undefined) this.#held.set(name, { attempt, changed: false });
     const hash = hashReceipt(receipt);
     this.#putReceipt.run(network, receipt.sequence, shardId, receipt.attempt, receipt.worker, canonicalJson(receipt), hash, sequence);
   }
@@ -162,6 +191,10 @@ export class Derived {
     const { coordinatorSignature, workerSignature } = signed;
     this.#putBatch.run(network, first, last, worker, merkleRoot, headHash, coordinator, coordinatorSignature, workerSignature, sequence);
   }
+}
+
+function nameOf(network: string, shardId: string, attempt: number): string {
+  return `${network} ${shardId} ${attempt}`;
 }
 
 function plus(before: Accepted | undefined, amount: string): Accepted {

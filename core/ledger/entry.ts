@@ -71,7 +71,8 @@ export const ENTRY_BODIES = {
     channel: Bytes32,
     amount: Amount,
     cumulative: Amount,
-    transactionHash: Bytes32,
+    /** Null where somebody else claimed for us. */
+    transactionHash: Bytes32.nullable(),
     block: z.int().min(0),
   }),
   'agent.started': z.strictObject({ version: z.string().max(64), worker: Address }),

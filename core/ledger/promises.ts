@@ -52,7 +52,7 @@ export class Promises {
   readonly #countNaming: Statement<[{ network: string; first: number; last: number; payee: string; asset: string }], { count: number }>;
   readonly #put: Statement<[string, number, string, string, string, number, number, string, string, string, string, number, number]>;
   readonly #claims: Statement<[string], { cumulative: Amount }>;
-  readonly #putClaim: Statement<[string, string, string, string, string, number, number, number]>;
+  readonly #putClaim: Statement<[string, string, string, string, string | null, number, number, number]>;
   readonly #sum: Statement<[string], { promised: Amount; paid: Amount }>;
   readonly #sums: Statement<[], { asset: AssetId; promised: Amount; paid: Amount }>;
   readonly #putSum: Statement<[string, string, string, number]>;

@@ -48,6 +48,7 @@ export function* walkChain(db: Database, derived: Derived, report: LedgerVerific
     yield undefined;
   }
   if (openReceipt !== undefined) yield problem('RECEIPT_OPEN', openReceipt.sequence);
+  derived.settle();
 }
 
 function checkRow(row: Row, previousSequence: number, previousHashes: readonly string[]): Problem[] {

@@ -29,7 +29,7 @@ export const vouchers: Migration = {
       cumulative TEXT NOT NULL,
       asset TEXT NOT NULL,
       amount TEXT NOT NULL,
-      transactionHash TEXT NOT NULL,
+      transactionHash TEXT,
       block INTEGER NOT NULL,
       at INTEGER NOT NULL,
       lastEntry INTEGER NOT NULL REFERENCES entries (sequence),
