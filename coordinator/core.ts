@@ -228,9 +228,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         }),
       vouchers: (worker, last, limit) => whenOpen(() => store.vouchersAfter(worker.address, worker.payee, last, limit)),
       audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
-      progress: (worker, key, _fraction, made) =>
+      progress: (worker, key, fraction, made) =>
         whenOpen(async () => {
-          const held = await lending.progress(worker, key);
+          const held = await lending.progress(worker, key, fraction);
           if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
           return held;
         }),

@@ -21,6 +21,8 @@ export interface Doubling {
   /** A lease began: from when on it is late is counted by this coordinator's own clock. */
   start(lease: NewLease): void;
   stop(key: AttemptKey): void;
+  /** How far the one who has it is, in [0, 1]. */
+  progressed(key: AttemptKey, fraction: number): void;
   /** Late work for this machine; null where there is none. */
   late(worker: Address, request: LeaseRequest): Promise<Choice | null>;
   close(): void;
@@ -29,8 +31,8 @@ export interface Doubling {
 /** @param onLate called when work has become late, and another machine may want it */
 export function createDoubling({ store, monotonic, money, leaseBounds }: Context, onLate: () => void): Doubling {
   const lateness = createCountdowns(monotonic, onLate);
-  /** When each lease began, and how long it was expected to take. */
-  const begun = new Map<string, { at: number; expectedMs: number | null }>();
+  /** When each lease began, how long it was expected to take, and when it ends by what its worker told. */
+  const begun = new Map<string, { at: number; expectedMs: number | null; endsAt: number | null }>();
   const nameOf = ({ shardId, attempt }: AttemptKey) => `${shardId}#${attempt}`;
 
   function lookAgain(key: AttemptKey, ms: number): void {
@@ -39,12 +41,17 @@ export function createDoubling({ store, monotonic, money, leaseBounds }: Context
 
   return {
     start({ shardId, attempt, expectedMs }) {
-      begun.set(nameOf({ shardId, attempt }), { at: monotonic(), expectedMs });
+      begun.set(nameOf({ shardId, attempt }), { at: monotonic(), expectedMs, endsAt: null });
       lookAgain({ shardId, attempt }, expectedMs === null ? LOOK_AGAIN_MS : lateAfterMs(expectedMs));
     },
     stop(key) {
       lateness.stop(key);
       begun.delete(nameOf(key));
+    },
+    progressed(key, fraction) {
+      const lease = begun.get(nameOf(key));
+      // At the pace that it had so far.
+      if (lease !== undefined && fraction > 0) lease.endsAt = lease.at + (monotonic() - lease.at) / fraction;
     },
     async late(worker, request) {
       for (const key of lateness.over().slice(0, LOOK_AT)) {
@@ -68,6 +75,8 @@ export function createDoubling({ store, monotonic, money, leaseBounds }: Context
         }
         if (refusalOf(line.demand, request, money) !== null || attempts.some((each) => each.worker === worker)) continue;
         const takes = expectedMs(record.shard, own);
+        // It will be done before this machine could be.
+        if (since.endsAt !== null && since.endsAt - monotonic() < (takes ?? took ?? 0)) continue;
         const here = request.warmModels.includes(line.demand.model) || request.diskModels?.includes(line.demand.model) === true;
         const expected = takes === null ? null : takes + (here ? 0 : fetchMs(line.demand.modelBytes));
         return { record, costMs: 0, expectedMs: expected, leaseMs: leaseMsOf(takes, here, leaseBounds) };

@@ -19,6 +19,8 @@ import type { ShardRecord } from './store.ts';
 
 /** As many jobs as a list shows. */
 const LISTED = 1000;
+/** Shards that may wait at once, of all requesters and of one. */
+const MAX_QUEUED = { all: 1_000_000, own: 100_000 };
 
 export interface Intake extends Omit<JobIntake, 'onJob' | 'onMade'> {
   close(): void;
@@ -65,6 +67,9 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     const charged = termsOf(request, parts.length, promptTokens, order, { id: networkId, terms });
     const { asset, unit, perUnit } = charged;
     const shards = shardsOf(request, given, { jobId: found, network: networkId, origin, model, price: { asset, unit, perUnit } }, staged);
+    const queued = await store.queueLength(charged.requester ?? '');
+    if (queued.own + shards.length > MAX_QUEUED.own) throw new HearthlendError('REQUESTS_TOO_MANY', { limit: queued.own });
+    if (queued.all + shards.length > MAX_QUEUED.all) throw new HearthlendError('REQUESTS_TOO_MANY', { limit: queued.all });
     const createdAt = clock();
     const job: JobStatus = {
       ...{ id: found, network: networkId, kind: request.kind, state: 'queued', createdAt, finishedAt: null },
@@ -107,8 +112,9 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     if (job.state === 'failed') throw new HearthlendError('JOB_FAILED', { job: id, detail: reasonOf(job) });
     if (job.state !== 'done') throw new HearthlendError('JOB_UNFINISHED', { job: id });
     const refs: BlobRef[] = [];
-    for (const { shard, attempt } of await store.shardsOf(id)) {
-      const submission = (await store.attempt({ shardId: shard.id, attempt }))?.submission;
+    for (const { shard } of await store.shardsOf(id)) {
+      // Not always the last one: late work may have gone to a second machine.
+      const submission = (await store.attemptsOf(shard.id)).find(({ state }) => state === 'accepted')?.submission;
       if (submission == null) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
       refs.push({ digest: submission.commitment, bytes: submission.outputBytes });
     }

@@ -30,7 +30,8 @@ const BUSY_MS = 2000;
 /** Lends shards, renews leases, takes them back. */
 export interface Lending {
   lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
-  progress(worker: Worker, key: AttemptKey): Promise<boolean>;
+  /** @param fraction how far it is, in [0, 1]; null where that isn't known */
+  progress(worker: Worker, key: AttemptKey, fraction: number | null): Promise<boolean>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   /** Ends the leases of a worker but these: it died before it could write the others down. What it handed in stays. */
   takeBack(worker: Worker, holds: readonly AttemptKey[]): Promise<void>;
@@ -260,11 +261,13 @@ export function createLending(context: Context, practising: Practising | null, i
         deciding -= 1;
       }
     },
-    async progress(worker, key) {
+    async progress(worker, key, fraction) {
       await expire();
       await store.renewAll(worker.address, clock() + context.leaseMs);
       const attempt = await store.attempt(key);
-      return attempt !== null && attempt.worker === worker.address && isOpen(attempt);
+      const held = attempt !== null && attempt.worker === worker.address && isOpen(attempt);
+      if (held && fraction !== null) doubling.progressed(key, fraction);
+      return held;
     },
     async release(worker, key, reason, failure) {
       const attempt = await store.attempt(key);

@@ -46,6 +46,10 @@ export function describeState(facts: WorkFacts): Omit<AgentState, 'since'> {
     return { name: 'working', reason: ref('reason.network-work', { network }), until: null };
   }
   if (facts.noWork?.key === 'no-work.practice-over') return { name: 'proven', reason: ref('reason.proven'), until: null };
-  if (facts.noWork !== null) return { name: 'waiting', reason: ref('reason.no-work'), until: null };
+  if (facts.noWork !== null) {
+    // Where there is work, and something keeps it from here, that is what somebody wants to know.
+    const none = facts.noWork.key === 'no-work.queue-empty' || facts.noWork.key === 'no-work.lease-held';
+    return { name: 'waiting', reason: none ? ref('reason.no-work') : facts.noWork, until: null };
+  }
   return { name: 'starting', reason: ref('reason.starting'), until: null };
 }

@@ -210,6 +210,21 @@ describe('late work', () => {
     expect(await network.submitResult(b, second as Lease, 500)).toEqual({ type: 'expired' });
   });
 
+  test('work that is late but nearly done by what its machine tells is left there', async () => {
+    const model = await network.model();
+    await network.submit(model, 3);
+    await known(a);
+    await known(b);
+    const warmModels = [model.digest];
+    const [late] = await network.lease(a, { warmModels });
+    network.pass(10_000);
+    const key = { shardId: late?.shard.id ?? '', attempt: 1 };
+    await network.coordinator.service.progress(a, key, 0.99);
+    expect(await network.lease(b, { warmModels })).toEqual([]);
+    await network.coordinator.service.progress(a, key, 0.1);
+    expect(await network.lease(b, { warmModels })).toMatchObject([{ attempt: 2 }]);
+  });
+
   test('a second machine that gives it back leaves it with the first', async () => {
     const model = await network.model();
     await network.submit(model, 2);

@@ -65,7 +65,12 @@ describe('the one state of the agent', () => {
 
   it('is proven when practice is over, and waits for any other lack of work', () => {
     expect(describeState({ ...IDLE, noWork: ref('no-work.practice-over') }).name).toBe('proven');
-    expect(describeState({ ...IDLE, noWork: ref('no-work.queue-empty') }).name).toBe('waiting');
+    expect(describeState({ ...IDLE, noWork: ref('no-work.queue-empty') })).toMatchObject({
+      name: 'waiting',
+      reason: ref('reason.no-work'),
+    });
+    const missing = ref('no-work.backend', { backends: 'cuda' });
+    expect(describeState({ ...IDLE, noWork: missing })).toMatchObject({ name: 'waiting', reason: missing });
   });
 
   it('has words for every state that facts can lead to', () => {
