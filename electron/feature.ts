@@ -8,8 +8,8 @@ import type { Troubles } from './trouble/troubles.ts';
 
 /** The window, as the other features know it. */
 export interface Window {
-  /** Shows it, in front: the one that is there, or a new one. */
-  show(): void;
+  /** Shows it, in front: the one that is there, or a new one. @param address of one of its pages: what follows the # */
+  show(address?: string): void;
   /** Makes it anew, for one whose page is dead. */
   replace(): void;
   /** The number of the page that is ours, by which its messages are told from strangers'. Null while there is none. */

@@ -9,6 +9,7 @@ import { useRoute } from './frame/use-route.ts';
 import { useTheme } from './frame/use-theme.ts';
 import { headline } from './home/headline.ts';
 import { Home } from './home/home.tsx';
+import { NetworksPage } from './networks/networks-page.tsx';
 import { ThisPcPage } from './this-pc/this-pc-page.tsx';
 import { UseIt } from './use-it/use-it.tsx';
 import { WalletPage } from './wallet/wallet-page.tsx';
@@ -52,6 +53,7 @@ export function App({ store }: { store: Store }): React.ReactNode {
           {!alone && route === 'when-to-work' && <WhenPage state={state} snapshot={snapshot} />}
           {!alone && route === 'this-pc' && <ThisPcPage state={state} snapshot={snapshot} />}
           {!alone && route === 'use-it' && <UseIt state={state} />}
+          {!alone && route === 'networks' && <NetworksPage state={state} />}
           {!alone && route === 'wallet' && <WalletPage state={state} />}
         </main>
       </div>

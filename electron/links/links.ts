@@ -7,7 +7,9 @@ import { parseLink } from './parse.ts';
 /** Takes links and second starts: the system hands both to the one that runs. */
 export function initLinks({ options, window, troubles }: Deps): Feature {
   function follow(link: string): void {
-    if (parseLink(link).action === 'open') window.show();
+    const asked = parseLink(link);
+    if (asked.action === 'open') window.show();
+    else if (asked.action === 'join') window.show(`#/networks?link=${encodeURIComponent(asked.invitation)}`);
     else troubles.tell(new HearthlendError('LINK_REFUSED'));
   }
   return {
@@ -24,7 +26,7 @@ export function initLinks({ options, window, troubles }: Deps): Feature {
         else follow(link);
       });
       // The window opens at a start anyway.
-      if (options.link !== undefined && parseLink(options.link).action === 'refused') follow(options.link);
+      if (options.link !== undefined && parseLink(options.link).action !== 'open') follow(options.link);
     },
   };
 }

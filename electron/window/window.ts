@@ -24,7 +24,7 @@ export function createWindow({ dataDir, appPath, log, troubles, quitting }: Wind
   const memory = openMemory(dataDir, log);
   let current: BrowserWindow | undefined;
 
-  function open(): BrowserWindow {
+  function open(address = ''): BrowserWindow {
     const workAreas = [screen.getPrimaryDisplay(), ...screen.getAllDisplays()].map(({ workArea }) => workArea);
     const opened = new BrowserWindow({
       ...placeWindow(memory.current.bounds, workAreas),
@@ -48,7 +48,7 @@ export function createWindow({ dataDir, appPath, log, troubles, quitting }: Wind
     opened.on('closed', () => {
       if (current === opened) current = undefined;
     });
-    opened.loadURL(PAGE_URL).catch((error: Error) => {
+    opened.loadURL(`${PAGE_URL}${address}`).catch((error: Error) => {
       // A window that was closed while it loaded needs no words.
       if (current === opened) troubles.tell(error);
     });
@@ -65,8 +65,10 @@ export function createWindow({ dataDir, appPath, log, troubles, quitting }: Wind
   }
 
   return {
-    show() {
-      current ??= open();
+    show(address) {
+      // The page that is there only changes what it shows.
+      if (current !== undefined && address !== undefined) current.loadURL(`${PAGE_URL}${address}`).catch(troubles.tell);
+      current ??= open(address);
       if (current.isMinimized()) current.restore();
       if (current.isVisible()) current.focus();
     },

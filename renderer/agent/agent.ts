@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { type BenchmarkActs, createBenchmarkActs } from './benchmark-acts.ts';
 import { connect, type Open } from './connection.ts';
+import { createNetworkActs, type NetworkActs } from './network-acts.ts';
 import { createPolicyActs, type PolicyActs } from './policy-acts.ts';
 import type { Store } from './store.ts';
 import { addSample, joinHistory } from './telemetry-state.ts';
@@ -29,6 +30,7 @@ export interface Agent {
   readonly wallet: WalletActs;
   readonly benchmark: BenchmarkActs;
   readonly policy: PolicyActs;
+  readonly networks: NetworkActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -59,6 +61,7 @@ export function createAgent(store: Store, open: Open): Agent {
     client.on('changed', (data) => store.changeSoon((state) => applyChanged(state, data, Date.now())));
     client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
     client.on('wallet.changed', (status) => change((state) => ({ ...state, wallet: status, walletTrouble: null })));
+    client.on('network.changed', (networks) => store.changeSoon((state) => ({ ...state, networks })));
     client.on('telemetry.sample', (sample) => store.changeSoon((state) => ({ ...state, telemetry: addSample(state.telemetry, sample) })));
     client.on('benchmark.progress', (running) => {
       change((state) => (state.benchmark === null ? state : { ...state, benchmark: { ...state.benchmark, running } }));
@@ -163,6 +166,7 @@ export function createAgent(store: Store, open: Open): Agent {
     wallet,
     benchmark,
     policy: createPolicyActs(call, store),
+    networks: createNetworkActs(call, store),
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };

@@ -1,5 +1,6 @@
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { HearthlendError } from '../../core/contract/errors.ts';
+import type { NetworkRow } from '../../core/contract/networks.ts';
 import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Rules } from '../../core/contract/rules.ts';
@@ -37,6 +38,8 @@ export interface AppState {
   benchmark: BenchmarkHistory | null;
   /** When to work: the rules, what they make of the machine now, and the pauses of the last days. Null until the page asked. */
   when: { rules: Rules; status: PolicyStatus; pauses: readonly PauseRecord[] } | null;
+  /** Null until they were told. */
+  networks: readonly NetworkRow[] | null;
   theme: Settings['theme'];
   /** What a press of a button came to, where it failed. */
   notice: HearthlendError | null;
@@ -54,6 +57,7 @@ export const FIRST_STATE: AppState = {
   telemetry: { samples: [], energies: [] },
   benchmark: null,
   when: null,
+  networks: null,
   theme: 'system',
   notice: null,
 };

@@ -7,6 +7,7 @@ const PAGES: Array<{ route: Route; name: MessageKey }> = [
   { route: 'home', name: 'screen.nav.home' },
   { route: 'when-to-work', name: 'screen.nav.when-to-work' },
   { route: 'this-pc', name: 'screen.nav.this-pc' },
+  { route: 'networks', name: 'networks.nav' },
   { route: 'use-it', name: 'screen.nav.use-it' },
   { route: 'wallet', name: 'screen.nav.wallet' },
 ];

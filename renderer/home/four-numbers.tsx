@@ -52,7 +52,10 @@ function Explained({ name, words }: { name: string; words: string }): React.Reac
   );
 }
 
-function Four({ earnings }: { earnings: AssetEarnings }): React.ReactNode {
+type Amounts = Pick<AssetEarnings, (typeof STAGES)[number] | 'practice' | 'symbol' | 'decimals' | 'acceptedShards'>;
+
+/** @param own whether practice is this PC's own, which checks it by itself */
+export function Four({ earnings, own = true }: { earnings: Amounts; own?: boolean }): React.ReactNode {
   const name = earnings.practice ? message('screen.four.practice') : earnings.symbol;
   return (
     <dl className="four" aria-label={message('screen.four.asset', { symbol: name })}>
@@ -67,7 +70,7 @@ function Four({ earnings }: { earnings: AssetEarnings }): React.ReactNode {
             <dd className={stage === 'expected' ? 'value estimate' : 'value'}>
               {stage === 'expected' ? message('screen.four.approximately', { amount }) : amount}
             </dd>
-            <dd className="sub">{subWords(stage, earnings)}</dd>
+            <dd className="sub">{subWords(stage, earnings, own)}</dd>
           </div>
         );
       })}
@@ -75,7 +78,8 @@ function Four({ earnings }: { earnings: AssetEarnings }): React.ReactNode {
   );
 }
 
-function subWords(stage: (typeof STAGES)[number], { practice, symbol, acceptedShards: count }: AssetEarnings): string {
+function subWords(stage: (typeof STAGES)[number], { practice, symbol, acceptedShards: count }: Amounts, own: boolean): string {
+  if (practice && !own && stage === 'accepted') return message('networks.four.accepted', { count });
   if (practice) return message(`screen.four.practice.${stage}.sub`, { count });
   return message(`screen.four.${stage}.sub`, { symbol, count });
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { formatJoinLink } from '../../core/contract/joining.ts';
 import type { AssetEarnings } from '../../core/contract/snapshot.ts';
 import { isTrusted } from '../../electron/bridge/sender.ts';
 import { parseLink } from '../../electron/links/parse.ts';
@@ -31,6 +32,20 @@ test.each([
   `hearthlend://open/${'x'.repeat(5000)}`,
 ])('the link %s is refused', (link) => {
   expect(parseLink(link)).toEqual({ action: 'refused' });
+});
+
+const INVITATION = formatJoinLink({ at: '192.0.2.7:7422', secret: 's'.repeat(43), fingerprint: 'ab'.repeat(32) });
+
+test('a whole invitation is put before the user, and what is none is refused', () => {
+  expect(parseLink(INVITATION)).toEqual({ action: 'join', invitation: INVITATION });
+  for (const cut of [
+    INVITATION.slice(0, -1),
+    `${INVITATION}&more=1`,
+    INVITATION.replace('join', 'joined'),
+    INVITATION.replace('7422', ''),
+  ]) {
+    expect(parseLink(cut)).toEqual({ action: 'refused' });
+  }
 });
 
 test('no text makes a link do anything but open', () => {
