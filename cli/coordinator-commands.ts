@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Sha256 } from '../core/contract/digest.ts';
 import { message } from '../core/contract/messages.ts';
 import { Address } from '../core/contract/receipt.ts';
-import { duration, wholeNumber } from './commands/arguments.ts';
+import { baseUnits, duration, keyName, wholeNumber } from './commands/arguments.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import type { CoordinatorChoices } from './commands/coordinator.ts';
 
@@ -20,10 +21,13 @@ interface CoordinatorOptions {
   websocket?: true;
   advertise?: string[];
   announce: boolean;
+  model?: string[];
 }
 
 type Run = (command: (context: Context) => Promise<ExitCode>) => Promise<void>;
 const commands = () => import('./commands/coordinator.ts');
+const trusting = () => import('./commands/coordinator-calibrate.ts');
+const keys = () => import('./commands/coordinator-keys.ts');
 
 /** `hearthlend coordinator …`, and the operator's part of `hearthlend network …` */
 export function addCoordinatorCommands(program: Command, run: Run): void {
@@ -36,6 +40,7 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .option('--terms <file>', message('coordinator.help.terms'))
     .option('--websocket', message('coordinator.help.websocket'))
     .option('--advertise <host>', message('coordinator.help.advertise'), hosts)
+    .option('--model <folder>', message('coordinator.help.model'), collect)
     .option('--no-announce', message('coordinator.help.no-announce'))
     .addOption(new Option('--nats <url>', message('coordinator.help.nats')).argParser(servers).conflicts('websocket'))
     .option('--nats-creds <file>', message('coordinator.help.nats-creds'))
@@ -57,16 +62,65 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .description(message('coordinator.help.revoke'))
     .action((worker: string) => run(async (context) => (await commands()).runCoordinatorRevoke(context, worker)));
   coordinator
+    .command('calibrate')
+    .description(message('coordinator.help.calibrate'))
+    .option('--model <digest>', message('coordinator.help.calibrate-model'), digest)
+    .option('--samples <n>', message('coordinator.help.calibrate-samples'), wholeNumber(1, 64), 8)
+    .action((options: { model?: string; samples: number }) =>
+      run(async (context) => (await trusting()).runCalibrate(context, { model: options.model ?? null, samples: options.samples })),
+    );
+  coordinator
+    .command('appeals')
+    .description(message('coordinator.help.appeals'))
+    .action(() => run(async (context) => (await trusting()).runAppeals(context)));
+  coordinator
+    .command('reinstate')
+    .argument('<worker>', message('coordinator.help.worker'), address)
+    .description(message('coordinator.help.reinstate'))
+    .action((worker: string) => run(async (context) => (await trusting()).runReinstate(context, worker)));
+  coordinator
     .command('share')
     .description(message('coordinator.help.share'))
     .requiredOption('--out <file>', message('coordinator.help.share-out'))
     .action((options: { out: string }) => run(async (context) => (await commands()).runCoordinatorShare(context, options.out)));
+  addKeyCommands(coordinator, run);
   const network = program.commands.find((command) => command.name() === 'network') ?? program.command('network');
   network
     .command('invite')
     .description(message('coordinator.help.invite'))
     .addOption(new Option('--expires <duration>', message('coordinator.help.expires')).argParser(duration(1000, MAX_INVITATION_MS)))
     .action((options: { expires?: number }) => run(async (context) => (await commands()).runInvite(context, options.expires ?? DAY_MS)));
+}
+
+/** `hearthlend coordinator key …` */
+function addKeyCommands(coordinator: Command, run: Run): void {
+  const key = coordinator.command('key').description(message('coordinator.help.key'));
+  key
+    .command('create')
+    .description(message('coordinator.help.key-create'))
+    .option('--name <name>', message('cli.help.key-name'))
+    .option('--budget <amount>', message('coordinator.help.budget'), baseUnits)
+    .action((options: { budget?: string }, command: Command) => {
+      // The network's own --name, further up, takes it.
+      const { name } = command.optsWithGlobals<{ name?: string }>();
+      if (name === undefined) command.error(message('coordinator.help.key-unnamed'));
+      const checked = keyName(name);
+      return run(async (context) => (await keys()).runCoordinatorKeyCreate(context, checked, options.budget ?? null));
+    });
+  key
+    .command('list')
+    .description(message('coordinator.help.key-list'))
+    .action(() => run(async (context) => (await keys()).runCoordinatorKeyList(context)));
+  key
+    .command('remove')
+    .argument('<key>', message('cli.help.key-wanted'))
+    .description(message('cli.help.key-remove'))
+    .action((wanted: string) => run(async (context) => (await keys()).runCoordinatorKeyRemove(context, wanted)));
+}
+
+/** An option that may be given several times. */
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
 }
 
 function choicesOf(options: CoordinatorOptions): CoordinatorChoices {
@@ -78,6 +132,7 @@ function choicesOf(options: CoordinatorOptions): CoordinatorChoices {
     websocket: options.websocket ?? false,
     advertise: options.advertise ?? [],
     announced: options.announce,
+    models: options.model ?? [],
     nats: options.nats === undefined ? null : { servers: options.nats, credentials: options.natsCreds ?? '' },
   };
 }
@@ -100,6 +155,11 @@ function servers(value: string): string[] {
   const known = urls.every((url) => url !== null && /^(tls|nats|wss):$/.test(url.protocol) && url.protocol === first?.protocol);
   if (!known) throw new InvalidArgumentError(message('coordinator.help.no-servers'));
   return value.split(',').map((url) => url.trim());
+}
+
+function digest(value: string): string {
+  if (!Sha256.safeParse(value).success) throw new InvalidArgumentError(message('coordinator.help.no-model'));
+  return value;
 }
 
 function address(value: string): string {

@@ -6,6 +6,7 @@ import type { Shard, Submission } from '../core/contract/shard.ts';
 import type { MemberChanges, MemberReads } from './joining/members.ts';
 import type { Needs } from './leasing/demand.ts';
 import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
+import type { PeerChanges, PeerReads } from './operating/peers.ts';
 import type { OperatorReads } from './operating/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
@@ -102,6 +103,7 @@ export interface Reads
     TrustReads,
     MemberReads,
     VouchingReads,
+    PeerReads,
     OperatorReads {}
 export interface Changes
   extends JobChanges,
@@ -112,7 +114,8 @@ export interface Changes
     RequesterChanges,
     TrustChanges,
     MemberChanges,
-    VouchingChanges {}
+    VouchingChanges,
+    PeerChanges {}
 
 export type ChangeName = keyof Changes;
 

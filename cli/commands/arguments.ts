@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { ApiKeyName } from '../../core/contract/api-keys.ts';
 import { message } from '../../core/contract/messages.ts';
+import { Amount } from '../../core/contract/money.ts';
 
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -11,6 +12,12 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (/^\d+$/.test(text) && number >= least && number <= most) return number;
     throw new InvalidArgumentError(message('cli.usage.number', { least, most }));
   };
+}
+
+/** An amount in base units. */
+export function baseUnits(text: string): string {
+  if (Amount.safeParse(text).success) return text;
+  throw new InvalidArgumentError(message('cli.usage.amount'));
 }
 
 /** By which a key is told from others. */

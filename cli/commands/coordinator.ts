@@ -24,6 +24,7 @@ export async function runCoordinator(context: Context, choices: CoordinatorChoic
   const request: OperateRequest = {
     ...choices,
     ...{ dir: folderOf(context), version: world.version, terms: at(choices.terms) },
+    models: choices.models.map((path) => resolve(world.cwd, path)),
     nats: choices.nats === null ? null : { ...choices.nats, credentials: at(choices.nats.credentials) as string },
   };
   const stop = Promise.withResolvers<'stop'>();

@@ -17,6 +17,7 @@ import { openLog } from '../../core/log/log.ts';
 import { removeEndpoint, writeEndpoint } from '../../core/loopback/endpoint.ts';
 import { createInspect } from '../../core/models/vetting/vet.ts';
 import { openReference } from '../../core/reference.ts';
+import { createFolderModels } from '../../core/serving.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
 import type { Operated, OperateRequest } from './request.ts';
@@ -82,6 +83,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
       inspect: createInspect(),
+      models: createFolderModels(request.models.length > 0 ? request.models : [parts.practiceModel], Date.now()),
       host: ANY,
       controlPort: after(3),
       announced: request.announced,

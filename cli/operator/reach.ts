@@ -5,6 +5,8 @@ import { OPERATOR_CALLS, type OperatorCallInput, type OperatorCallName, type Ope
 import { processAlive, readEndpoint } from '../../core/loopback/endpoint.ts';
 
 const ANSWER_MS = 10_000;
+/** For calls that compute before they answer. */
+const COMPUTED_MS: Partial<Record<OperatorCallName, number>> = { calibrate: 4 * 3_600_000 };
 const MAX_ANSWER_BYTES = 64 << 20;
 const Refusal = z.object({ error: z.object({ code: z.string(), params: z.record(z.string(), z.union([z.string(), z.number()])) }) });
 
@@ -17,21 +19,25 @@ export async function askCoordinator<N extends OperatorCallName>(
   const endpoint = await readEndpoint(dir);
   const notRunning = (cause?: unknown) => new HearthlendError('COORDINATOR_NOT_RUNNING', { path: dir }, { cause });
   if (endpoint === undefined || !processAlive(endpoint.pid)) throw notRunning();
-  const { status, body } = await post(endpoint.port, `/operator/${call}`, endpoint.token, JSON.stringify(input)).catch(
-    (thrown: unknown) => {
-      throw thrown instanceof HearthlendError ? thrown : notRunning(thrown);
-    },
-  );
+  const { status, body } = await post(
+    endpoint.port,
+    `/operator/${call}`,
+    endpoint.token,
+    JSON.stringify(input),
+    COMPUTED_MS[call] ?? ANSWER_MS,
+  ).catch((thrown: unknown) => {
+    throw thrown instanceof HearthlendError ? thrown : notRunning(thrown);
+  });
   if (status === 200) return OPERATOR_CALLS[call].output.parse(JSON.parse(body)) as OperatorCallOutput<N>;
   const refusal = Refusal.safeParse(status === 401 || status === 404 ? undefined : JSON.parse(body));
   if (!refusal.success) throw notRunning();
   throw errorOf(refusal.data.error.code, refusal.data.error.params);
 }
 
-function post(port: number, path: string, token: string, body: string): Promise<{ status: number; body: string }> {
+function post(port: number, path: string, token: string, body: string, timeout: number): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const asked = request({ host: '127.0.0.1', port, path, method: 'POST', headers, agent: false, timeout: ANSWER_MS });
+    const asked = request({ host: '127.0.0.1', port, path, method: 'POST', headers, agent: false, timeout });
     asked.on('timeout', () => asked.destroy(new Error('no answer')));
     asked.on('error', reject);
     asked.on('response', async (response) => {

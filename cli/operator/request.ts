@@ -16,6 +16,8 @@ export interface OperateRequest {
   /** An existing cluster, and the file that opens it; null: a NATS server of our own. */
   nats: { servers: readonly string[]; credentials: string } | null;
   announced: boolean;
+  /** Decoders and encoders that requesters may ask by name, as paths; the practice model where there are none. */
+  models: readonly string[];
   version: string;
 }
 

@@ -19,6 +19,7 @@ const KEPT_MS = 15 * 60_000;
 export interface Uploads {
   /** Takes what a worker is about to hand in. @throws BLOB_REFUSED, DIGEST_MISMATCH, DISK_FULL */
   put(worker: Worker, digest: Sha256, bytes: number, content: Readable): Promise<void>;
+  has(worker: Worker, digest: Sha256): Promise<boolean>;
   /** @throws BLOB_MISSING */
   take(worker: Worker, digest: Sha256): Promise<Uint8Array>;
   /** They were handed in, and whoever needs them holds them by now. */
@@ -105,6 +106,7 @@ export function openUploads({ dir, blobs, holding, store, log }: UploadsOptions)
         await rm(path, { force: true });
       }
     },
+    has: (worker, digest) => store.isHolder(holderOf(worker, digest)),
     async take(worker, digest) {
       // Put by this worker: what others hold under this digest is none of its business.
       if (!(await store.isHolder(holderOf(worker, digest)))) throw new HearthlendError('BLOB_MISSING', { digest });

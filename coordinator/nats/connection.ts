@@ -22,7 +22,7 @@ export interface NatsAddress {
  * Connects, and again for as long as it isn't closed, to one server or the other.
  * @throws NATS_UNREACHABLE where the first try fails
  */
-export async function connectNats(address: NatsAddress, login: NatsLogin, name: string, log: Log): Promise<NatsConnection> {
+export async function connectNats(address: NatsAddress, login: NatsLogin, name: string): Promise<NatsConnection> {
   const { servers, ca } = address;
   const options = {
     servers: [...servers],
@@ -38,9 +38,7 @@ export async function connectNats(address: NatsAddress, login: NatsLogin, name: 
     noAsyncTraces: true,
   };
   try {
-    const connection = await open(servers[0] ?? '', options, ca);
-    void tell(connection, name, log);
-    return connection;
+    return await open(servers[0] ?? '', options, ca);
   } catch (thrown) {
     const detail = ((thrown as NodeJS.ErrnoException).code ?? (thrown as Error).message).slice(0, 300);
     throw new HearthlendError('NATS_UNREACHABLE', { url: servers.join(', '), detail }, { cause: thrown });
@@ -64,9 +62,16 @@ function open(first: string, options: Parameters<typeof connect>[0], ca: string 
   return connect({ ...options, tls });
 }
 
-async function tell(connection: NatsConnection, name: string, log: Log): Promise<void> {
-  for await (const status of connection.status()) {
-    if (status.type === 'disconnect' || status.type === 'reconnect') log('warn', `nats-${status.type}`, { connection: name });
-    if (status.type === 'error') log('error', 'nats-error', { connection: name, detail: status.error.message.slice(0, 300) });
-  }
+/** Notes when a connection is lost and found again. Gives whether it is there just now. */
+export function followConnection(connection: NatsConnection, name: string, log: Log): () => boolean {
+  let connected = true;
+  void (async () => {
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') connected = false;
+      if (status.type === 'reconnect') connected = true;
+      if (status.type === 'disconnect' || status.type === 'reconnect') log('warn', `nats-${status.type}`, { connection: name });
+      if (status.type === 'error') log('error', 'nats-error', { connection: name, detail: status.error.message.slice(0, 300) });
+    }
+  })();
+  return () => connected && !connection.isClosed();
 }

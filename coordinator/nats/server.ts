@@ -159,7 +159,7 @@ export async function runNatsServer(options: NatsServerOptions): Promise<NatsSer
       if (!isRunning(child) || stopping) return;
       const { workersAccount, accounts } = await options.jwts();
       const address = { servers: [`tls://${localHost(options.host)}:${bound.port}`], ca: options.ca };
-      const connection = await connectNats(address, options.updating, 'updating', log);
+      const connection = await connectNats(address, options.updating, 'updating');
       connection.publish(accountUpdate(workersAccount), accounts[workersAccount]);
       await connection.drain();
     },

@@ -4,32 +4,37 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { asHearthlendError } from '../../core/contract/errors.ts';
 import type { InspectModel, JobIntake, ReferenceWorker } from '../../core/contract/jobs.ts';
 import type { WorkerNkey } from '../../core/contract/joining.ts';
-import type { CoordinatorStatus, OperatorHandlers } from '../../core/contract/operating.ts';
+import type { OperatorHandlers } from '../../core/contract/operating.ts';
+import type { ServedModels } from '../../core/contract/serving.ts';
 import type { CoordinatorSigner } from '../batching.ts';
 import { createCoordinator } from '../core.ts';
 import { createHolding } from '../holding.ts';
 import { blobRoute } from '../https/blobs.ts';
+import { healthRoute } from '../https/health.ts';
 import { joiningRoutes, workerOf } from '../https/joining.ts';
 import { pageRoute } from '../https/page.ts';
 import { type HttpsServer, serveHttps } from '../https/server.ts';
 import { createTokens } from '../https/tokens.ts';
 import { openUploads } from '../https/uploads.ts';
-import { invite } from '../joining/invitations.ts';
 import type { Log } from '../log.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { openNatsBlobs } from '../nats/blobs.ts';
-import { connectNats, type NatsAddress } from '../nats/connection.ts';
+import { connectNats, followConnection, type NatsAddress } from '../nats/connection.ts';
 import { answeringLogin, type NatsCredentials, storeLogin, workerJwt } from '../nats/keys.ts';
 import { openNatsStore } from '../nats/store.ts';
 import { serveWorkers } from '../nats/transport.ts';
+import { openRequesterRoutes } from '../requester-routes.ts';
 import type { Authority } from '../tls/authority.ts';
 import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
 import { unpredictable } from '../trust/unpredictable.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
+import { operatorHandlers } from './handlers.ts';
 import type { NetworkFile } from './network.ts';
 import { type OwnNats, watchRevocations } from './own-nats.ts';
-import { memberCounts, memberRows, networkMetrics } from './status.ts';
+import { meetPeers } from './peers.ts';
+import { networkMetrics } from './status.ts';
+import { trustHandlers } from './trusting.ts';
 
 export interface OperateOptions {
   /** The coordinator's folder. */
@@ -40,6 +45,8 @@ export interface OperateOptions {
   reference: ReferenceWorker;
   /** What models are made of, for audits and for what may be asked for at all. */
   inspect: InspectModel;
+  /** The models that may be asked by name. */
+  models: ServedModels;
   authority: Authority;
   /** The NATS that this coordinator runs, or the cluster that it uses. */
   nats: { own: OwnNats } | { cluster: NatsAddress };
@@ -90,12 +97,14 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const own = 'own' in options.nats ? options.nats.own : null;
     const address = 'own' in options.nats ? options.nats.own.address() : options.nats.cluster;
     const connection = async (name: string, login: Parameters<typeof connectNats>[1]): Promise<NatsConnection> => {
-      const opened = await connectNats(address, login, name, log);
+      const opened = await connectNats(address, login, name);
       closers.push(() => opened.close());
       return opened;
     };
     const storing = await connection('store', await storeLogin(credentials));
     const answering = await connection('answering', await answeringLogin(credentials));
+    followConnection(storing, 'store', log);
+    const isConnected = followConnection(answering, 'answering', log);
     const state = await openNatsStore({ nc: storing, dir: join(dir, 'state'), networkId: id, log });
     const { store } = state;
     closers.push(() => store.close());
@@ -121,19 +130,33 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const names = () => usefulElsewhere(reachableNames(options.advertise), options.advertise);
     let https: HttpsServer | undefined;
     const httpsUrls = () => names().map((name) => `https://${hostAndPort(name, https?.port ?? options.port)}`);
+    let peers: Awaited<ReturnType<typeof meetPeers>> | undefined;
+    const allUrls = () => peers?.urls() ?? httpsUrls();
     const servers = () => (own === null ? [...address.servers] : own.servers(names()));
+    /** One that another coordinator let in a moment ago may not have come to be known here yet. */
+    const known = async (nkey: WorkerNkey) => {
+      if ((await store.member(nkey)) === null) await state.caughtUp();
+      return workerOf(store, nkey);
+    };
     const transport = serveWorkers({
       ...{ connection: answering, service, version, log, metrics },
-      workerOf: (nkey: WorkerNkey) => workerOf(store, nkey),
+      workerOf: known,
       nkeyOf: store.nkeyOf,
       blobAccess(worker) {
         const expiresAt = clock() + TOKEN_MS;
-        return { token: tokens.issue(worker, expiresAt), expiresAt, urls: httpsUrls().slice(0, MAX_URLS) };
+        return { token: tokens.issue(worker, expiresAt), expiresAt, urls: allUrls().slice(0, MAX_URLS) };
       },
-      takeUpload: uploads.take,
+      async takeUpload(worker, digest) {
+        if (!(await uploads.has(worker, digest))) await state.caughtUp();
+        return uploads.take(worker, digest);
+      },
       uploadDone: uploads.done,
     });
     closers.push(() => transport.stop());
+    const requesters = openRequesterRoutes({
+      ...{ dir, intake: coordinator.intake, keys: coordinator.keys, store, blobs, terms, models: options.models, clock, log },
+    });
+    closers.push(() => requesters.close());
     https = await serveHttps({
       ...{ host: options.host, port: options.port, certified: authority.server(), log, metrics },
       routes: [
@@ -141,7 +164,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
           ...{ terms, version, members: store, service, ca: authority.ca, jwtMs: JWT_MS, clock },
           mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
           servers: () => servers().slice(0, MAX_SERVERS),
-          https: () => httpsUrls().slice(0, MAX_SERVERS),
+          https: () => allUrls().slice(0, MAX_SERVERS),
         }),
         blobRoute({
           ...{ blobs, uploads, service, tokens, clock },
@@ -150,34 +173,29 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
             await workerOf(store, nkey ?? '');
           },
         }),
+        ...requesters.routes,
         pageRoute(terms),
+        healthRoute(isConnected),
       ],
     });
     const listening = https;
     closers.push(() => listening.close());
+    const met = await meetPeers(store, httpsUrls, clock, log);
+    peers = met;
+    closers.push(met.close);
     networkMetrics(metrics, store, transport.connected, clock);
 
-    const handlers: OperatorHandlers = {
-      async status() {
-        const [counts, members] = await Promise.all([store.counts(clock()), memberCounts(store)]);
-        const { jobs, shards, audits, suspended, accepted } = counts;
-        const status: CoordinatorStatus = {
-          ...{ id, operator: terms.operator, version, pid: process.pid, startedAt, now: clock() },
-          ...{ https: httpsUrls(), servers: servers(), fingerprint: authority.fingerprint, ownNats: own !== null, jobs, shards, audits },
-          metrics: `http://127.0.0.1:${control.port}/metrics`,
-          workers: { ...members, suspended, connected: transport.connected() },
-          openInvitations: await store.openInvitations(clock()),
-          money: [...accepted].map(([asset, amount]) => ({ asset, accepted: String(amount), promised: null, settled: null })),
-        };
-        return status;
-      },
-      async invite({ lastingMs }) {
-        const at = hostAndPort(names()[0] ?? 'localhost', listening.port);
-        return invite(store, { at, fingerprint: authority.fingerprint, now: clock(), lastingMs });
-      },
-      workers: async () => ({ workers: await memberRows(store) }),
-      revoke: async ({ worker }) => ({ revoked: await store.revoke(worker, clock()) }),
-    };
+    const handlers = operatorHandlers({
+      trust: trustHandlers({ store, blobs, clock, log }, { reference: options.reference, inspect: options.inspect }),
+      ...{ store, keys: coordinator.keys, terms, fingerprint: authority.fingerprint, clock },
+      at: () => hostAndPort(names()[0] ?? 'localhost', listening.port),
+      here: () => ({
+        ...{ version, pid: process.pid, startedAt, https: httpsUrls(), servers: servers(), ownNats: own !== null },
+        metrics: `http://127.0.0.1:${control.port}/metrics`,
+        coordinators: peers?.count() ?? 1,
+        connected: transport.connected(),
+      }),
+    });
     const control = await openControl(options.controlPort, handlers, metrics, log);
     closers.push(() => control.close());
 

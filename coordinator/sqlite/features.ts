@@ -6,6 +6,7 @@ import { sqliteLeases } from './leases.ts';
 import { sqliteMembers } from './members.ts';
 import type { OpenDatabase } from './open.ts';
 import { sqliteOperating } from './operating.ts';
+import { sqlitePeers } from './peers.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
 import { sqliteRequesters } from './requesters.ts';
@@ -25,6 +26,7 @@ export function sqliteFeatures(
   const trust = sqliteTrust(database);
   const members = sqliteMembers(database);
   const vouching = sqliteVouching(database);
+  const peers = sqlitePeers(database);
   return {
     reads: {
       ...jobs.reads,
@@ -35,6 +37,7 @@ export function sqliteFeatures(
       ...trust.reads,
       ...members.reads,
       ...vouching.reads,
+      ...peers.reads,
       ...sqliteOperating(database),
     },
     changes: {
@@ -46,6 +49,7 @@ export function sqliteFeatures(
       ...trust.changes,
       ...members.changes,
       ...vouching.changes,
+      ...peers.changes,
     },
     book: sqlitePractice(database),
   };

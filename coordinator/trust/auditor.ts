@@ -156,7 +156,7 @@ export function createAuditor(context: Context, policy: AuditPolicy): Auditor {
 }
 
 /** A shard's model as it lies here. @throws BLOB_MISSING, DIGEST_MISMATCH */
-async function localModel({ blobs }: Pick<Context, 'blobs'>, shard: Shard): Promise<LocalModel> {
+export async function localModel({ blobs }: Pick<Context, 'blobs'>, shard: Shard): Promise<LocalModel> {
   const manifest = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
   const files = new Map<string, string>();
   for (const file of manifest.files) files.set(file.path, await blobs.path(file.digest));

@@ -36,6 +36,22 @@ export const AuditReport = z.strictObject({
 });
 export type AuditReport = z.infer<typeof AuditReport>;
 
+/** Thresholds that were measured for a model and two backends, and from what. */
+export const CalibrationRow = z.strictObject({
+  model: Sha256,
+  claimed: BackendName,
+  reference: BackendName,
+  /** Up to where rows of floats may differ (relative L2), a draw's edges (probability), and a logit; and the part of tokens that may be near-ties. */
+  distance: z.number().min(0),
+  draw: z.number().min(0),
+  logit: z.number().min(0),
+  nearTies: z.number().min(0).max(1),
+  /** What was compared, and the furthest that two honest computations were apart. */
+  comparisons: z.int().min(0),
+  worst: z.number().min(0),
+  at: z.int(),
+});
+
 /**
  * What a rejected result is judged by, for whoever appeals: what was claimed, what was computed, and what would have been tolerated. The bytes are kept
  * with it, by their digests, as long as the record is; those that were too large are not (`bytesKept` false).

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { ApiKey, ApiKeyName } from './api-keys.ts';
+import { AppealRecord, CalibrationRow } from './audits.ts';
 import { Sha256 } from './digest.ts';
 import { WorkerNkey } from './joining.ts';
 import { Amount, AssetId } from './money.ts';
@@ -21,6 +23,8 @@ export const CoordinatorStatus = z.strictObject({
   metrics: z.url().max(500),
   /** Whether nats-server is run by this coordinator. */
   ownNats: z.boolean(),
+  /** How many coordinators the network has, this one included. */
+  coordinators: z.int().min(1),
   workers: z.strictObject({
     joined: z.int().min(0),
     /** That asked this coordinator something lately. */
@@ -66,6 +70,23 @@ export const OPERATOR_CALLS = {
   workers: { input: z.strictObject({}), output: z.strictObject({ workers: z.array(MemberRow).max(100_000) }) },
   /** `revoked`: false where it is not one of the network's, or was revoked before. */
   revoke: { input: z.strictObject({ worker: Address }), output: z.strictObject({ revoked: z.boolean() }) },
+  /** A key for somebody who sends work; its secret is told this once. `budget`: what all of its jobs together may cost (base units). */
+  addkey: {
+    input: z.strictObject({ name: ApiKeyName, budget: Amount.nullable() }),
+    output: z.strictObject({ key: ApiKey, secret: z.string().max(256), https: z.array(z.string().max(500)).max(64), fingerprint: Sha256 }),
+  },
+  keys: { input: z.strictObject({}), output: z.strictObject({ keys: z.array(ApiKey).max(1000) }) },
+  /** By its id or its name. */
+  dropkey: { input: z.strictObject({ key: z.string().min(1).max(64) }), output: ApiKey },
+  /** Sets the thresholds of one model, or of all, by `samples` real shards of each. Takes as long as computing them some forty times. */
+  calibrate: {
+    input: z.strictObject({ model: Sha256.nullable(), samples: z.int().min(1).max(64) }),
+    output: z.strictObject({ calibrations: z.array(CalibrationRow).max(256) }),
+  },
+  /** What results were rejected by, newest first. */
+  appeals: { input: z.strictObject({}), output: z.strictObject({ appeals: z.array(AppealRecord).max(1000) }) },
+  /** Ends a suspension before its time. `suspended`: whether there was one. */
+  reinstate: { input: z.strictObject({ worker: Address }), output: z.strictObject({ suspended: z.boolean() }) },
 } as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;
 
 export type OperatorCallName = keyof typeof OPERATOR_CALLS;

@@ -49,7 +49,7 @@ export async function natsRig({ websocket = false } = {}) {
     /** What it said, as far as the coordinator notes it. */
     serverLog: () => logged,
     address,
-    answering: async () => connectNats(address(), await answeringLogin(credentials), 'answering', () => undefined),
+    answering: async () => connectNats(address(), await answeringLogin(credentials), 'answering'),
     /** A worker's connection, as any NATS client makes it. Permission errors are collected. */
     async worker({ expiresAt = Date.now() + 3_600_000, user = createUser() }: { expiresAt?: number; user?: KeyPair } = {}) {
       const nkey = user.getPublicKey();

@@ -34,7 +34,7 @@ test('its config, which holds the network’s JWTs, is for its owner alone', () 
 });
 
 test('JetStream is there for the coordinators’ account, and workers are not in it', async () => {
-  const store = await connectNats(rig.address(), await storeLogin(rig.credentials), 'store', () => undefined);
+  const store = await connectNats(rig.address(), await storeLogin(rig.credentials), 'store');
   const info = JSON.parse((await store.request('$JS.API.INFO')).string());
   expect(info).toMatchObject({ type: 'io.nats.jetstream.api.v1.account_info_response', limits: { max_streams: -1 } });
   const heard: string[] = [];
@@ -50,7 +50,7 @@ test('JetStream is there for the coordinators’ account, and workers are not in
 
 test('a worker comes in by WebSocket too', async () => {
   const address = { servers: [`wss://127.0.0.1:${rig.server.websocketPort}`], ca: rig.authority.ca };
-  const connection = await connectNats(address, await storeLogin(rig.credentials), 'by WebSocket', () => undefined);
+  const connection = await connectNats(address, await storeLogin(rig.credentials), 'by WebSocket');
   await connection.flush();
   await connection.close();
 });
