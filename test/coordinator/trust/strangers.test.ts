@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { holderOf } from '../../../coordinator/holding.ts';
+import { trustHandlers } from '../../../coordinator/operating/trusting.ts';
 import { auditProbability } from '../../../coordinator/trust/reputation.ts';
 import type { SubmitReply } from '../../../core/contract/network.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
@@ -12,6 +13,7 @@ const RIGHT = encodeSafetensors(new Map([['y', float32([2])]]));
 const WRONG = encodeSafetensors(new Map([['y', float32([3])]]));
 const [LIAR, HONEST, OTHER] = [workerOf(1), workerOf(2), workerOf(3)];
 const DAY = 86_400_000;
+const DIGEST = '0'.repeat(64);
 
 let network: SimulatedNetwork;
 beforeEach(() => {
@@ -141,4 +143,30 @@ test('a canary answered wrongly is refused like any other, and one that is given
   await network.coordinator.service.release(OTHER, { shardId: given.shard.id, attempt: given.attempt }, 'paused', null);
   expect(await network.store.shard(given.shard.id)).toMatchObject({ state: 'failed' });
   expect(await network.store.holders()).not.toContain(holderOf.spareShard(given.shard.id));
+});
+
+test('after a calibration on real inputs less is tolerated: a result that passed before is refused', async () => {
+  const tools = { reference: { compute: async () => RIGHT }, inspect: async () => ({ coarse: false, random: null }) };
+  const parts = { store: network.store, blobs: network.blobs, clock: () => network.now, log: () => undefined };
+  const { calibrate, appeals, reinstate } = trustHandlers(parts, tools);
+  const model = await network.model();
+  await network.submit(model, 8);
+  const near = encodeSafetensors(new Map([['y', float32([2.0001])]]));
+  expect(await calibrate({ model: null, samples: 2 })).toEqual({ calibrations: [] });
+  // The first result is kept with its inputs.
+  network.random = () => 0;
+  expect(await handIn(HONEST, await lease(HONEST), RIGHT)).toMatchObject({ type: 'accepted', audited: true });
+  network.random = () => 0.5;
+  expect(await handIn(OTHER, await lease(OTHER), near)).toMatchObject({ type: 'accepted', audited: true });
+  expect(await calibrate({ model: DIGEST, samples: 2 })).toEqual({ calibrations: [] });
+  const { calibrations } = await calibrate({ model: model.digest, samples: 2 });
+  expect(calibrations).toMatchObject([{ model: model.digest, claimed: 'cpu', reference: 'cpu', distance: 1e-6, worst: 0 }]);
+  expect(await handIn(OTHER, await lease(OTHER), near)).toMatchObject({ type: 'rejected', code: 'AUDIT_FAILED' });
+  expect(await handIn(OTHER, await lease(OTHER), RIGHT)).toMatchObject({ type: 'accepted' });
+
+  expect(await reinstate({ worker: OTHER.address })).toEqual({ suspended: false });
+  await handIn(OTHER, await lease(OTHER), near);
+  expect((await appeals({})).appeals).toMatchObject([{ worker: OTHER.address, tolerated: { distance: 1e-6 } }, { worker: OTHER.address }]);
+  expect(await reinstate({ worker: OTHER.address })).toEqual({ suspended: true });
+  expect((await lease(OTHER)).attempt).toBeGreaterThan(0);
 });
