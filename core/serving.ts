@@ -4,6 +4,7 @@ import type { DescribedModel } from './contract/jobs.ts';
 import type { AddedModel } from './contract/models.ts';
 import type { Embedding, Generating, OpenedModel, ServedModels } from './contract/serving.ts';
 import { readDecoder } from './models/decoder.ts';
+import { findDecoder } from './models/decoder-folder.ts';
 import { describeModel, describeStored } from './models/describe.ts';
 import { modelDigest } from './models/digest.ts';
 import { embeddingOf } from './models/embedding.ts';
@@ -80,6 +81,30 @@ export function createServedModels({ store, practiceModel, startedAt }: ServingP
         stored.release();
         throw thrown;
       }
+    },
+  };
+}
+
+/** Models that lie on this machine as files, each called as its folder is. */
+export function createFolderModels(paths: readonly string[], startedAt: number): ServedModels {
+  const byId = new Map(paths.map((path) => [basename(path).replace(/\.onnx$/, ''), path]));
+  const opened = new Map<string, Promise<Omit<OpenedModel, 'release'>>>();
+
+  async function openFolder(path: string): Promise<Omit<OpenedModel, 'release'>> {
+    const { modelPath, folder } = await findDecoder(path);
+    const described = await describeModel(modelPath);
+    return { ...described, limits: ownLimits(), ...readModel(folder, described) };
+  }
+
+  return {
+    list: () => [...byId.keys()].map((id) => ({ id, addedAt: startedAt })),
+    async open(id) {
+      const path = byId.get(id);
+      if (path === undefined) throw new HearthlendError('MODEL_UNKNOWN', { model: id });
+      const known = opened.get(id) ?? openFolder(path);
+      opened.set(id, known);
+      known.catch(() => opened.delete(id));
+      return { ...(await known), release: () => undefined };
     },
   };
 }
