@@ -6,6 +6,11 @@ import { databaseVersion, migrate } from './migrate.ts';
 
 /** Someone else's checkpoint may hold the file for a moment. */
 const BUSY_MS = 5000;
+/**
+ * Pages of the log, 16 MB, before they are brought into the database, which waits for the disk twice: SQLite's own 1000 would do so every 33 shards. Most
+ * of them are the same few pages again and again.
+ */
+const CHECKPOINT_PAGES = 4000;
 
 /**
  * The connection of the one writer, with the database in today's form. A newer or foreign database is refused before anything is written.
@@ -25,6 +30,7 @@ export function connectWriter(path: string): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('journal_mode = WAL');
     migrate(db, path);
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     // From here on each record says whether it waits for the disk (ledger.ts).
     db.pragma('synchronous = NORMAL');
     return db;
