@@ -68,6 +68,7 @@ export function createHandlers({
 
   return {
     ...walletHandlers(wallet),
+    ...engine.payments.handlers,
     async 'app.watch'() {
       void engine.hardware();
       return screen.snapshot();
@@ -166,8 +167,9 @@ export function createHandlers({
     },
     'telemetry.history': async () => engine.telemetry.history(),
     'settings.get': async () => settings.current,
-    async 'settings.set'({ rules, ...change }) {
+    async 'settings.set'({ rules, claims, ...change }) {
       const next = { ...settings.current, ...definedFields(change) };
+      if (claims !== undefined) next.claims = { ...next.claims, ...definedFields(claims) };
       if (rules !== undefined) next.rules = changedRules(next.rules, rules);
       saveSettings(settingsPath, next);
       settings.current = next;

@@ -22,6 +22,7 @@ import { keepRecent } from './models/recent.ts';
 import type { ModelStore } from './models/store.ts';
 import { type Measured, wireNetworks } from './network-ports.ts';
 import type { Networks } from './networks.ts';
+import type { Payments } from './payments.ts';
 import { createPolicy, type Policy } from './policy/controller.ts';
 import { openPowerLimits, type PowerLimits } from './policy/throttle-power-limit.ts';
 import { createYielding } from './policy-work.ts';
@@ -72,6 +73,7 @@ export interface Engine {
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
   networks: Pick<Networks, 'handlers'>;
+  payments: Pick<Payments, 'handlers'>;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
   /** What connected networks say that they pay. */
@@ -294,6 +296,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       return () => policy.measure(false);
     },
     networks,
+    payments: networks.payments,
     measuredBy(source) {
       measured = source;
     },

@@ -2,6 +2,7 @@ import type { AppPorts } from './app-ports.ts';
 import { earningsEstimate } from './benchmark/earnings.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
+import { ref } from './contract/messages.ts';
 import type { NetworkInfo } from './contract/network.ts';
 import type { NetworkChoices } from './contract/networks.ts';
 import { type SignalSource, STALE_MS } from './contract/policy.ts';
@@ -13,6 +14,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { HourlyCost } from './network/choosing.ts';
 import { Rates } from './network/rates.ts';
 import { type Networks, openNetworks } from './networks.ts';
+import { openPayments, type Payments } from './payments.ts';
 import type { WorkLoop } from './work/loop.ts';
 import type { ConnectedNetwork, WorkChange } from './work/ports.ts';
 import type { Workers } from './workers.ts';
@@ -42,6 +44,7 @@ interface NetworkNeeds {
 
 /** The networks with what they need of the other features, and what the rules are told of their pay. */
 export interface WiredNetworks extends Networks {
+  payments: Payments;
   source: SignalSource;
 }
 
@@ -64,7 +67,14 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
     return { currency: electricity.currency, perHour };
   }
 
+  const payments = openPayments({
+    ...{ dataDir: ports.dataDir, ledger, worker: identity.address, payee, clock, log: ports.log, onChange: needs.onChange },
+    networks: () => networks.joined(),
+    settings: () => settings.current,
+    suspend: (id, { code, params }) => networks.suspend(id, ref(code, params)),
+  });
   const networks = openNetworks({
+    payments,
     ...{ dataDir: ports.dataDir, version: ports.version, clock, log: ports.log, connected, rates, cost, open, shownAs },
     worker: { address: identity.address, payee, signDigest: (digest) => identity.signDigest(digest) },
     local: {
@@ -92,17 +102,26 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
     networks.tell(change);
   }
 
-  return { ...networks, tell, source: profitSource(networks) };
+  return {
+    ...networks,
+    tell,
+    payments,
+    source: profitSource(networks),
+    async close() {
+      // Vouchers are taken as long as there is somebody to ask.
+      await payments.close();
+      await networks.close();
+    },
+  };
 }
 
 /**
  * Whether a stranger's work may run under the isolation that this machine has: only under a level that the network and the user accept, and that the
- * probe has tried to break out of and failed; or under none, where the user trusts the network.
+ * probe has tried to break out of and failed. Nothing stands around `process` that could be tried: that the user accepts it, or trusts the network, is all.
  */
 function admits(info: NetworkInfo, { level, probe }: IsolationReport, { isolation, trusted }: NetworkChoices): boolean {
   if (!info.isolation.includes(level)) return false;
-  if (level === 'process') return trusted;
-  return probe !== null && isolation.includes(level);
+  return level === 'process' ? trusted || isolation.includes(level) : isolation.includes(level) && probe !== null;
 }
 
 /** What the best of the networks leaves of an hour's pay, for the rule of the least profit. */

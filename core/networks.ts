@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { HearthlendError } from './contract/errors.ts';
+import type { NetworkTerms } from './contract/joining.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import { isPracticeCredit } from './contract/money.ts';
 import type { NetworkInfo } from './contract/network.ts';
@@ -17,6 +18,7 @@ import { createNatsNetwork, type NatsNetwork } from './network/nats-network.ts';
 import { quotePerHour, shardPerHour } from './network/pay.ts';
 import type { Rates } from './network/rates.ts';
 import { type JoinedNetwork, Records } from './network/records.ts';
+import type { Payments } from './payments.ts';
 import type { WorkLoop } from './work/loop.ts';
 import type { Ask, AttemptKey, ConnectedNetwork, WorkChange } from './work/ports.ts';
 
@@ -49,6 +51,8 @@ interface NetworksParts {
   /** What a benchmark measured; null before the first one. */
   tokensPerSecond(): number | null;
   cost(): HourlyCost;
+  /** What the networks owe. */
+  payments: Pick<Payments, 'follow' | 'refusal'>;
   /** How an asset is shown that this machine knows by itself; null for others. */
   shownAs(asset: string): { symbol: string; decimals: number };
   /** Called when a row may be another. */
@@ -61,6 +65,10 @@ type NetworkCalls = 'network.list' | 'network.nearby' | 'network.preview' | 'net
 export interface Networks {
   handlers: Pick<Handlers, NetworkCalls>;
   rows(): NetworkRow[];
+  /** Joined networks with their terms and what the user decided. */
+  joined(): Array<{ id: string; terms: NetworkTerms; choices: NetworkChoices }>;
+  /** It proved wrong: no more work is taken from it until the next start. */
+  suspend(id: string, reason: MessageRef): void;
   isConnected(id: string): boolean;
   /** Connects to these; null: to its own and to all that were joined and are not paused. @throws NETWORK_UNKNOWN before anything is connected */
   start(wanted: readonly string[] | null): Promise<void>;
@@ -76,6 +84,7 @@ interface Active {
   from: ConnectedNetwork;
   network: NatsNetwork;
   info: NetworkInfo;
+  unfollow(): void;
 }
 
 /** @throws DATA_DIR_UNWRITABLE */
@@ -125,6 +134,7 @@ export function openNetworks(parts: NetworksParts): Networks {
     });
     const each: Active = {
       network,
+      unfollow: () => undefined,
       info: { ...known(id).access.network, sameTrustDomain: false },
       from: {
         network,
@@ -132,10 +142,12 @@ export function openNetworks(parts: NetworksParts): Networks {
           return each.info;
         },
         admitted: () => parts.admitted(each.info, known(id).choices),
+        refusal: () => parts.payments.refusal(id),
         wishes: () => wishesOf(known(id)),
       },
     };
     active.set(id, each);
+    each.unfollow = parts.payments.follow(each.from);
     suspended.delete(id);
     const { address, payee } = parts.worker;
     // It connects by itself from here on; whether it does at once is no matter for the others.
@@ -149,6 +161,7 @@ export function openNetworks(parts: NetworksParts): Networks {
     const each = active.get(id);
     if (each === undefined) return;
     active.delete(id);
+    each.unfollow();
     connected.splice(connected.indexOf(each.from), 1);
     noWork.delete(id);
     if (started) await loop.remove(each.from);
@@ -216,6 +229,13 @@ export function openNetworks(parts: NetworksParts): Networks {
 
   return {
     rows,
+    joined: () => records.all().map(({ id, access, choices }) => ({ id, terms: access.terms, choices })),
+    suspend(id, reason) {
+      suspended.set(id, reason);
+      const each = active.get(id);
+      if (each !== undefined && started) void loop.remove(each.from);
+      onChange();
+    },
     isConnected: (id) => connectionOf(id).state === 'connected',
     async start(wanted) {
       const ids = wanted === null ? null : [...new Set(wanted.map((name) => named(name, local.id, records.all())))];

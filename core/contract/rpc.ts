@@ -3,10 +3,12 @@ import { ApiKey, ApiKeyName } from './api-keys.ts';
 import { BackendReport, ProvenHardware } from './backends.ts';
 import { MAX_PARTS } from './batch.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
+import { TransactionRecord } from './chain.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
 import { JoinLinkText, NearbyNetwork, NetworkChoicesChange, NetworkPreview, NetworkRow } from './networks.ts';
+import { ClaimOffer, PaymentsStatus } from './payments.ts';
 import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
 import { Address } from './receipt.ts';
 import { RulesChange } from './rules.ts';
@@ -217,6 +219,11 @@ export const CALLS = {
   'network.nearby': { scope: 'screen', input: nothing, output: z.array(NearbyNetwork).max(64) },
   /** Hands back what runs for it, and deletes this machine's key there. What was earned stays in the ledger. */
   'network.leave': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: nothing },
+  /** What each network owes, what secures it, and what was claimed. */
+  'payments.status': { scope: 'screen', input: nothing, output: PaymentsStatus },
+  /** What a claim would cost and bring now. */
+  'payments.plan': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: ClaimOffer },
+  'payments.claim': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: TransactionRecord },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
   /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
   'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { BackendName } from './backends.ts';
+import { CHAIN_PRESETS, ChainConfig } from './chain.ts';
 import { GpuId } from './hardware.ts';
 import { IsolationLevel } from './isolation.ts';
+import { ClaimSettings } from './payments.ts';
 import { Rules, RulesChange } from './rules.ts';
 
 const gpusDefault = { use: null, memoryShare: 0.8, backend: 'auto' as const };
@@ -63,6 +65,12 @@ export const Settings = z.strictObject({
       autoLockMinutes: z.int().min(1).max(1440).default(15),
     })
     .default({ autoLockMinutes: 15 }),
+  /** Chains on which this machine is paid. */
+  chains: z
+    .array(ChainConfig)
+    .max(16)
+    .default([...CHAIN_PRESETS]),
+  claims: ClaimSettings.prefault({}),
   rules: Rules.prefault({}),
   /** What the machine draws under load (W), as its owner measured it at the plug; null: not known. Used where no sensor tells. */
   loadWatts: z.number().min(1).max(5000).nullable().default(null),
@@ -84,6 +92,8 @@ export const SettingsChange = z.strictObject({
   models: fields.models.unwrap().optional(),
   requests: fields.requests.unwrap().optional(),
   wallet: fields.wallet.unwrap().optional(),
+  chains: fields.chains.unwrap().optional(),
+  claims: ClaimSettings.partial().optional(),
   rules: RulesChange.optional(),
   loadWatts: fields.loadWatts.unwrap().optional(),
   theme: fields.theme.unwrap().optional(),

@@ -13,10 +13,7 @@ import type { Sender } from './sender.ts';
 const MOST_AT_ONCE = 50;
 
 /** What every channel has, read at one block. Vouchers of one chain and contract. */
-export async function fundsOf(
-  rpc: ChainRpc,
-  vouchers: readonly SignedVoucher[],
-): Promise<Array<{ voucher: SignedVoucher; funds: ChannelFunds }>> {
+async function fundsOf(rpc: ChainRpc, vouchers: readonly SignedVoucher[]): Promise<Array<{ voucher: SignedVoucher; funds: ChannelFunds }>> {
   const block = quantity(await rpc.head());
   return Promise.all(
     vouchers.map(async (voucher) => ({ voucher, funds: await channelFunds(rpc, voucher.domain, voucher.voucher, block) })),

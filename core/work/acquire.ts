@@ -13,6 +13,9 @@ export interface ReadyShard {
   inputs: Uint8Array;
 }
 
+/** A network that owes too much is looked at again after so long. */
+const REFUSED_MS = 30_000;
+
 /** Asks a network for a shard. Null where it has none for this machine now; `retryMs` says when to ask again, where it is known. */
 export async function askForLease(
   ports: WorkPorts,
@@ -23,6 +26,11 @@ export async function askForLease(
   if (!from.admitted()) {
     ports.onChange({ type: 'no-work', network: id, reason: ref('reason.isolation-refused', { network: id }) });
     return { lease: null, retryMs: null };
+  }
+  const refusal = from.refusal?.() ?? null;
+  if (refusal !== null) {
+    ports.onChange({ type: 'no-work', network: id, reason: refusal });
+    return { lease: null, retryMs: REFUSED_MS };
   }
   const reply = await from.network.lease({
     isolation: ports.isolation(),

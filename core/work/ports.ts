@@ -141,6 +141,8 @@ export interface ConnectedNetwork {
   info: NetworkInfo;
   /** Whether its work may run here just now: the isolation that this machine has is one that both sides accept. */
   admitted(): boolean;
+  /** Why it is not asked for work just now: it owes too much. Null where there is no reason; left out where there never is. */
+  refusal?(): MessageRef | null;
   /** What the user decided of it, as part of each request; nothing where left out. */
   wishes?(): Pick<LeaseRequest, 'floors' | 'refusedCategories'>;
 }

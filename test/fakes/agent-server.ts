@@ -5,6 +5,7 @@ import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { NetworkRow } from '../../core/contract/networks.ts';
+import type { PaymentsStatus } from '../../core/contract/payments.ts';
 import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { AnyEvent, CallInput, CallName, Handlers } from '../../core/contract/rpc.ts';
 import { answer } from '../../core/contract/rpc-server.ts';
@@ -38,6 +39,7 @@ export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
   wallet: WalletStatus = noWallet();
+  payments: PaymentsStatus = { networks: [], gasKey: null, transactions: [] };
   networks: NetworkRow[] = [];
   benchmark: BenchmarkHistory = {
     results: [],
@@ -203,6 +205,9 @@ export class FakeAgent {
       'network.join': notHere,
       'network.set': notHere,
       'network.leave': notHere,
+      'payments.status': async () => this.payments,
+      'payments.plan': notHere,
+      'payments.claim': notHere,
       'wallet.status': async () => this.wallet,
       'wallet.begin': notHere,
       'wallet.create': notHere,

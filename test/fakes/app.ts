@@ -147,6 +147,9 @@ export class FakeApp implements App {
         this.networks = this.networks.filter((each) => each !== this.network(network));
         return {};
       },
+      'payments.status': async () => ({ networks: [], gasKey: null, transactions: [] }),
+      'payments.plan': async ({ network }) => Promise.reject(new HearthlendError('NETWORK_UNPAID', { network })),
+      'payments.claim': async ({ network }) => Promise.reject(new HearthlendError('NETWORK_UNPAID', { network })),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {

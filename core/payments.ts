@@ -1,0 +1,407 @@
+import { join } from 'node:path';
+import type { ChainConfig } from './contract/chain.ts';
+import { asHearthlendError, HearthlendError } from './contract/errors.ts';
+import type { NetworkTerms } from './contract/joining.ts';
+import { type MessageRef, ref } from './contract/messages.ts';
+import { formatBaseUnits } from './contract/money.ts';
+import type { NetworkChoices } from './contract/networks.ts';
+import type { ClaimOffer, ClaimSettings, NetworkCredit, PaymentsStatus } from './contract/payments.ts';
+import type { Address } from './contract/receipt.ts';
+import type { Handlers } from './contract/rpc.ts';
+import { assetOf, type EscrowDomain, NATIVE_TOKEN, type SignedVoucher } from './contract/voucher.ts';
+import { channelOf } from './contract/voucher-hash.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { Log } from './log/log.ts';
+import { openTransactionRecords } from './payment-records.ts';
+import { type ClaimRules, payableOf, securedOf, worthIt } from './settlement/claim-plan.ts';
+import { planClaim, sendClaim } from './settlement/claims.ts';
+import { channelFunds, signerUntil } from './settlement/escrow.ts';
+import { exposureOf, overLimit, withheldSince } from './settlement/exposure.ts';
+import { openGasKey } from './settlement/gas-key.ts';
+import { type ChainRpc, openChainRpc, Quantity, quantity } from './settlement/rpc.ts';
+import { createSender, type Sender, type TransactionSigner } from './settlement/sender.ts';
+import { putFile } from './wallet/durable.ts';
+import type { ConnectedNetwork } from './work/ports.ts';
+
+/** How often chains are asked, and what is open is looked after. */
+const TEND_MS = 60_000;
+/** An authorised signer is asked for again after so long: it may have been revoked. */
+const SIGNER_MS = 600_000;
+
+/** One network as payments see it: its terms where it was joined. */
+interface PayingNetwork {
+  id: string;
+  terms: NetworkTerms;
+  choices: NetworkChoices;
+}
+
+export interface PaymentsParts {
+  dataDir: string;
+  ledger: Ledger;
+  worker: Address;
+  payee: Address;
+  networks(): PayingNetwork[];
+  settings(): { chains: readonly ChainConfig[]; claims: ClaimSettings };
+  /** The network proved wrong: no more work is taken from it. */
+  suspend(network: string, error: HearthlendError): void;
+  clock(): number;
+  log: Log;
+  onChange(): void;
+  fetcher?: typeof fetch;
+}
+
+type PaymentCalls = 'payments.status' | 'payments.plan' | 'payments.claim';
+
+/** What networks owe this machine: their vouchers, what the chain says of them, and claims. */
+export interface Payments {
+  handlers: Pick<Handlers, PaymentCalls>;
+  /** Takes a network's vouchers from now on, whenever it says that there are some. Gives what ends it. */
+  follow(from: ConnectedNetwork): () => void;
+  /** Why no more work is taken from a network just now; null while there is no reason. */
+  refusal(network: string): MessageRef | null;
+  /** Looks after everything once: vouchers, what the chain holds, open transactions, claims. */
+  tend(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the chain said last of one network's channel. */
+interface ChainView {
+  secured: bigint;
+  payable: bigint;
+  at: number;
+  trouble: MessageRef | null;
+}
+
+/** @throws DATA_DIR_UNWRITABLE */
+export function openPayments(parts: PaymentsParts): Payments {
+  const { ledger, clock, log } = parts;
+  const folder = join(parts.dataDir, 'payments');
+  const records = openTransactionRecords(folder);
+  const followed = new Map<string, ConnectedNetwork>();
+  const views = new Map<string, ChainView>();
+  const signers = new Map<string, { at: number; holds: boolean }>();
+  const chains = new Map<string, ChainRpc>();
+  const senders = new Map<number, Sender>();
+  let gasKey: TransactionSigner | null = null;
+  let turn: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => void tend(), TEND_MS);
+  timer.unref();
+
+  /** One after the other: two that take the same vouchers at once would record one of them twice. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work);
+    turn = next.catch(() => undefined);
+    return next;
+  }
+
+  function paying(id: string): PayingNetwork & { domain: EscrowDomain; payer: Address; token: Address } {
+    const found = parts.networks().find((network) => network.id === id);
+    if (found === undefined) throw new HearthlendError('NETWORK_UNKNOWN', { network: id });
+    const { settlement, asset } = found.terms;
+    if (settlement === null) throw new HearthlendError('NETWORK_UNPAID', { network: id });
+    const { chainId, contract, payer } = settlement;
+    const domain = { chainId, contract };
+    const token =
+      asset === assetOf(domain, NATIVE_TOKEN)
+        ? NATIVE_TOKEN
+        : (/erc20:(0x[0-9a-fA-F]{40})$/.exec(asset)?.[1]?.toLowerCase() ?? NATIVE_TOKEN);
+    return { ...found, domain, payer, token };
+  }
+
+  /** @throws CHAIN_UNKNOWN */
+  function chainOf({ chainId }: EscrowDomain): ChainRpc {
+    const config = parts.settings().chains.find((chain) => chain.chainId === chainId);
+    if (config === undefined) throw new HearthlendError('CHAIN_UNKNOWN', { chainId });
+    // What the user changed counts from the next question on.
+    const key = JSON.stringify(config);
+    const known = chains.get(key) ?? openChainRpc(config, parts.fetcher);
+    chains.set(key, known);
+    return known;
+  }
+
+  const channelIn = (network: ReturnType<typeof paying>) =>
+    channelOf(network.domain, { payer: network.payer, worker: parts.worker, payee: parts.payee, asset: network.token });
+
+  /** Whether `signer` may sign for the payer: it is the payer, or the contract says so. */
+  async function maySign(domain: EscrowDomain, payer: Address, signer: Address): Promise<boolean> {
+    if (payer.toLowerCase() === signer.toLowerCase()) return true;
+    const key = `${domain.chainId} ${domain.contract} ${payer} ${signer}`.toLowerCase();
+    const known = signers.get(key);
+    if (known !== undefined && clock() - known.at < SIGNER_MS) return known.holds;
+    const until = await signerUntil(chainOf(domain), domain, payer, signer);
+    const holds = until > BigInt(Math.floor(clock() / 1000));
+    signers.set(key, { at: clock(), holds });
+    return holds;
+  }
+
+  /** Takes what a network promises since the last voucher on record. A wrong one is kept as evidence, and ends the work for that network. */
+  async function collect(from: ConnectedNetwork): Promise<void> {
+    const id = from.info.id;
+    const network = paying(id);
+    if (from.network.vouchers === undefined) return;
+    for (;;) {
+      const last = ledger.promises.latest(channelIn(network))?.last ?? 0;
+      const offers = await from.network.vouchers(last);
+      let taken = 0;
+      for (const offer of offers) {
+        // Recorded here only once both sides have signed for its receipts; until then it is asked for again.
+        if (offer.last > ledger.lastBatched(id)) break;
+        const { voucher, domain } = offer.signed;
+        try {
+          if (
+            domain.chainId !== network.domain.chainId ||
+            !same(domain.contract, network.domain.contract) ||
+            !same(voucher.payer, network.payer)
+          )
+            throw new HearthlendError('VOUCHER_INVALID', { network: id, detail: 'it is not on the escrow that the terms name' });
+          if (!(await maySign(domain, voucher.payer, offer.signer)))
+            throw new HearthlendError('VOUCHER_INVALID', {
+              network: id,
+              detail: `the escrow does not let ${offer.signer} sign for its payer`,
+            });
+          ledger.record([{ kind: 'voucher', at: clock(), network: id, ...offer }]);
+          taken += 1;
+        } catch (thrown) {
+          const error = asHearthlendError(thrown);
+          if (error.code !== 'VOUCHER_INVALID') throw thrown;
+          ledger.record([
+            { kind: 'voucher.refused', at: clock(), network: id, signed: offer.signed, detail: String(error.params.detail ?? '') },
+          ]);
+          parts.suspend(id, error);
+          return;
+        }
+      }
+      if (taken > 0) parts.onChange();
+      if (taken === 0 || taken < offers.length) return;
+    }
+  }
+
+  /** Asks the chain what a network's channel holds, and records what was paid since. */
+  async function look(id: string): Promise<void> {
+    const network = paying(id);
+    const { domain, payer, token } = network;
+    const channel = channelIn(network);
+    const latest = ledger.promises.latest(channel);
+    try {
+      const rpc = chainOf(domain);
+      const names = { payer, worker: parts.worker, payee: parts.payee, asset: token };
+      const head = await rpc.head();
+      const funds = await channelFunds(rpc, domain, names, quantity(head));
+      const payable = latest === null ? 0n : payableOf(latest.signed, funds).pays;
+      views.set(id, { secured: securedOf(funds), payable, at: clock(), trouble: null });
+      const deep = head - rpc.config.confirmations + 1;
+      if (latest === null || funds.claimed === ledger.promises.claimed(channel) || deep < 0) return;
+      // What a reorganisation could still take back is not paid yet.
+      const { claimed } = await channelFunds(rpc, domain, names, quantity(deep));
+      const before = ledger.promises.claimed(channel);
+      if (claimed <= before) return;
+      const own = records.all().findLast((record) => record.kind === 'claim' && record.subject === channel && record.state === 'final');
+      const amount = (claimed - before).toString();
+      const transactionHash = own?.hashes.at(-1) ?? null;
+      const at = clock();
+      ledger.record([{ kind: 'claim.paid', at, channel, amount, cumulative: claimed.toString(), transactionHash, block: deep }]);
+      parts.onChange();
+    } catch (thrown) {
+      const { code, params } = asHearthlendError(thrown);
+      const before = views.get(id);
+      // What the chain can't say secures nothing: better no work than work for nothing.
+      views.set(id, { secured: 0n, payable: 0n, at: before?.at ?? 0, trouble: ref(code, params) });
+      log('warn', 'a chain could not be asked', { network: id, code, params });
+    }
+  }
+
+  function creditOf(network: PayingNetwork): NetworkCredit | null {
+    const { id, terms, choices } = network;
+    if (terms.settlement === null) return null;
+    const full = paying(id);
+    const { accepted, promised, paid } = ledger.networkTotals(id);
+    const latest = ledger.promises.latest(channelIn(full));
+    const short = latest === null ? 0n : BigInt(latest.expected) - BigInt(latest.signed.voucher.cumulativeAmount);
+    const view = views.get(id);
+    const secured = view === undefined || view.trouble !== null ? null : view.secured;
+    const exposure = exposureOf({ accepted: BigInt(accepted), paid: BigInt(paid), secured: secured ?? 0n });
+    const limit = choices.creditLimit === null ? null : BigInt(choices.creditLimit);
+    const over = overLimit(exposure, limit);
+    const [oldest] = ledger.receiptsOf(id, (latest?.last ?? 0) + 1, (latest?.last ?? 0) + 1);
+    const unvouched = BigInt(accepted) - BigInt(latest?.expected ?? 0);
+    const shown = { symbol: terms.symbol };
+    return {
+      network: id,
+      asset: terms.asset,
+      symbol: terms.symbol,
+      decimals: terms.decimals,
+      ...terms.settlement,
+      accepted,
+      promised,
+      paid,
+      short: (short > 0n ? short : 0n).toString(),
+      unvouched: (unvouched > 0n ? unvouched : 0n).toString(),
+      withheldSince: withheldSince(oldest === undefined ? null : oldest.time * 1000, terms.holdBackMs, clock()),
+      secured: secured?.toString() ?? null,
+      payable: view === undefined || view.trouble !== null ? null : view.payable.toString(),
+      exposure: exposure.toString(),
+      limit: choices.creditLimit,
+      stopped: over === null ? null : ref('reason.over-credit', { network: id, over: formatBaseUnits(over, terms.decimals), ...shown }),
+      trouble: view?.trouble ?? null,
+      checkedAt: view === undefined || view.at === 0 ? null : view.at,
+    };
+  }
+
+  function gas(): TransactionSigner {
+    gasKey ??= openGasKey({
+      path: join(folder, 'gas-key.json'),
+      putNew: (path, text) => putFile(path, text, 'new'),
+      capPerDay: () => BigInt(parts.settings().claims.gasCapPerDay),
+      escrows: () =>
+        new Map(
+          parts.networks().flatMap(({ terms }) => {
+            if (terms.settlement === null) return [];
+            return [[terms.settlement.chainId, terms.settlement.contract.toLowerCase()] as const];
+          }),
+        ),
+      clock,
+    });
+    return gasKey;
+  }
+
+  function senderOn(rpc: ChainRpc): Sender {
+    const { chainId } = rpc.config;
+    const sender = senders.get(chainId) ?? createSender(rpc, gas(), records, clock);
+    senders.set(chainId, sender);
+    return sender;
+  }
+
+  /** The last voucher of each of a network's channels on its escrow. */
+  function vouchersOf(id: string): SignedVoucher[] {
+    const { domain } = paying(id);
+    return ledger.promises
+      .latestOfAll()
+      .filter(
+        ({ network, signed }) =>
+          network === id && signed.domain.chainId === domain.chainId && same(signed.domain.contract, domain.contract),
+      )
+      .map(({ signed }) => signed);
+  }
+
+  function rules(): ClaimRules {
+    const { least, maxFeeBasisPoints } = parts.settings().claims;
+    const entries = least.map(
+      ({ asset, amount }) => [/erc20:(0x.{40})$/.exec(asset)?.[1]?.toLowerCase() ?? NATIVE_TOKEN, BigInt(amount)] as const,
+    );
+    return { least: new Map(entries), maxFeeBasisPoints: BigInt(maxFeeBasisPoints) };
+  }
+
+  async function plan(id: string) {
+    const rpc = chainOf(paying(id).domain);
+    return { rpc, plan: await planClaim(rpc, gas().address, vouchersOf(id)) };
+  }
+
+  async function claim(id: string) {
+    const made = await plan(id);
+    const sent = await sendClaim(senderOn(made.rpc), made.plan);
+    log('info', 'claim sent', { network: id, hash: sent.hashes[0], costs: made.plan.costs.toString() });
+    return sent;
+  }
+
+  /** Sends a claim where the user wants that without being asked, none is under way, and it is worth it. */
+  async function claimByItself(id: string): Promise<void> {
+    if (!parts.settings().claims.automatic) return;
+    const channels = new Set(vouchersOf(id).map(({ domain, voucher }) => channelOf(domain, voucher)));
+    if (channels.size === 0 || records.open().some(({ subject }) => channels.has(subject))) return;
+    try {
+      const made = await plan(id);
+      if (worthIt(made.plan, NATIVE_TOKEN, rules()) === 'yes') await claim(id);
+    } catch (thrown) {
+      const { code, params } = asHearthlendError(thrown);
+      if (code !== 'CLAIM_NOTHING' && code !== 'CLAIM_ESCROW_EMPTY') log('warn', 'nothing was claimed', { network: id, code, params });
+    }
+  }
+
+  const failed = (id: string, what: string) => (thrown: unknown) => {
+    const { code, params } = asHearthlendError(thrown);
+    log('warn', what, { network: id, code, params });
+  };
+
+  function tend(): Promise<void> {
+    return inTurn(async () => {
+      for (const from of followed.values()) {
+        const { id } = from.info;
+        if (parts.networks().find((network) => network.id === id)?.terms.settlement == null) continue;
+        await collect(from).catch(failed(id, 'vouchers could not be taken'));
+      }
+      for (const { id, terms } of parts.networks()) {
+        if (terms.settlement === null) continue;
+        await look(id);
+        await claimByItself(id);
+      }
+      for (const { chainId } of records.open()) {
+        try {
+          await senderOn(chainOf({ chainId, contract: NATIVE_TOKEN })).advance();
+        } catch (thrown) {
+          failed(String(chainId), 'open transactions could not be looked after')(thrown);
+        }
+      }
+      parts.onChange();
+    });
+  }
+
+  return {
+    follow(from) {
+      const { id } = from.info;
+      followed.set(id, from);
+      const take = () => {
+        if (parts.networks().find((network) => network.id === id)?.terms.settlement == null) return;
+        void inTurn(() => collect(from).catch(failed(id, 'vouchers could not be taken')));
+      };
+      take();
+      const unsubscribe = from.network.subscribe((event) => {
+        if (event.type === 'voucher') take();
+      });
+      return () => {
+        unsubscribe();
+        if (followed.get(id) === from) followed.delete(id);
+      };
+    },
+    refusal(id) {
+      const network = parts.networks().find((each) => each.id === id);
+      return network === undefined ? null : (creditOf(network)?.stopped ?? null);
+    },
+    tend,
+    async close() {
+      clearInterval(timer);
+      await turn;
+    },
+    handlers: {
+      'payments.status': async (): Promise<PaymentsStatus> => ({
+        networks: parts.networks().flatMap((network) => creditOf(network) ?? []),
+        gasKey: gasKey === null ? null : { address: gasKey.address, capPerDay: parts.settings().claims.gasCapPerDay },
+        transactions: records.all().slice(-100).reverse(),
+      }),
+      'payments.plan': ({ network }): Promise<ClaimOffer> =>
+        inTurn(async () => {
+          const made = await plan(network);
+          const { address } = gas();
+          const balance = await made.rpc.ask('eth_getBalance', [address, 'latest'], Quantity);
+          return {
+            network,
+            costs: made.plan.costs.toString(),
+            gasAddress: address,
+            gasBalance: balance.toString(),
+            symbol: made.rpc.config.symbol,
+            parts: made.plan.parts.map(({ voucher, pays, owed }) => ({
+              payee: voucher.voucher.payee,
+              asset: assetOf(voucher.domain, voucher.voucher.asset),
+              pays: pays.toString(),
+              owed: owed.toString(),
+            })),
+            verdict: worthIt(made.plan, NATIVE_TOKEN, rules()),
+          };
+        }),
+      'payments.claim': ({ network }) => inTurn(() => claim(network)),
+    },
+  };
+}
+
+function same(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
