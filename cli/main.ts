@@ -39,9 +39,19 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   operate: async (request) => (await import('./operator/operate.ts')).operate(request, installation),
   shareNetwork: async (dir, out) => (await import('./operator/operate.ts')).shareNetwork(dir, out),
   async *bench(dataDir, quick) {
-    const [{ runBench }, { appPorts }] = await Promise.all([import('../core/bench.ts'), import('./ports/app-ports.ts')]);
+    const [{ runBench }, { appPorts }, { benchCoordinators }] = await Promise.all([
+      import('../core/bench.ts'),
+      import('./ports/app-ports.ts'),
+      import('./ports/bench-coordinators.ts'),
+    ]);
     const command = [process.execPath, fileURLToPath(import.meta.url)] as const;
-    yield* runBench({ ports: (folder) => appPorts({ dataDir: folder, installation }), dataDir, command: [...command], quick });
+    yield* runBench({
+      ports: (folder) => appPorts({ dataDir: folder, installation }),
+      coordinators: benchCoordinators,
+      dataDir,
+      command: [...command],
+      quick,
+    });
   },
 });
 // Everything is closed by now. Output that a slow reader hasn't taken yet is waited for; a timer that somebody forgot is not.

@@ -5,10 +5,12 @@ import type { AppPorts } from './app-ports.ts';
 import { createGate, type Gate } from './bench/gate.ts';
 import { measureGeneration } from './bench/generation.ts';
 import { measureInventory } from './bench/inventory.ts';
+import { type LeasingBench, measureLeasing } from './bench/leasing.ts';
 import { type Life, measureLedger } from './bench/ledger.ts';
 import { describeMachine, type Machine } from './bench/machine.ts';
 import type { Measure } from './bench/measure.ts';
 import { measureProgram } from './bench/program.ts';
+import { measureRecording, type RecordingBench } from './bench/recording.ts';
 import { machineScore } from './bench/score.ts';
 import { measureShards, THREADS } from './bench/shards.ts';
 import { measureTelemetry } from './bench/telemetry.ts';
@@ -39,9 +41,16 @@ import { createSampler } from './telemetry/sampler.ts';
 /** One line of the bench: the machine first, then figures as they are measured. */
 export type BenchLine = Machine | Measure;
 
+/** A coordinator on one of the stores that there are, by that store's name. */
+export interface CoordinatorBench extends LeasingBench, RecordingBench {
+  name: string;
+}
+
 export interface BenchOptions {
   /** The ports of an agent on another data folder. */
   ports(dataDir: string): AppPorts;
+  /** Coordinators without a network, one after the other; each is closed when the next one is asked for. */
+  coordinators(dir: string): AsyncIterable<CoordinatorBench>;
   /** The folder in which the bench works, on the disk that is measured with it: the data folder. */
   dataDir: string;
   /** How this program is started: its command line without a command. */
@@ -69,6 +78,10 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchLine
     yield* withWorkers(options.ports(dir), dir, quick);
     yield* withWindow(options.ports(dir), dir, quick);
     yield* withLedger(dir, quick);
+    for await (const coordinator of options.coordinators(dir)) {
+      yield* measureRecording(coordinator, coordinator.name, quick);
+      yield* measureLeasing(coordinator, coordinator.name, quick);
+    }
     const { command } = options;
     const newDataDir = () => {
       const dataDir = mkdtempSync(join(dir, 'agent-'));

@@ -57,6 +57,9 @@ export function createPublisher({ nc, js, names, writer, withinMs, hindrance, co
   let publishing = false;
   let broken: HearthlendError | undefined;
   let sweeping: NodeJS.Timeout | undefined;
+  /** When a change last came through, or the first began to wait. */
+  let progressAt = 0;
+  let stalled = false;
   /** The publish that waits: its message may be seen in the log before it is acknowledged, and its connection may be lost. */
   let current: { number: number; seen(): void; lost(error: Error): void } | undefined;
 
@@ -64,9 +67,18 @@ export function createPublisher({ nc, js, names, writer, withinMs, hindrance, co
     hindrance() ??
     new HearthlendError('STORE_UNREACHABLE', { stream: names.stream, detail: `nothing was heard within ${withinMs / 1000} s` });
 
-  /** Refuses what waited too long, whether it is published or not. */
+  /** Refuses what waited too long, whether it is published or not. While any of it goes through it is slow, and not unreachable. */
   function sweep(): void {
+    if (queue.length === 0 && pending.size === 0) {
+      clearInterval(sweeping);
+      sweeping = undefined;
+      return;
+    }
     const before = performance.now() - withinMs;
+    const wasStalled = stalled;
+    stalled = progressAt <= before;
+    // Where this process was busy itself, what came meanwhile is read before the next look.
+    if (!(stalled && wasStalled)) return;
     const isLate = ({ since }: Waiting) => since <= before;
     for (const each of queue) if (isLate(each)) each.reject(late());
     queue = queue.filter((each) => !isLate(each));
@@ -74,10 +86,6 @@ export function createPublisher({ nc, js, names, writer, withinMs, hindrance, co
       if (!group.every(isLate)) continue;
       for (const each of group) each.reject(late());
       pending.delete(at);
-    }
-    if (queue.length === 0 && pending.size === 0) {
-      clearInterval(sweeping);
-      sweeping = undefined;
     }
   }
 
@@ -154,7 +162,11 @@ export function createPublisher({ nc, js, names, writer, withinMs, hindrance, co
         return Promise.reject(
           new HearthlendError('STORE_UNREACHABLE', { stream: names.stream, detail: `${MAX_WAITING} changes wait already` }),
         );
-      sweeping ??= setInterval(sweep, Math.max(withinMs / 20, 50));
+      if (sweeping === undefined) {
+        sweeping = setInterval(sweep, Math.max(withinMs / 20, 50));
+        progressAt = performance.now();
+        stalled = false;
+      }
       return new Promise((resolve, reject) => {
         queue.push({ text, since: performance.now(), resolve, reject });
         void publishAll();
@@ -163,6 +175,7 @@ export function createPublisher({ nc, js, names, writer, withinMs, hindrance, co
     applied(which, outcomes) {
       const group = pending.get(which);
       pending.delete(which);
+      progressAt = performance.now();
       if (current?.number === which) current.seen();
       for (const [index, each] of (group ?? []).entries()) {
         const outcome = outcomes[index];
