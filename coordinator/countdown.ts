@@ -94,7 +94,7 @@ export function createCountdowns(monotonic: () => number, onOver: () => void): C
       const name = nameOf({ shardId, attempt });
       remove(name);
       const now = monotonic();
-      const countdown = { key: { shardId, attempt }, worker, ms, at: now + ms, latest: now + heldMs };
+      const countdown = { key: { shardId, attempt }, worker, ms, at: now + Math.min(ms, heldMs), latest: now + heldMs };
       running.set(name, countdown);
       count(worker, 1);
       push(heap, { name, at: countdown.at });

@@ -254,7 +254,7 @@ test('countdowns are over exactly when their time has come, however many there a
         for (const running of model.values()) running.over ||= running.at <= now;
         if (each.type === 'start') {
           countdowns.start(keyOf(each.id), each.ms, each.held, `w${each.id % 3}`);
-          model.set(each.id, { ms: each.ms, at: now + each.ms, latest: now + each.held, over: false });
+          model.set(each.id, { ms: each.ms, at: now + Math.min(each.ms, each.held), latest: now + each.held, over: false });
         } else if (each.type === 'stop') {
           countdowns.stop(keyOf(each.id));
           model.delete(each.id);

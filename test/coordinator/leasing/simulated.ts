@@ -54,10 +54,15 @@ export function workerOf(number: number): Worker {
 
 export const REQUEST: LeaseRequest = { isolation: 'os', warmModels: [], memoryBytes: 16 * GB, practice: false };
 
-/** A coordinator of a network on a SQLite file, on clocks that stand still until they are moved. Every answer to its work is the same. */
+interface Options {
+  leaseMs?: number;
+  /** A store that others have too, and the bytes of all of them; its own where left out. */
+  shared?: { networkId: string; store: Store; blobs: Blobs; name: string };
+}
+
+/** A coordinator of a network, on clocks that stand still until they are moved. Every answer to its work is the same. */
 export class SimulatedNetwork {
-  // In memory where there is such a folder: what is simulated here is no power cut.
-  readonly root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'hearthlend-network-'));
+  readonly root: string;
   now = NOON;
   monotonicMs = 0;
   readonly store: Store;
@@ -69,18 +74,25 @@ export class SimulatedNetwork {
   #jobs = 0;
   #seed = 7;
 
-  constructor(options: { terms?: NetworkTerms; leaseMs?: number } = {}) {
-    const { store } = openSqliteStore(join(this.root, 'coordinator.db'), TERMS.id);
+  readonly #name: string;
+  readonly #networkId: string;
+
+  constructor({ shared, ...options }: Options = {}) {
+    // In memory where there is such a folder: what is simulated here is no power cut.
+    this.root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'hearthlend-network-'));
+    this.#name = shared?.name ?? 'job';
+    this.#networkId = shared?.networkId ?? TERMS.id;
+    const store = shared?.store ?? openSqliteStore(join(this.root, 'coordinator.db'), this.#networkId).store;
     this.store = store;
-    this.blobs = openBlobs(join(this.root, 'blobs'));
+    this.blobs = shared?.blobs ?? openBlobs(join(this.root, 'blobs'));
     this.coordinator = createCoordinator({
-      networkId: TERMS.id,
+      networkId: this.#networkId,
       store,
       blobs: this.blobs,
       // Nobody looks at the signatures here, and each takes a millisecond.
       signer: { address: TERMS.coordinator, signDigest: () => `0x${'1'.repeat(130)}` },
       reference: { compute: async () => OUTPUTS },
-      terms: TERMS,
+      terms: { ...TERMS, id: this.#networkId },
       clock: () => this.now,
       monotonic: () => this.monotonicMs,
       random: () => this.random(),
@@ -104,7 +116,7 @@ export class SimulatedNetwork {
   /** A model of its own, in place for audits. */
   async model(): Promise<BlobRef> {
     this.#models += 1;
-    const file = await this.blobs.putBytes(Buffer.from(`model ${this.#models}`));
+    const file = await this.blobs.putBytes(Buffer.from(`${this.#name}: model ${this.#models}`));
     const manifest = canonicalJson({ format: 'onnx', entry: 'model.onnx', files: [{ path: 'model.onnx', ...file }] });
     const model = await this.blobs.putBytes(Buffer.from(manifest));
     // For longer than any job needs it.
@@ -115,7 +127,7 @@ export class SimulatedNetwork {
   /** A job of so many shards, each of them the same. */
   async submit(model: BlobRef, shards: number, { requester = null, perUnit = '10', needs = {} }: Order = {}): Promise<string> {
     this.#jobs += 1;
-    const id = `job-${this.#jobs}`;
+    const id = `${this.#name}-${this.#jobs}`;
     if (requester !== null && !this.#requesters.has(requester)) {
       this.#requesters.add(requester);
       const hash = digestOf(Buffer.from(requester));
@@ -128,7 +140,16 @@ export class SimulatedNetwork {
       { length: shards },
       (_, index): ShardRecord => ({
         shard: {
-          ...{ id: `${id}.${index}`, jobId: id, network: TERMS.id, kind: 'onnx.run', outputs: ['y'], model, inputs, origin: 'network' },
+          ...{
+            id: `${id}.${index}`,
+            jobId: id,
+            network: this.#networkId,
+            kind: 'onnx.run',
+            outputs: ['y'],
+            model,
+            inputs,
+            origin: 'network',
+          },
           limits: { wallMs: 600_000, memoryBytes: 2 ** 40, outputBytes: 1 << 20 },
           session: { intraOpThreads: 1, graphOptimization: 'all' },
           price: { asset, unit: 'run', perUnit },
@@ -136,7 +157,7 @@ export class SimulatedNetwork {
         ...{ promptTokens: 0, state: 'queued', needs, attempt: 0, createdAt: this.now },
       }),
     );
-    const job = { id, network: TERMS.id, kind: 'onnx.run', state: 'queued', createdAt: this.now, finishedAt: null } as const;
+    const job = { id, network: this.#networkId, kind: 'onnx.run', state: 'queued', createdAt: this.now, finishedAt: null } as const;
     const terms = { requester, asset, unit: 'run', perUnit, maxUnits: shards } as const;
     const added = await this.store.addJob({ ...job, shards, accepted: 0, error: null }, records, terms);
     if (added !== 'added') throw new Error(JSON.stringify(added));
