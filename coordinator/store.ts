@@ -87,8 +87,6 @@ export type Appends<C> = {
 };
 
 /** The parts that a feature needs: what it reads, and what it changes. */
-export type JobStore = JobReads & Appends<JobChanges>;
-export type LeaseStore = LeaseReads & LeasingReads & Appends<LeaseChanges & LeasingChanges>;
 export type ReceiptStore = ReceiptReads & Appends<ReceiptChanges>;
 export type BlobHolds = HoldReads & Appends<HoldChanges>;
 

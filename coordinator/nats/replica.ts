@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS log_writers (writer TEXT PRIMARY KEY, number INTEGER 
 `;
 
 /** What came of one change. */
-export type Outcome = { name: string; args: readonly unknown[] } & ({ result: unknown } | { error: HearthlendError });
+type Outcome = { name: string; args: readonly unknown[] } & ({ result: unknown } | { error: HearthlendError });
 
 /** One coordinator's copy of the network's state: everything up to one sequence of the log. */
 export interface Replica {
