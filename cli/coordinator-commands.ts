@@ -100,12 +100,15 @@ function addKeyCommands(coordinator: Command, run: Run): void {
     .description(message('coordinator.help.key-create'))
     .option('--name <name>', message('cli.help.key-name'))
     .option('--budget <amount>', message('coordinator.help.budget'), baseUnits)
-    .action((options: { budget?: string }, command: Command) => {
+    .option('--ca-out <file>', message('coordinator.help.ca-out'))
+    .action((options: { budget?: string; caOut?: string }, command: Command) => {
       // The network's own --name, further up, takes it.
       const { name } = command.optsWithGlobals<{ name?: string }>();
       if (name === undefined) command.error(message('coordinator.help.key-unnamed'));
       const checked = keyName(name);
-      return run(async (context) => (await keys()).runCoordinatorKeyCreate(context, checked, options.budget ?? null));
+      return run(async (context) =>
+        (await keys()).runCoordinatorKeyCreate(context, { name: checked, budget: options.budget ?? null, caOut: options.caOut ?? null }),
+      );
     });
   key
     .command('list')

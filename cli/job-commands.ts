@@ -1,10 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { MAX_PARTS } from '../core/contract/batch.ts';
 import { HearthlendError } from '../core/contract/errors.ts';
 import { message } from '../core/contract/messages.ts';
-import { Amount } from '../core/contract/money.ts';
 import { MAX_STAGES } from '../core/contract/stages.ts';
-import { wholeNumber } from './commands/arguments.ts';
+import { baseUnits, wholeNumber } from './commands/arguments.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import { runJobCancel, runJobList, runJobSave, runJobShow } from './commands/job.ts';
 import { runSubmit } from './commands/submit.ts';
@@ -47,8 +46,8 @@ export function addJobCommands(program: Command, run: Run): void {
     .option('--stages <count>', message('cli.help.stages'), wholeNumber(1, MAX_STAGES))
     .option('--tokens <count>', message('cli.help.job-tokens'), wholeNumber(1, MAX_COUNT))
     .option('--split <count>', message('cli.help.split-batch'), wholeNumber(1, MAX_PARTS))
-    .option('--price <amount>', message('cli.help.price'), amount)
-    .option('--max-cost <amount>', message('cli.help.max-cost'), amount)
+    .option('--price <amount>', message('cli.help.price'), baseUnits)
+    .option('--max-cost <amount>', message('cli.help.max-cost'), baseUnits)
     .action((options: Submitted) => run(async (context) => submit(context, options)));
   withTarget(job.command('list').description(message('cli.help.job-list'))).action((options: Target) =>
     run(async (context) => {
@@ -106,10 +105,4 @@ async function submit(context: Context, options: Submitted): Promise<ExitCode> {
 /** Null: this machine. */
 function targetOf({ network, keyFile }: Target): { network: string; keyFile: string | null } | null {
   return network === undefined || network === 'local' ? null : { network, keyFile: keyFile ?? null };
-}
-
-/** An amount in base units. */
-function amount(text: string): string {
-  if (Amount.safeParse(text).success) return text;
-  throw new InvalidArgumentError(message('cli.usage.amount'));
 }

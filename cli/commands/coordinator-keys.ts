@@ -1,18 +1,28 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { message } from '../../core/contract/messages.ts';
+import { pinnedAuthority } from '../../core/network/joining.ts';
 import { askCoordinator } from '../operator/reach.ts';
 import { OPERATOR_FOLDER } from '../operator/request.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import type { Context, ExitCode } from './command.ts';
+import { writeNewFile } from './new-file.ts';
 
 const folderOf = ({ dataDir }: Context) => join(dataDir, OPERATOR_FOLDER);
 
 /** A key for somebody who sends work, and what they need to know beside it. Its secret is told this once. */
-export async function runCoordinatorKeyCreate(context: Context, name: string, budget: string | null): Promise<ExitCode> {
+export async function runCoordinatorKeyCreate(
+  context: Context,
+  { name, budget, caOut }: { name: string; budget: string | null; caOut: string | null },
+): Promise<ExitCode> {
   const { terminal } = context;
   const { key, secret, https, fingerprint } = await askCoordinator(folderOf(context), 'addkey', { name, budget });
   const [address = ''] = https;
   const network = `${address}#sha256=${fingerprint}`;
+  if (caOut !== null) {
+    const path = resolve(context.world.cwd, caOut);
+    writeNewFile(path, await pinnedAuthority({ at: new URL(address).host, fingerprint }));
+    terminal.text(message('coordinator.key.authority', { path }));
+  }
   terminal.emit({ event: 'key', ...key, secret, network, address: `${address}/v1` });
   terminal.text(message('cli.key.created', { name: key.name }));
   terminal.text(secret);
