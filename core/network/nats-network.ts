@@ -205,8 +205,8 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
       beat();
       return { type: 'lease', lease: reply.lease };
     },
-    async progress(shardId, attempt, fraction) {
-      const { held: still } = await connection.call('progress', { shardId, attempt, fraction });
+    async progress(shardId, attempt, fraction, made) {
+      const { held: still } = await connection.call('progress', { shardId, attempt, fraction, ...(made === undefined ? {} : { made }) });
       if (!still) {
         held.delete(keyOf({ shardId, attempt }));
         ahead.drop(shardId, attempt);
