@@ -97,6 +97,7 @@ export async function runCoordinatorStatus(context: Context): Promise<ExitCode> 
     ['coordinator.status.nats', status.servers[0] ?? ''],
     ['coordinator.status.fingerprint', status.fingerprint],
     ['coordinator.status.metrics', status.metrics],
+    ['coordinator.status.coordinators', String(status.coordinators)],
     ['coordinator.status.workers', message('coordinator.status.workers-text', { ...workers, invitations: status.openInvitations })],
     ['coordinator.status.jobs', message('coordinator.status.jobs-text', jobs)],
     ['coordinator.status.shards', message('coordinator.status.shards-text', shards)],

@@ -7,7 +7,7 @@ import { adoptNetworkFile, CredentialsFile, openNetworkFile, openServerKeys, Ter
 import { operateNetwork } from '../../coordinator/operating/operate.ts';
 import { openOwnNats } from '../../coordinator/operating/own-nats.ts';
 import { openAuthority } from '../../coordinator/tls/authority.ts';
-import { reachableNames } from '../../coordinator/tls/names.ts';
+import { everyAddress, reachableNames } from '../../coordinator/tls/names.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import { storageError } from '../../core/contract/storage-error.ts';
 import { lockDataDir } from '../../core/datadir/lock.ts';
@@ -22,7 +22,6 @@ import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
 import type { Operated, OperateRequest } from './request.ts';
 
-const ANY = '0.0.0.0';
 const MAX_TERMS_BYTES = 256 * 1024;
 /** What the reference may take of this machine's memory for models. */
 const MODEL_MEMORY_BYTES = 4 * 2 ** 30;
@@ -62,6 +61,7 @@ export async function operate(request: OperateRequest, installation: Installatio
     });
     closers.push(closeReference);
 
+    const host = everyAddress();
     const after = (offset: number) => (port === 0 ? 0 : port + offset);
     let nats: Parameters<typeof operateNetwork>[0]['nats'];
     let credentials = given?.nats;
@@ -69,22 +69,22 @@ export async function operate(request: OperateRequest, installation: Installatio
       const keys = openServerKeys(dir);
       credentials = credentialsOf(keys);
       const own = await openOwnNats({
-        ...{ dir, keys, authority, log, host: ANY, port: after(1), websocketPort: request.websocket ? after(2) : null },
+        ...{ dir, keys, authority, log, host, port: after(1), websocketPort: request.websocket ? after(2) : null },
         path: findNatsServer(process.env, process.platform),
       });
       closers.push(own.stop);
       nats = { own };
     } else {
       const { servers } = request.nats;
-      // A cluster under a certificate of the world's authorities needs none of ours; one of another coordinator has the network's.
-      nats = { cluster: { servers, ca: given?.network?.authority.certificate ?? null } };
+      // A cluster under a certificate that every system trusts needs none named; one of another coordinator has the network's.
+      nats = { cluster: { servers, ca: given?.ca ?? given?.network?.authority.certificate ?? null } };
     }
     const operating = await operateNetwork({
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
       inspect: createInspect(),
       models: createFolderModels(request.models.length > 0 ? request.models : [parts.practiceModel], Date.now()),
-      host: ANY,
+      host,
       controlPort: after(3),
       announced: request.announced,
     });

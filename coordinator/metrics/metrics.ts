@@ -9,8 +9,8 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-export type Labels = Readonly<Record<string, string>>;
-export interface Sample {
+type Labels = Readonly<Record<string, string>>;
+interface Sample {
   value: number | null;
   labels?: Labels;
 }

@@ -28,6 +28,8 @@ export const CredentialsFile = z.strictObject({
   type: z.literal('hearthlend coordinator credentials'),
   version: z.literal(1),
   nats: NatsCredentials,
+  /** The authority of the cluster's certificates, PEM, where the system doesn't trust it anyway and it isn't the network's own. */
+  ca: z.string().max(16_384).optional(),
   /** Left out for a cluster's own operator: NATS is known, the network is made by the first coordinator. */
   network: z
     .strictObject({

@@ -101,6 +101,8 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       closers.push(() => opened.close());
       return opened;
     };
+    // The network's own first: it is the one that invitations name.
+    const trusted = address.ca === null || address.ca === authority.ca ? authority.ca : `${authority.ca}${address.ca}`;
     const storing = await connection('store', await storeLogin(credentials));
     const answering = await connection('answering', await answeringLogin(credentials));
     followConnection(storing, 'store', log);
@@ -161,7 +163,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       ...{ host: options.host, port: options.port, certified: authority.server(), log, metrics },
       routes: [
         ...joiningRoutes({
-          ...{ terms, version, members: store, service, ca: authority.ca, jwtMs: JWT_MS, clock },
+          ...{ terms, version, members: store, service, ca: trusted, jwtMs: JWT_MS, clock },
           mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
           servers: () => servers().slice(0, MAX_SERVERS),
           https: () => allUrls().slice(0, MAX_SERVERS),

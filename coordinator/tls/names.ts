@@ -21,6 +21,12 @@ export function usefulElsewhere(names: readonly string[], advertised: readonly s
   return useful.length > 0 ? useful : ['127.0.0.1'];
 }
 
+/** What to listen on for every network of this machine, of either kind. */
+export function everyAddress(): string {
+  const both = Object.values(networkInterfaces()).some((interfaces) => interfaces?.some(({ family }) => family === 'IPv6'));
+  return both ? '::' : '0.0.0.0';
+}
+
 /** `host:port`, with brackets around an IPv6 address. */
 export function hostAndPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,7 @@ import { parseJoinLink } from '../../core/contract/joining.ts';
 import type { RpcClient } from '../../core/contract/rpc-client.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
 import { describeModel } from '../../core/models/describe.ts';
+import { natsRig } from '../coordinator/nats/rig.ts';
 import { modelCases } from '../fixtures/onnx-models.ts';
 import { natsMissing } from '../nats.ts';
 import { type Command, hearthlend, temporaryFolder } from './program.ts';
@@ -183,7 +185,14 @@ test('a second coordinator shares the network: what one knows the other knows, a
     installation,
   );
   try {
-    expect(await other.handlers.status({})).toMatchObject({ id, fingerprint, ownNats: false, workers: { joined: 1 }, jobs: { done: 1 } });
+    expect(await other.handlers.status({})).toMatchObject({
+      id,
+      fingerprint,
+      ownNats: false,
+      coordinators: 2,
+      workers: { joined: 1 },
+      jobs: { done: 1 },
+    });
     const { link } = await other.handlers.invite({ lastingMs: 60_000 });
     expect(parseJoinLink(link)?.fingerprint).toBe(fingerprint);
     await expect.poll(async () => (await operated.handlers.status({})).openInvitations).toBeGreaterThan(0);
@@ -199,6 +208,63 @@ test('a network keeps its name', async () => {
   await operated.close();
   await expect(operate({ ...request, name: 'Other' }, installation)).rejects.toMatchObject({ code: 'USAGE' });
   operated = await operate(request, installation);
+});
+
+test('a cluster of somebody else’s serves a network of its own, under the cluster’s certificate', async () => {
+  const rig = await natsRig();
+  const file = join(temporaryFolder('cluster'), 'credentials.json');
+  const credentials = { type: 'hearthlend coordinator credentials', version: 1, nats: rig.credentials, ca: rig.authority.ca };
+  writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
+  const nats = { servers: [`tls://127.0.0.1:${rig.server.port}`], credentials: file };
+  const elsewhere = { ...request, dir: join(temporaryFolder('on-cluster'), 'operator'), terms: null, port: 0, websocket: false, nats };
+  const other = await operate(elsewhere, installation);
+  const { servers, https, ownNats } = await other.handlers.status({});
+  expect([servers, ownNats]).toEqual([nats.servers, false]);
+  const { link } = await other.handlers.invite({ lastingMs: 60_000 });
+  const joined = await client.call('network.join', {
+    link,
+    coordinator: (await client.call('network.preview', { link })).terms.coordinator,
+  });
+  await expect.poll(async () => (await other.handlers.status({})).workers.connected, { timeout: 30_000 }).toBe(1);
+  await client.call('network.leave', { network: joined.id });
+  expect(https[0]).toContain('127.0.0.1');
+  await other.close();
+  writeFileSync(file, JSON.stringify({ ...credentials, version: 2 }), { mode: 0o600 });
+  await expect(operate(elsewhere, installation)).rejects.toMatchObject({ code: 'COORDINATOR_FILE_INVALID' });
+  await rig.stop();
+  await expect(operate({ ...elsewhere, nats: { ...nats, credentials: join(dataDir, 'share.json') } }, installation)).rejects.toMatchObject({
+    code: 'COORDINATOR_FILE_INVALID',
+  });
+});
+
+test('terms that are none are refused with what is wrong in them', async () => {
+  const path = join(dataDir, 'bad.json');
+  const attempt = async (text: string) => {
+    writeFileSync(path, text);
+    return operate({ ...request, dir: join(temporaryFolder('terms'), 'operator'), terms: path, port: 0 }, installation).then(
+      () => 'taken',
+      ({ code, params }) => [code, params.detail],
+    );
+  };
+  expect(await attempt('{')).toEqual(['TERMS_INVALID', expect.stringMatching(/JSON/)]);
+  expect(await attempt('{"holdBackMs":-1}')).toEqual(['TERMS_INVALID', expect.stringMatching(/holdBackMs/)]);
+  expect(await attempt('{"price":1}')).toEqual(['TERMS_INVALID', expect.stringMatching(/price/)]);
+});
+
+test('a load balancer is told whether workers can be answered', async () => {
+  const { https } = await operated.handlers.status({});
+  const { hostname, port } = new URL(https[0] as string);
+  const answer = await new Promise<string>((resolve, reject) => {
+    const ca = readFileSync(join(dataDir, 'operator/tls/server.pem'), 'utf8').split(/(?<=-----END CERTIFICATE-----)/)[1] ?? '';
+    get({ hostname, port, path: '/healthz', ca, agent: false }, (response) => {
+      let body = `${response.statusCode} `;
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(body));
+    }).on('error', reject);
+  });
+  expect(answer).toBe('200 {"status":"ok"}');
 });
 
 test('a machine that is revoked is shut out', async () => {
