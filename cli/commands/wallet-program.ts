@@ -11,6 +11,7 @@ import {
   runWalletUnlock,
   runWalletWatch,
 } from './wallet.ts';
+import { runWalletBalance, runWalletClaim } from './wallet-claims.ts';
 import { runWalletExport } from './wallet-export.ts';
 
 interface Typed {
@@ -87,6 +88,18 @@ export function addWalletCommands(program: Command, run: (command: (context: Con
     .command('lock')
     .description(message('cli.help.wallet-lock'))
     .action(() => run(runWalletLock));
+  wallet
+    .command('balance')
+    .description(message('cli.help.wallet-balance'))
+    .action(() => run(runWalletBalance));
+  wallet
+    .command('claim')
+    .option('--network <id>', message('cli.help.claim-network'))
+    .option('--yes', message('cli.help.claim-yes'))
+    .description(message('cli.help.wallet-claim'))
+    .action((typed: { network?: string; yes?: true }) =>
+      run((context) => runWalletClaim(context, { network: typed.network ?? null, yes: typed.yes ?? false })),
+    );
   wallet
     .command('watch')
     .argument('[address]', message('cli.help.watch-address'))
