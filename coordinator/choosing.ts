@@ -7,8 +7,11 @@ import { batchOf, costOf, expectedMs, fetchMs, leaseMsOf, type Pace } from './le
 import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
 import type { ShardRecord } from './store.ts';
 
-/** Kinds of work, requesters with one kind of it, and jobs of each that are looked at for one lease. */
-const LOOK_AT = { demands: 1000, asks: 12, lots: 64 };
+/**
+ * Kinds of work, requesters with one kind of it, and jobs of each that are looked at for one lease. Of kinds all that there are, as far as anybody can
+ * tell: one that is not looked at would wait for those before it, which perhaps no machine can do.
+ */
+const LOOK_AT = { demands: 20_000, asks: 12, lots: 64 };
 /** A job or a requester that no machine could work for is this far behind others at most (ms of each machine that works). */
 const LAG_MS = 60_000;
 

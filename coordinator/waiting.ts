@@ -1,7 +1,7 @@
 import { asHearthlendError } from '../core/contract/errors.ts';
 import type { LeaseRequest } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
-import { type Money, refusalOf } from './leasing/demand.ts';
+import { type Machine, type Money, refusalOf } from './leasing/demand.ts';
 import type { LeasingReads } from './leasing/records.ts';
 import type { Log } from './log.ts';
 
@@ -9,7 +9,7 @@ import type { Log } from './log.ts';
 const GONE_MS = 120_000;
 /** Of those that wait so many are woken for each shard, since some have found other work. */
 const WOKEN_FOR_EACH = 2;
-/** As many kinds of work are looked at. */
+/** As many kinds of work are looked at, the oldest first: who is not told asks by itself before long. */
 const LOOK_AT = 1000;
 
 /** Workers that asked for work and got none, in the order in which they asked: who is told when there is some, instead of all of them at once. */
@@ -26,7 +26,7 @@ export function createWaiting(
   { store, monotonic, money, log }: { store: Pick<LeasingReads, 'waitingDemands'>; monotonic: () => number; money: Money; log: Log },
   tell: (worker: Address) => void,
 ): Waiting {
-  const workers = new Map<Address, { request: LeaseRequest; since: number }>();
+  const workers = new Map<Address, { machine: Machine; since: number }>();
   let waking = false;
   let besides = 0;
 
@@ -43,8 +43,8 @@ export function createWaiting(
     const lines = (await store.waitingDemands(LOOK_AT)).map(({ demand, queued }) => ({ demand, left: queued * WOKEN_FOR_EACH }));
     let left = besides * WOKEN_FOR_EACH;
     besides = 0;
-    for (const [worker, { request }] of [...workers]) {
-      const line = lines.find((each) => each.left > 0 && refusalOf(each.demand, request, money) === null);
+    for (const [worker, { machine }] of [...workers]) {
+      const line = lines.find((each) => each.left > 0 && refusalOf(each.demand, machine, money) === null);
       if (line !== undefined) line.left -= 1;
       else if (left > 0) left -= 1;
       else continue;
@@ -54,9 +54,9 @@ export function createWaiting(
   }
 
   return {
-    add(worker, request) {
+    add(worker, { memoryBytes, backends, floors, refusedCategories, stages }) {
       workers.delete(worker);
-      workers.set(worker, { request, since: monotonic() });
+      workers.set(worker, { machine: { memoryBytes, backends, floors, refusedCategories, stages }, since: monotonic() });
     },
     remove(worker) {
       workers.delete(worker);

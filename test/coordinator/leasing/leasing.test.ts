@@ -79,6 +79,16 @@ describe('fair share', () => {
     expect(firstOther * 1000).toBeLessThanOrEqual(AFFINITY_MS + 1000);
   });
 
+  test('requesters whose work no machine can do keep nobody else waiting', async () => {
+    const model = await network.model();
+    for (let index = 0; index < 80; index += 1) {
+      await network.submit(model, 1, { requester: `large-${index}`, needs: { modelBytes: (index + 100) * GB } });
+    }
+    const small = await network.submit(model, 3, { requester: 'small', needs: { modelBytes: GB } });
+    expect(await work(a, 3, 500)).toEqual([small, small, small]);
+    expect(await network.refusal(a)).toBe('no-work.memory');
+  });
+
   test('a stream of new jobs for a loaded model does not keep an old one waiting', async () => {
     const [warm, cold] = [await network.model(), await network.model()];
     const old = await network.submit(cold, 1, { requester: 'one' });
@@ -247,6 +257,19 @@ test('work that comes wakes only so many of those who wait for such work', async
   const told = () => network.told.filter(({ event }) => event.type === 'work').map(({ to }) => to);
   await expect.poll(told).toHaveLength(4);
   expect(told()).toEqual([10, 11, 12, 13].map((number) => workerOf(number).address));
+});
+
+test('of thousands who ask at the same moment some are told to come back, each at its own time, and nothing is lent twice', async () => {
+  await network.submit(await network.model(), 100);
+  const ask = { isolation: 'os' as const, warmModels: [], memoryBytes: GB, practice: false };
+  const replies = await Promise.all(Array.from({ length: 4000 }, (_, number) => network.coordinator.service.lease(workerOf(number), ask)));
+  const lent = replies.flatMap((reply) => (reply.type === 'lease' ? [reply.lease.shard.id] : []));
+  expect(lent).toHaveLength(100);
+  expect(new Set(lent).size).toBe(100);
+  const busy = replies.flatMap((reply) => (reply.type === 'no-work' && reply.reason.key === 'no-work.busy' ? [reply.retryMs ?? 0] : []));
+  expect(busy.length).toBeGreaterThan(1000);
+  expect(Math.min(...busy)).toBeLessThan(1500);
+  expect(Math.max(...busy)).toBeGreaterThan(2500);
 });
 
 test('a clock that is an hour wrong neither ends a lease nor keeps one', async () => {
