@@ -19,6 +19,7 @@ interface CoordinatorOptions {
   nats?: string[];
   natsCreds?: string;
   websocket?: true;
+  restoreLog?: true;
   advertise?: string[];
   announce: boolean;
   model?: string[];
@@ -43,6 +44,7 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .option('--model <folder>', message('coordinator.help.model'), collect)
     .option('--no-announce', message('coordinator.help.no-announce'))
     .addOption(new Option('--nats <url>', message('coordinator.help.nats')).argParser(servers).conflicts('websocket'))
+    .option('--restore-log', message('coordinator.help.restore-log'))
     .option('--nats-creds <file>', message('coordinator.help.nats-creds'))
     .action((options: CoordinatorOptions, command: Command) => {
       if ((options.nats === undefined) !== (options.natsCreds === undefined)) command.error(message('coordinator.help.nats-pair'));
@@ -133,6 +135,7 @@ function choicesOf(options: CoordinatorOptions): CoordinatorChoices {
     operator: options.operator ?? null,
     terms: options.terms ?? null,
     websocket: options.websocket ?? false,
+    restoreLog: options.restoreLog ?? false,
     advertise: options.advertise ?? [],
     announced: options.announce,
     models: options.model ?? [],

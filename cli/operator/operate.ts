@@ -87,6 +87,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       host,
       controlPort: after(3),
       announced: request.announced,
+      restoreLog: request.restoreLog,
     });
     closers.push(operating.close);
     const { port: controlPort, token } = operating.control;

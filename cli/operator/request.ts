@@ -12,6 +12,8 @@ export interface OperateRequest {
   /** HTTPS; NATS, WebSockets and the loopback have the ports after it. 0: any free ones. */
   port: number;
   websocket: boolean;
+  /** Begins the network's log anew from what this coordinator has, where it is gone or damaged. */
+  restoreLog: boolean;
   advertise: readonly string[];
   /** An existing cluster, and the file that opens it; null: a NATS server of our own. */
   nats: { servers: readonly string[]; credentials: string } | null;

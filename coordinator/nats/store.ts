@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JetStreamManager, jetstream, type StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { HearthlendError } from '../../core/contract/errors.ts';
+import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import { storageError } from '../../core/contract/storage-error.ts';
 import type { Log } from '../log.ts';
 import { storeOver } from '../sqlite/store.ts';
@@ -21,6 +21,8 @@ const APPEND_MS = 15_000;
 const SNAPSHOT_EVERY = 20_000;
 /** How often the beginning of the log may overtake one that is only just opening. */
 const PLACINGS = 3;
+/** What a new log can be begun for. */
+const RESTORABLE = new Set<string>(['LOG_MISSING', 'LOG_REPLACED', 'LOG_TRUNCATED', 'LOG_CORRUPT']);
 
 export interface NatsStoreOptions {
   /** A connection that reconnects by itself and may use JetStream. Whoever made it closes it. */
@@ -31,6 +33,8 @@ export interface NatsStoreOptions {
   log: Log;
   /** How long a change waits to be recorded and applied before it is refused with STORE_UNREACHABLE; 15 s where left out. */
   withinMs?: number;
+  /** Where the log is gone, another one or damaged: begins a new one that goes on from this coordinator's replica. For one coordinator alone. */
+  restoreLog?: boolean;
   /** Messages of the log between two snapshots; 20,000 where left out. */
   snapshotEvery?: number;
 }
@@ -65,8 +69,8 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
   const objects = await openObjects(nc, `HL_${tokenOf(networkId)}_snapshots`, `Hearthlend ${networkId}: snapshots of the log`);
   const snapshots = createSnapshots(objects, join(dir, 'snapshot.tmp'));
   const placing: Placing = { jsm, names, networkId, path: join(dir, 'replica.db'), snapshots, log };
-  for (let attempt = 1; ; attempt += 1) {
-    const { replica, position } = await placeReplica(placing);
+  const follow = async (place: (placing: Placing) => Promise<Placed>): Promise<NatsStore> => {
+    const { replica, position } = await place(placing);
     const changeLog = createReplicatedLog({
       ...{ nc, js, jsm, names, replica, from: position, snapshots, log },
       snapshotEvery: options.snapshotEvery ?? SNAPSHOT_EVERY,
@@ -76,12 +80,21 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
       await changeLog.caughtUp();
     } catch (thrown) {
       await changeLog.close();
-      // Others may have gone on so far meanwhile that there is a newer snapshot to begin from.
-      if (attempt < PLACINGS && thrown instanceof HearthlendError && thrown.code === 'LOG_TRUNCATED') continue;
       throw thrown;
     }
     const store = storeOver(replica.reads, replica.changes, changeLog);
     return { store, book: replica.book, caughtUp: changeLog.caughtUp, failed: changeLog.failed };
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await follow(placeReplica);
+    } catch (thrown) {
+      const { code } = asHearthlendError(thrown);
+      // Others may have gone on so far meanwhile that there is a newer snapshot to begin from.
+      if (attempt < PLACINGS && code === 'LOG_TRUNCATED') continue;
+      if (options.restoreLog === true && RESTORABLE.has(code) && existsSync(placing.path)) return follow(restoreLog);
+      throw thrown;
+    }
   }
 }
 
@@ -94,8 +107,13 @@ interface Placing {
   log: Log;
 }
 
+interface Placed {
+  replica: Replica;
+  position: Position;
+}
+
 /** The replica as it was left, where the log goes on from there; else one that begins anew. */
-async function placeReplica(placing: Placing): Promise<{ replica: Replica; position: Position }> {
+async function placeReplica(placing: Placing): Promise<Placed> {
   const { jsm, names, networkId, path, log } = placing;
   const info = await reached(names, () => findLog(jsm, names));
   const left = existsSync(path) ? await openLeft(path, networkId, log) : null;
@@ -110,10 +128,28 @@ async function placeReplica(placing: Placing): Promise<{ replica: Replica; posit
     left?.close();
     throw thrown;
   }
-  // All that it has is in the log's snapshot as well.
   left?.close();
-  for (const file of filesOf(path)) await rm(file, { force: true });
   return begin(info ?? (await reached(names, () => makeLog(jsm, names))), placing);
+}
+
+/** Makes a new log that goes on from this replica, in place of the one that can't be followed. Other coordinators begin from its snapshot. */
+async function restoreLog({ jsm, names, networkId, path, snapshots, log }: Placing): Promise<Placed> {
+  const replica = openReplica(path, networkId);
+  try {
+    const before = replica.position();
+    if (before === null) throw new HearthlendError('LOG_MISSING', { stream: names.stream });
+    const position = await reached(names, async () => {
+      if ((await findLog(jsm, names)) !== null) await jsm.streams.delete(names.stream);
+      return { log: (await makeLog(jsm, names)).created, sequence: 0 };
+    });
+    replica.follow(position);
+    await snapshots.take(replica.database.db);
+    log('warn', 'log-restored', { stream: names.stream, from: before.sequence });
+    return { replica, position };
+  } catch (thrown) {
+    replica.close();
+    throw thrown;
+  }
 }
 
 /** What is there already; a damaged one is put aside, since it is only a copy. */
@@ -139,6 +175,8 @@ async function begin(
     const detail = `it begins at ${info.state.first_seq}, and no snapshot goes so far`;
     throw new HearthlendError('LOG_TRUNCATED', { stream: names.stream, detail });
   }
+  // All that a replica had which is there still is in the log's snapshot as well.
+  for (const file of filesOf(path)) await rm(file, { force: true });
   if (restored !== null) {
     await rename(incoming, path);
     log('info', 'snapshot-restored', { stream: names.stream, sequence: restored.sequence });

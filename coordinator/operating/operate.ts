@@ -60,6 +60,8 @@ export interface OperateOptions {
   controlPort: number;
   /** Whether machines of the local network may find it. */
   announced: boolean;
+  /** Begins the network's log anew from this folder's replica, where it is gone or damaged. */
+  restoreLog: boolean;
   clock: () => number;
   log: Log;
 }
@@ -107,7 +109,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const answering = await connection('answering', await answeringLogin(credentials));
     followConnection(storing, 'store', log);
     const isConnected = followConnection(answering, 'answering', log);
-    const state = await openNatsStore({ nc: storing, dir: join(dir, 'state'), networkId: id, log });
+    const state = await openNatsStore({ nc: storing, dir: join(dir, 'state'), networkId: id, restoreLog: options.restoreLog, log });
     const { store } = state;
     closers.push(() => store.close());
     const blobs = await openNatsBlobs({ nc: storing, dir: join(dir, 'blobs'), networkId: id, state, clock, log });

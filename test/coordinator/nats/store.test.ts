@@ -231,6 +231,29 @@ describe.skipIf(missing !== null)('a store of several coordinators', () => {
       await expect(replicas.open(network, 'b')).rejects.toMatchObject({ code: 'LOG_TRUNCATED' });
     });
 
+    test.each([
+      ['that is gone', () => jsm.streams.delete(names().stream)],
+      ['that somebody else wrote into', () => publishRaw('a coordinator wrote this')],
+      ['that lacks a part', () => jsm.streams.purge(names().stream, { seq: 4 })],
+    ])('a log %s is begun anew from a coordinator that is told to, and the others go on from it', async (_what, damage) => {
+      const a = await replicas.open(network, 'a');
+      const b = await replicas.open(network, 'b');
+      for (const holder of ['1', '2', '3']) await a.store.hold(holder, [X]);
+      await b.caughtUp();
+      await replicas.closeAll();
+      const db = new Database(join(replicas.dir(network, 'a'), 'replica.db'));
+      db.exec('UPDATE log_position SET sequence = 2');
+      db.close();
+      await damage();
+      await expect(replicas.open(network, 'a')).rejects.toMatchObject({ code: expect.stringMatching(/^LOG_/) });
+      const restored = await replicas.open(network, 'a', { restoreLog: true });
+      expect(await restored.store.holders()).toEqual(['1', '2', '3']);
+      await restored.store.hold('4', [X]);
+      await expect(replicas.open(network, 'b')).rejects.toMatchObject({ code: 'LOG_REPLACED' });
+      const c = await replicas.open(network, 'c');
+      expect(await c.store.holders()).toEqual(['1', '2', '3', '4']);
+    });
+
     test('a message that is missing between others', async () => {
       const a = await replicas.open(network, 'a');
       for (const holder of ['1', '2', '3']) await a.store.hold(holder, [X]);
