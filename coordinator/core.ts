@@ -251,7 +251,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       submitJob: (request, order) =>
         whenOpen(async () => {
           if (terms !== undefined) await refuseChance(inspect, request.model);
-          return intake.submitJob(request, order);
+          return context.machines.priced(await intake.submitJob(request, order));
         }),
       job: (id) =>
         whenOpen(async () => {

@@ -9,6 +9,8 @@ const AGAIN_MS = 300_000;
 /** Machines that asked this lately could take work, at their price. */
 const LATELY_MS = 900_000;
 const MAX_KEPT = 100_000;
+/** For so long what they said is not read again. */
+const READ_EVERY_MS = 5000;
 
 /** What the machines that ask for work say of themselves, for those whose work none of them takes. */
 export interface Machines {
@@ -19,10 +21,23 @@ export interface Machines {
 
 export function createMachines({ store, clock, monotonic, log }: Pick<Context, 'store' | 'clock' | 'monotonic' | 'log'>): Machines {
   const written = new Map<Address, { text: string; at: number }>();
+  let lately: { machines: Promise<Machine[]>; at: number } | undefined;
+
+  function seenLately(): Promise<Machine[]> {
+    const now = monotonic();
+    if (lately === undefined || now - lately.at >= READ_EVERY_MS) {
+      const machines = store.machinesSeenSince(clock() - LATELY_MS);
+      machines.catch(() => {
+        lately = undefined;
+      });
+      lately = { machines, at: now };
+    }
+    return lately.machines;
+  }
 
   return {
-    seen(worker, { memoryBytes, backends, floors, refusedCategories }) {
-      const machine: Machine = { memoryBytes, backends, floors, refusedCategories };
+    seen(worker, { memoryBytes, backends, floors, refusedCategories, stages }) {
+      const machine: Machine = { memoryBytes, backends, floors, refusedCategories, stages };
       const text = JSON.stringify(machine);
       const last = written.get(worker);
       const now = monotonic();
@@ -39,7 +54,7 @@ export function createMachines({ store, clock, monotonic, log }: Pick<Context, '
       const [demand, ...others] = await store.demandsOfJob(job.id);
       // One whose shards ask for different things is lent piece by piece.
       if (demand === undefined || others.length > 0) return job;
-      const price = priceToRun(demand, await store.machinesSeenSince(clock() - LATELY_MS));
+      const price = priceToRun(demand, await seenLately());
       return price === null ? job : { ...job, wouldRunAt: price.toString() };
     },
   };

@@ -11,7 +11,7 @@ import { estimateCost, type Requester, type RunRequest } from '../../core/jobs/r
 import { splitJob } from '../../core/jobs/split.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { openRequester } from '../../core/requester.ts';
-import { withProgress } from '../terminal/terminal.ts';
+import { type Terminal, withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { jobLines, tellFailure } from './job.ts';
 import { requireDone, requireWritableOutputs } from './submit.ts';
@@ -86,6 +86,7 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
     }),
   );
   terminal.emit({ event: 'job.changed', ...submitted });
+  tellPrice(terminal, submitted, view);
   const job = await followed(context, requester, submitted);
   requireDone(job);
   const tensors = await requester.outputs(job, described.outputs);
@@ -158,7 +159,19 @@ export async function runRemoteShow(context: Context, target: RemoteTarget, id: 
   context.terminal.emit(job);
   for (const line of jobLines([job], context.terminal.bold)) context.terminal.text(line);
   tellFailure(context.terminal, job);
+  if (job.wouldRunAt !== undefined) tellPrice(context.terminal, job, await requester.view());
   return 0;
+}
+
+/** Why a job waits that pays less than every machine asks, and what would change that. */
+function tellPrice(
+  terminal: Terminal,
+  { wouldRunAt, charge }: JobStatus,
+  { decimals, symbol }: { decimals: number; symbol: string },
+): void {
+  if (wouldRunAt === undefined) return;
+  const price = `${formatBaseUnits(BigInt(wouldRunAt), decimals)} ${symbol}`;
+  terminal.text(message('cli.job.would-run', { price, unit: charge?.unit ?? 'run', baseUnits: wouldRunAt }));
 }
 
 /** Writes the outputs of a job that is done. */

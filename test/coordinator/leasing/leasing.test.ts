@@ -131,7 +131,11 @@ describe('what fits a machine', () => {
 
   test('a job below every floor learns the price at which it would run, until a machine takes it as it is', async () => {
     const job = await network.submit(await network.model(), 1, { needs: { modelBytes: 8 * GB } });
-    const at = async () => (await network.coordinator.intake.job(job))?.wouldRunAt;
+    const at = async () => {
+      // What the machines said is read again after this.
+      network.pass(5000);
+      return (await network.coordinator.intake.job(job))?.wouldRunAt;
+    };
     const floor = (perUnit: string) => ({ floors: [{ asset: ASSET, unit: 'run' as const, perUnit }] });
     expect(await at()).toBeUndefined();
     await network.lease(a, floor('40'));
