@@ -86,7 +86,8 @@ export async function serveHttps({ host, port, certified, routes, log, metrics }
     })();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    requests({ route: 'none', status: '400' });
+    // One that only looked at the certificate and left asked nothing.
+    if (error.code !== 'ECONNRESET') requests({ route: 'none', status: '400' });
     socket.on('error', () => socket.destroy());
     if (socket.writable && error.code !== 'ECONNRESET')
       socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');

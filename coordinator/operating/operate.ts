@@ -32,7 +32,7 @@ import { openControl } from './control.ts';
 import { operatorHandlers } from './handlers.ts';
 import type { NetworkFile } from './network.ts';
 import { type OwnNats, watchRevocations } from './own-nats.ts';
-import { meetPeers } from './peers.ts';
+import { meetPeers, openPeerId } from './peers.ts';
 import { networkMetrics } from './status.ts';
 import { trustHandlers } from './trusting.ts';
 
@@ -184,7 +184,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     });
     const listening = https;
     closers.push(() => listening.close());
-    const met = await meetPeers(store, httpsUrls, clock, log);
+    const met = await meetPeers(store, openPeerId(dir), httpsUrls, clock, log);
     peers = met;
     closers.push(met.close);
     networkMetrics(metrics, store, transport.connected, clock);

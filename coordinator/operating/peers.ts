@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
 import { asHearthlendError } from '../../core/contract/errors.ts';
+import { readSecret, writeSecret } from '../files.ts';
 import type { Log } from '../log.ts';
 import type { Appends } from '../store.ts';
 
@@ -19,9 +22,23 @@ const GONE_MS = 3.5 * SAY_EVERY_MS;
 /** Of each coordinator: workers try them one after the other. */
 const MAX_URLS_EACH = 6;
 
-/** Tells the network's other coordinators where this one is reached, and knows where they are: a worker of one may need another tomorrow. */
-export async function meetPeers(store: PeerReads & Appends<PeerChanges>, own: () => string[], clock: () => number, log: Log) {
+const PeerFile = z.strictObject({ type: z.literal('hearthlend peer'), id: z.string().regex(/^[0-9a-f]{16}$/) });
+
+/** What a folder's coordinator is known by among the network's, from one start to the next. @throws COORDINATOR_FILE_INVALID */
+export function openPeerId(dir: string): string {
+  const path = join(dir, 'peer.json');
+  const kept = readSecret(path, PeerFile);
+  if (kept !== null) return kept.id;
   const id = randomBytes(8).toString('hex');
+  writeSecret(path, `${JSON.stringify({ type: 'hearthlend peer', id })}\n`);
+  return id;
+}
+
+/**
+ * Tells the network's other coordinators where this one is reached, and knows where they are: a worker of one may need another tomorrow.
+ * @param id from openPeerId
+ */
+export async function meetPeers(store: PeerReads & Appends<PeerChanges>, id: string, own: () => string[], clock: () => number, log: Log) {
   let others: string[] = [];
   let known = 0;
 
