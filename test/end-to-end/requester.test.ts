@@ -1,0 +1,162 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { operate } from '../../cli/operator/operate.ts';
+import type { Operated } from '../../cli/operator/request.ts';
+import { findInstallation } from '../../cli/ports/installation.ts';
+import { readNpz, writeNpz } from '../../core/jobs/npz.ts';
+import { pinnedAuthority } from '../../core/network/joining.ts';
+import { slowModel, slowTurns } from '../fixtures/onnx-models.ts';
+import { model, node, value } from '../fixtures/onnx-writer.ts';
+import { natsMissing } from '../nats.ts';
+import { Command, hearthlend, NODE, run, temporaryFolder } from './program.ts';
+
+const missing = natsMissing();
+const isolation = ['os', 'chromium', 'process'];
+let operated: Operated;
+let agent: Command;
+/** Where the network is, and a file with a key for it. */
+let network = '';
+let keyFile = '';
+let requesterDir = '';
+
+beforeAll(async () => {
+  if (missing !== null) return;
+  const installation = findInstallation(fileURLToPath(import.meta.url));
+  const dataDir = temporaryFolder('operator');
+  const terms = join(dataDir, 'terms.json');
+  writeFileSync(terms, JSON.stringify({ isolation, prices: ['run', 'token'].map((unit) => ({ unit, perUnit: '3', note: '' })) }));
+  operated = await operate(
+    {
+      ...{ dir: join(dataDir, 'operator'), version: installation.version, name: 'Studio', operator: 'Ann', terms, port: await freePorts() },
+      ...{ websocket: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
+    },
+    installation,
+  );
+  const { secret, https, fingerprint } = await operated.handlers.addkey({ name: 'a test', budget: '1000' });
+  network = `${https[0]}#sha256=${fingerprint}`;
+  requesterDir = temporaryFolder('requester');
+  keyFile = join(requesterDir, 'key');
+  writeFileSync(keyFile, `${secret}\n`, { mode: 0o600 });
+
+  const agentDir = temporaryFolder('member');
+  const settings = { practice: { shardsPerDay: 0, minutesPerDay: 10 }, acceptedIsolation: isolation };
+  writeFileSync(join(agentDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
+  const { link } = await operated.handlers.invite({ lastingMs: 60_000 });
+  expect((await run(agentDir, 'network', 'join', link, '--yes')).code).toBe(0);
+  const { id } = await operated.handlers.status({});
+  await run(agentDir, 'network', 'set', id, 'isolation', isolation.join(','));
+  agent = hearthlend(agentDir, 'start', '--headless');
+  await agent.event('started');
+});
+afterAll(async () => {
+  await agent?.kill();
+  await operated?.close();
+});
+beforeEach((context) => context.skip(missing !== null, missing ?? ''));
+
+/** The first of four free ports that follow each other. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const servers: Server[] = [];
+    const listen = async (port: number) => {
+      const server = createServer();
+      servers.push(server);
+      await once(server.listen(port, '0.0.0.0'), 'listening');
+      return (server.address() as AddressInfo).port;
+    };
+    try {
+      const port = await listen(0);
+      for (const after of [1, 2, 3]) await listen(port + after);
+      return port;
+    } catch {
+      // One of them is taken.
+    } finally {
+      for (const server of servers) server.close();
+    }
+  }
+}
+
+/** A model that squares a batch, and eight rows for it. */
+async function squareFolder(): Promise<string> {
+  const folder = temporaryFolder('square');
+  const rows = (name: string) => value(name, 'float32', ['batch', 2]);
+  writeFileSync(
+    join(folder, 'model.onnx'),
+    model({ nodes: [node('Mul', ['x', 'x'], ['y'])], inputs: [rows('x')], outputs: [rows('y')], constants: [] }),
+  );
+  const data = new Uint8Array(Float32Array.from({ length: 16 }, (_, at) => at).buffer);
+  await writeNpz(join(folder, 'inputs.npz'), new Map([['x', { type: 'float32', shape: [8, 2], data }]]));
+  return folder;
+}
+
+const submission = (folder: string, ...more: string[]): string[] => [
+  ...[
+    'job',
+    'submit',
+    '--model',
+    join(folder, 'model.onnx'),
+    '--inputs',
+    join(folder, 'inputs.npz'),
+    '--outputs',
+    join(folder, 'outputs.npz'),
+  ],
+  ...['--network', network, '--key-file', keyFile, ...more],
+];
+
+test('a job goes to a network in parts and comes back whole, with its cost before and after', async () => {
+  const folder = await squareFolder();
+  const submitted = await run(requesterDir, ...submission(folder, '--split', '3', '--max-cost', '9'));
+  expect(submitted.lines.find(({ event }) => event === 'job.estimate')).toMatchObject({ units: 3, perUnit: '3', cost: '9' });
+  expect(submitted).toMatchObject({ code: 0, last: { event: 'done', state: 'done', shards: 3, accepted: 3, cost: '9' } });
+  const y = (await readNpz(join(folder, 'outputs.npz'), 2 ** 20)).get('y');
+  expect(y?.shape).toEqual([8, 2]);
+  expect([...new Float32Array(y?.data.slice().buffer ?? new ArrayBuffer(0))]).toEqual(Array.from({ length: 16 }, (_, at) => at * at));
+
+  const again = await run(requesterDir, ...submission(folder, '--split', '3'));
+  expect(again.last).toMatchObject({ id: submitted.last.id });
+  const listed = await run(requesterDir, 'job', 'list', '--network', network, '--key-file', keyFile);
+  expect(listed.lines).toMatchObject([{ id: submitted.last.id, state: 'done' }]);
+  expect((await operated.handlers.keys({})).keys).toMatchObject([{ spent: '9' }]);
+});
+
+test('a job whose command was killed is taken up by the same command', async () => {
+  const folder = temporaryFolder('slow');
+  writeFileSync(join(folder, 'model.onnx'), slowModel()['model.onnx'] as Uint8Array);
+  await writeNpz(join(folder, 'inputs.npz'), slowTurns(300_000));
+  const killed = hearthlend(requesterDir, ...submission(folder));
+  const { id } = await killed.event('job.changed');
+  await killed.kill();
+  const ended = await run(requesterDir, ...submission(folder));
+  expect(ended).toMatchObject({ code: 0, last: { event: 'done', id, state: 'done' } });
+  expect(ended.lines.some(({ event }) => event === 'job.upload')).toBe(false);
+});
+
+test('what costs too much, or is nobody’s, is refused before anything is sent', async () => {
+  const folder = await squareFolder();
+  expect((await run(requesterDir, ...submission(folder, '--max-cost', '2'))).last).toMatchObject({ code: 'COST_TOO_HIGH' });
+  const wrong = network.replace(/.{8}$/, '00000000');
+  const asked = (...target: string[]) => run(requesterDir, 'job', 'list', ...target);
+  expect((await asked('--network', wrong, '--key-file', keyFile)).last).toMatchObject({ code: 'INVITE_FINGERPRINT_WRONG' });
+  expect((await asked('--network', 'nowhere', '--key-file', keyFile)).last).toMatchObject({ code: 'NETWORK_UNKNOWN' });
+  expect((await asked('--network', network)).last).toMatchObject({ code: 'REQUESTER_KEY_MISSING' });
+  const command = new Command(['job', 'list', '--network', network, '--json', '--data-dir', requesterDir], {
+    spawn: { env: { ...process.env, HEARTHLEND_KEY: 'hl-nobody' } },
+  });
+  expect((await command.ended).stdout).toContain('API_KEY_INVALID');
+});
+
+test('the official client asks a network’s models over its own certificate', async () => {
+  const { secret } = await operated.handlers.addkey({ name: 'a program', budget: null });
+  const [https = ''] = (await operated.handlers.status({})).https;
+  const ca = join(temporaryFolder('client'), 'ca.pem');
+  writeFileSync(ca, await pinnedAuthority({ at: new URL(https).host, fingerprint: network.slice(-64) }));
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca, BASE: `${https}/v1`, KEY: secret };
+  const { stdout } = await promisify(execFile)(NODE, [join(import.meta.dirname, '../fakes/openai-client.mjs')], { env });
+  expect(JSON.parse(stdout)).toEqual({ models: ['wordnet-lm'], text: expect.stringMatching(/\w/), streamed: true });
+});
