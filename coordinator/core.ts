@@ -53,8 +53,6 @@ export interface CoordinatorOptions {
   auditProbability?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
-  /** How long receipts gather before a voucher covers them; a minute where left out. */
-  epochMs?: number;
   /** What models are made of. Left out where they are known: in float32, and nothing by chance. */
   inspect?: InspectModel;
 }
@@ -73,7 +71,6 @@ const LEASE_MS = 300_000;
 /** The shortest, for work that is known well: heartbeats come three times as often. */
 const LEAST_LEASE_MS = 30_000;
 const AUDIT_MS = 20_000;
-const EPOCH_MS = 60_000;
 /** A batch that nobody closes for one to two of these was another coordinator's. */
 const CLOSE_LEFT_EVERY_MS = 5000;
 const RETIRE_EVERY_MS = 6 * 3_600_000;
@@ -125,14 +122,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const vouching =
     terms?.settlement == null
       ? null
-      : createVouching(
-          store,
-          signer,
-          { ...domainOf(terms.settlement), holdBackMs: terms.holdBackMs, epochMs: options.epochMs ?? EPOCH_MS, clock },
-          log,
-          (worker) => context.emit({ type: 'voucher' }, worker),
+      : createVouching(store, signer, { ...domainOf(terms.settlement), holdBackMs: terms.holdBackMs, clock }, log, (worker) =>
+          context.emit({ type: 'voucher' }, worker),
         );
-  const inspect = options.inspect ?? (async () => ({ coarse: false, random: null }));
+  const inspect = options.inspect ?? (async () => ({ coarse: false, random: null, indices: [] }));
   const auditor = createAuditor(context, {
     reference: options.reference,
     probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
@@ -250,7 +243,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     intake: {
       submitJob: (request, order) =>
         whenOpen(async () => {
-          if (terms !== undefined) await refuseChance(inspect, request.model);
+          if (terms !== undefined) await refuseUnauditable(inspect, request.model);
           return context.machines.priced(await intake.submitJob(request, order));
         }),
       job: (id) =>
@@ -274,12 +267,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   };
 }
 
-function domainOf({ chainId, contract, payer }: NonNullable<NetworkTerms['settlement']>) {
-  return { domain: { chainId, contract }, payer };
+function domainOf({ chainId, contract, payer, epochMs }: NonNullable<NetworkTerms['settlement']>) {
+  return { domain: { chainId, contract }, payer, epochMs };
 }
 
-/** Where results are audited a model must give the same ones again. @throws MODEL_OPERATOR_RANDOM, and what is wrong with its file */
-async function refuseChance(inspect: InspectModel, model: LocalModel): Promise<void> {
-  const { random } = await inspect(model);
+/** Where results are audited a model must give the same ones again, or show how close a tie was. @throws MODEL_OPERATOR_RANDOM, MODEL_INDICES_ALONE, and what is wrong with its file */
+async function refuseUnauditable(inspect: InspectModel, model: LocalModel): Promise<void> {
+  const { random, indices } = await inspect(model);
   if (random !== null) throw new HearthlendError('MODEL_OPERATOR_RANDOM', random);
+  const alone = indices.find(({ given }) => !given);
+  if (alone !== undefined) throw new HearthlendError('MODEL_INDICES_ALONE', { output: alone.output, values: alone.values });
 }

@@ -230,13 +230,13 @@ export function openPayments(parts: PaymentsParts): Payments {
       asset: terms.asset,
       symbol: terms.symbol,
       decimals: terms.decimals,
-      ...terms.settlement,
+      ...pick(terms.settlement),
       accepted,
       promised,
       paid,
       short: (short > 0n ? short : 0n).toString(),
       unvouched: (unvouched > 0n ? unvouched : 0n).toString(),
-      withheldSince: withheldSince(oldest === undefined ? null : oldest.time * 1000, terms.holdBackMs, clock()),
+      withheldSince: withheldSince(oldest === undefined ? null : oldest.time * 1000, terms.holdBackMs + terms.settlement.epochMs, clock()),
       secured: secured?.toString() ?? null,
       payable: view === undefined || view.trouble !== null ? null : view.payable.toString(),
       exposure: exposure.toString(),
@@ -400,6 +400,10 @@ export function openPayments(parts: PaymentsParts): Payments {
       'payments.claim': ({ network }) => inTurn(() => claim(network)),
     },
   };
+}
+
+function pick({ chainId, contract, payer }: { chainId: number; contract: Address; payer: Address }) {
+  return { chainId, contract, payer };
 }
 
 function same(a: string, b: string): boolean {

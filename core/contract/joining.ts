@@ -31,7 +31,15 @@ export const NetworkTerms = z.strictObject({
     .min(0)
     .max(90 * 86_400_000),
   /** Where vouchers are paid, and whose escrow pays them; null: it pays nothing that is worth anything. */
-  settlement: z.strictObject({ chainId: z.int().min(1), contract: Address, payer: Address }).nullable(),
+  settlement: z
+    .strictObject({
+      chainId: z.int().min(1),
+      contract: Address,
+      payer: Address,
+      /** How long (ms) receipts gather before a voucher covers them. */
+      epochMs: z.int().min(1000).max(86_400_000).default(60_000),
+    })
+    .nullable(),
 });
 export type NetworkTerms = z.infer<typeof NetworkTerms>;
 

@@ -18,12 +18,12 @@ export function overLimit(exposure: bigint, limit: bigint | null): bigint | null
   return limit === null || exposure <= limit ? null : exposure - limit;
 }
 
-/** Receipts past their hold-back are given so long (ms) to be vouched for. */
+/** Receipts that are due are given so long (ms) more to be vouched for. */
 const VOUCHING_MS = 600_000;
 
-/** Since when vouchers are withheld: the oldest receipt that none covers is past its hold-back and the time for vouching. Null while none is. Pure. */
-export function withheldSince(oldestUnvouchedAt: number | null, holdBackMs: number, now: number): number | null {
+/** Since when vouchers are withheld: the oldest receipt that none covers is past its hold-back and epoch (`dueAfterMs`) and the time for vouching. Null while none is. Pure. */
+export function withheldSince(oldestUnvouchedAt: number | null, dueAfterMs: number, now: number): number | null {
   if (oldestUnvouchedAt === null) return null;
-  const due = oldestUnvouchedAt + holdBackMs + VOUCHING_MS;
+  const due = oldestUnvouchedAt + dueAfterMs + VOUCHING_MS;
   return now > due ? due : null;
 }

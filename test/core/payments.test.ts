@@ -52,7 +52,7 @@ describe.skipIf(noAnvil !== null)('what a network owes', () => {
     terms = {
       ...{ id: NETWORK, operator: 'A studio', contact: '', rules: '', coordinator: computeAddress(coordinator) },
       ...{ asset: asset(), symbol: 'ETH', decimals: 18, prices: [], categories: [], isolation: ['os'], holdBackMs: 0 },
-      settlement: { chainId: chain.chainId, contract, payer: payer().address },
+      settlement: { chainId: chain.chainId, contract, payer: payer().address, epochMs: 60_000 },
     };
     ({ ledger, path } = openScene());
     choices = NetworkChoices.parse({});

@@ -24,7 +24,7 @@ const TERMS: NetworkTerms = {
   ],
   isolation: ['os'],
   holdBackMs: 86_400_000,
-  settlement: { chainId: 1612, contract: `0x${'2'.repeat(40)}`, payer: `0x${'3'.repeat(40)}` },
+  settlement: { chainId: 1612, contract: `0x${'2'.repeat(40)}`, payer: `0x${'3'.repeat(40)}`, epochMs: 60_000 },
 };
 const row = (change: Partial<NetworkRow> = {}): NetworkRow => ({
   id: 'studio',

@@ -1,0 +1,124 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Contract, Wallet } from 'ethers';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { connectToAgent } from '../../cli/agent/connect.ts';
+import { operate } from '../../cli/operator/operate.ts';
+import type { Operated } from '../../cli/operator/request.ts';
+import { findInstallation } from '../../cli/ports/installation.ts';
+import type { ChainConfig } from '../../core/contract/chain.ts';
+import type { RpcClient } from '../../core/contract/rpc-client.ts';
+import { encodeSafetensors } from '../../core/contract/safetensors.ts';
+import { describeModel } from '../../core/models/describe.ts';
+import { type Chain, escrowArtifact, noAnvil, startChain } from '../anvil.ts';
+import { modelCases } from '../fixtures/onnx-models.ts';
+import { natsMissing } from '../nats.ts';
+import { freePorts } from './free-ports.ts';
+import { type Command, hearthlend, run, temporaryFolder } from './program.ts';
+
+const missing = natsMissing() ?? noAnvil;
+const isolation = ['os', 'chromium', 'process'] as const;
+/** A thousandth of a whole token for a run. */
+const PRICE = 10n ** 15n;
+const payee = Wallet.createRandom().address;
+
+let chain: Chain;
+let escrow: Contract;
+let operated: Operated;
+let agentDir: string;
+let agent: Command;
+let client: RpcClient;
+let network = '';
+
+beforeAll(async () => {
+  if (missing !== null) return;
+  const installation = findInstallation(fileURLToPath(import.meta.url));
+  chain = await startChain();
+  escrow = await chain.deploy(escrowArtifact(), [86_400]);
+  const contract = (await escrow.getAddress()).toLowerCase();
+  const payer = chain.account(1).address;
+
+  const operatorDir = temporaryFolder('operator');
+  const terms = join(operatorDir, 'terms.json');
+  const settlement = { chainId: chain.chainId, contract, payer, epochMs: 1000 };
+  const prices = [{ unit: 'run', perUnit: PRICE.toString(), note: '' }];
+  const asset = `eip155:${chain.chainId}/slip44:60`;
+  writeFileSync(terms, JSON.stringify({ isolation, settlement, prices, asset, symbol: 'ETH', decimals: 18 }));
+  agentDir = temporaryFolder('member');
+  const here: ChainConfig = {
+    ...{ chainId: chain.chainId, name: 'Here', rpc: [chain.url], explorer: null, symbol: 'ETH', confirmations: 2 },
+    ...{ tokens: [], escrow: contract, test: true },
+  };
+  const settings = { practice: { shardsPerDay: 0, minutesPerDay: 10 }, acceptedIsolation: isolation, chains: [here] };
+  writeFileSync(join(agentDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
+  expect((await run(agentDir, 'wallet', 'watch', payee)).code).toBe(0);
+  agent = hearthlend(agentDir, 'start', '--headless');
+  const request = {
+    ...{ dir: join(operatorDir, 'operator'), version: installation.version, name: 'Studio', operator: 'Ann', terms },
+    ...{ port: await freePorts(), websocket: false, restoreLog: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
+  };
+  [operated] = await Promise.all([operate(request, installation), agent.event('started')]);
+  const connection = await connectToAgent(agentDir);
+  if (connection === undefined) throw new Error('the agent is not there');
+  client = connection.client;
+  const { link } = await operated.handlers.invite({ lastingMs: 60_000 });
+  const preview = await client.call('network.preview', { link });
+  const { coordinator } = preview.terms;
+  const act = async (name: string, ...args: unknown[]) => {
+    const sent = await (escrow.connect(chain.account(1)) as Contract).getFunction(name)(...args);
+    await sent.wait();
+  };
+  await act('deposit', { value: PRICE * 100n });
+  await act('authoriseSigner', coordinator);
+  network = (await client.call('network.join', { link, coordinator, choices: { isolation: [...isolation], trusted: true } })).id;
+});
+afterAll(async () => {
+  client?.close();
+  await agent?.kill();
+  await operated?.close();
+  await chain?.stop();
+});
+beforeEach((context) => context.skip(missing !== null, missing ?? ''));
+
+async function runJobs(count: number): Promise<void> {
+  const [first] = modelCases();
+  const folder = temporaryFolder('paid-model');
+  for (const [path, bytes] of Object.entries(first?.files ?? {})) writeFileSync(join(folder, path), bytes);
+  const model = await describeModel(join(folder, 'model.onnx'));
+  const inputs = encodeSafetensors(first?.inputs ?? new Map());
+  const limits = { wallMs: 60_000, memoryBytes: 2 ** 30, outputBytes: 2 ** 20 };
+  const session = { intraOpThreads: 1, graphOptimization: 'all' as const };
+  for (let each = 0; each < count; each += 1) {
+    const { id } = await operated.intake.submitJob({ kind: 'onnx.run', model, inputs, limits, session, outputs: [] });
+    await expect.poll(async () => (await operated.intake.job(id))?.state, { timeout: 60_000, interval: 100 }).toBe('done');
+  }
+}
+
+const owed = async () => (await client.call('payments.status', {})).networks[0];
+const promised = (amount: bigint) =>
+  expect.poll(async () => BigInt((await owed())?.promised ?? 0), { timeout: 60_000, interval: 200 }).toBe(amount);
+
+test('from a funded escrow over shards, receipts and vouchers to the balance of a wallet that has no key here; once more only the difference arrives', {
+  timeout: 180_000,
+}, async () => {
+  await runJobs(2);
+  await promised(PRICE * 2n);
+  const refused = await run(agentDir, 'wallet', 'claim', '--yes');
+  expect(refused.last).toMatchObject({ event: 'error', code: 'GAS_FUNDS_SHORT' });
+  const gas = (await client.call('payments.status', {})).gasKey?.address ?? '';
+  await chain.rpc('anvil_setBalance', gas, '0xde0b6b3a7640000');
+  const claimed = await run(agentDir, 'wallet', 'claim', '--yes');
+  expect(claimed).toMatchObject({ code: 0, last: { event: 'claim', kind: 'claim' } });
+  expect(await chain.provider.getBalance(payee)).toBe(PRICE * 2n);
+
+  await runJobs(1);
+  await promised(PRICE * 3n);
+  expect((await run(agentDir, 'wallet', 'claim', '--network', network, '--yes')).code).toBe(0);
+  expect(await chain.provider.getBalance(payee)).toBe(PRICE * 3n);
+
+  const proof = join(agentDir, 'proof.json');
+  expect((await run(agentDir, 'ledger', 'prove', '--receipt', '3', '--out', proof)).code).toBe(0);
+  expect((await run(temporaryFolder('anyone'), 'verify', proof)).last).toMatchObject({ event: 'proof', ok: true, signedByPayer: false });
+  expect((await run(agentDir, 'ledger', 'verify')).last).toMatchObject({ ok: true, receipts: 3 });
+});
