@@ -8,14 +8,14 @@ import type { GenerationRequest } from './requests.ts';
 import { samplingOf } from './sampling.ts';
 import { openStream, sendJson } from './stream.ts';
 
-export interface Usage {
+interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
 }
 
 /** What is the same in every object of one answer. */
-export interface AnswerHead {
+interface AnswerHead {
   id: string;
   created: number;
   model: string;

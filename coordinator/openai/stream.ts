@@ -30,7 +30,7 @@ export function openStream(response: ServerResponse, { bufferedBytes, keepAliveM
 }
 
 /** Ends an answer; who doesn't read it in time is cut off. */
-export function endAnswer(response: ServerResponse, readMs: number, body?: string): void {
+function endAnswer(response: ServerResponse, readMs: number, body?: string): void {
   const timer = setTimeout(() => response.destroy(), readMs);
   response.on('close', () => clearTimeout(timer));
   response.end(body);

@@ -8,7 +8,7 @@ import { asHearthlendError, errorOf, HearthlendError } from '../contract/errors.
 import { REQUESTER_PATHS, UPLOAD_LENGTH, UPLOAD_OFFSET } from '../contract/requesting.ts';
 
 /** One request to a coordinator, up to the head of its answer. @throws NETWORK_UNREACHABLE, NETWORK_CERTIFICATE_WRONG */
-export interface RequesterCall {
+interface RequesterCall {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   headers?: Record<string, string>;
@@ -53,7 +53,7 @@ export interface Channel {
   /** One blob, gone on with where it broke off, held in memory. @throws BLOB_TRUNCATED, DIGEST_MISMATCH */
   download(path: string, blob: BlobRef): Promise<Uint8Array>;
 }
-export type ReadPiece = (offset: number, length: number) => Promise<Uint8Array>;
+type ReadPiece = (offset: number, length: number) => Promise<Uint8Array>;
 
 export function openChannel({ network, call, patienceMs, steady }: RequesterPorts): Channel {
   const wrong = (detail: string) => new HearthlendError('NETWORK_ANSWER_INVALID', { network, detail });

@@ -13,7 +13,7 @@ import type { NetworkTerms } from '../../../core/contract/joining.ts';
 import { createRequester, type Requester } from '../../../core/jobs/remote.ts';
 import { ASK, coordinatorKey, outputsOf, submissionOf, Workbench, workerKey } from '../workbench.ts';
 
-export const TERMS: NetworkTerms = {
+const TERMS: NetworkTerms = {
   ...{ id: 'studio', operator: 'A studio', contact: '', rules: '', coordinator: coordinatorKey.address },
   ...{ asset: 'eip155:161201/slip44:60', symbol: 'OPEN', decimals: 18, categories: [], isolation: ['os'], holdBackMs: 0, settlement: null },
   prices: [

@@ -11,7 +11,7 @@ import type { GenerateShard, Lease } from '../../../core/contract/shard.ts';
 import type { Tensors } from '../../../core/contract/tensor.ts';
 import { ASK, inputsOf, int64, submissionOf, Workbench } from '../workbench.ts';
 
-export const MAX_POSITIONS = 64;
+const MAX_POSITIONS = 64;
 
 /** Text as its characters' codes; 0 ends it. */
 const generating: Generating = {
