@@ -2,9 +2,10 @@ import { asHearthlendError } from '../core/contract/errors.ts';
 import type { LocalModel, ReferenceTask, ReferenceWorker } from '../core/contract/jobs.ts';
 import { decodeSafetensors, encodeSafetensors } from '../core/contract/safetensors.ts';
 import type { Shard } from '../core/contract/shard.ts';
-import type { Tensors } from '../core/contract/tensor.ts';
+import type { Tensor, Tensors } from '../core/contract/tensor.ts';
 import type { Log } from './log.ts';
 import { compareOutputs } from './trust/comparison.ts';
+import { isFloat } from './trust/elements.ts';
 import { judgeForced } from './trust/generation.ts';
 import { isHalf, startThresholds, type Thresholds } from './trust/thresholds.ts';
 
@@ -25,6 +26,8 @@ export interface AuditTask {
   /** Up to where the claim may lie from what the reference computes, and two of the reference's computations from each other. */
   thresholds: Thresholds;
   own: Thresholds;
+  /** Outputs of indices, and the output whose values each points into. */
+  indices: readonly { output: string; values: string }[];
   /** The right answer where it is known: of a canary. One that lies further from it is not refuted by that alone. */
   known?: Tensors;
   /** Called when the first computation disagrees, before the second one starts. */
@@ -78,22 +81,37 @@ function toleranceOf({ distance }: Thresholds): Parameters<typeof compareOutputs
   return (type) => (isHalf(type) ? Math.max(distance, startThresholds({ claimed: 'cpu', reference: 'cpu' }, true).distance) : distance);
 }
 
-function judge({ shard, claimed, inputs, thresholds }: AuditTask, blob: Uint8Array): Judged {
+function judge(task: AuditTask, blob: Uint8Array): Judged {
+  const { shard, claimed, inputs, thresholds } = task;
   const computed = decodeSafetensors(blob);
   if (shard.kind === 'onnx.generate') {
     const verdict = judgeForced(shard, claimed, computed, thresholds);
     return { blob, type: verdict.type, detail: verdict.type === 'agrees' ? '' : verdict.detail, distance: null };
   }
-  const options = { tolerance: toleranceOf(thresholds), inputs: decodeSafetensors(inputs) };
-  const { detail, distance } = compareOutputs(claimed, computed, options);
+  const { indices, wanted } = pointedInto(computed, task);
+  const options = { tolerance: toleranceOf(thresholds), inputs: decodeSafetensors(inputs), indices };
+  const { detail, distance } = compareOutputs(claimed, wanted, options);
   return { blob, type: detail === undefined ? 'agrees' : 'differs', detail: detail ?? '', distance };
 }
 
+/** The values that indices point into; and what the shard asks for, without those that only the reference was asked for. */
+function pointedInto(computed: Tensors, { shard, indices }: AuditTask): { indices: Map<string, Tensor>; wanted: Tensors } {
+  const known = new Map<string, Tensor>();
+  for (const { output, values } of indices) {
+    const tensor = computed.get(values);
+    if (tensor !== undefined && isFloat(tensor.type)) known.set(output, tensor);
+  }
+  const asked = shard.kind === 'onnx.run' && shard.outputs.length > 0 ? new Set(shard.outputs) : null;
+  return { indices: known, wanted: asked === null ? computed : new Map([...computed].filter(([name]) => asked.has(name))) };
+}
+
 /** Of a generation both passes went over the claimed tokens, and each found one that no near-tie explains: they can't disagree on that. */
-function agreeAmongThemselves({ shard, own }: AuditTask, first: Judged, second: Judged): boolean {
+function agreeAmongThemselves(task: AuditTask, first: Judged, second: Judged): boolean {
+  const { shard, own } = task;
   if (shard.kind === 'onnx.generate') return true;
-  const options = { tolerance: toleranceOf(own) };
-  return compareOutputs(decodeSafetensors(first.blob), decodeSafetensors(second.blob), options).detail === undefined;
+  const other = pointedInto(decodeSafetensors(second.blob), task);
+  const options = { tolerance: toleranceOf(own), indices: other.indices };
+  return compareOutputs(pointedInto(decodeSafetensors(first.blob), task).wanted, other.wanted, options).detail === undefined;
 }
 
 /** One computation of the reference; why there is none, with a note, where it failed or took too long. */
@@ -118,10 +136,16 @@ async function compute(reference: ReferenceWorker, task: AuditTask, shard: Shard
   }
 }
 
-function referenceTask({ model, inputs, claimed, thresholds }: AuditTask, shard: Shard): ReferenceTask {
+function referenceTask({ model, inputs, claimed, thresholds, indices }: AuditTask, shard: Shard): ReferenceTask {
   const task = { model: { digest: shard.model.digest, local: model }, shard, inputs };
   const tokens = claimed.get('tokens');
-  if (shard.kind === 'onnx.run' || tokens === undefined) return task;
+  if (shard.kind === 'onnx.run') {
+    // Empty: all that it gives.
+    if (shard.outputs.length === 0 || indices.length === 0) return task;
+    const values = indices.filter(({ output }) => shard.outputs.includes(output)).map(({ values }) => values);
+    return { ...task, shard: { ...shard, outputs: [...new Set([...shard.outputs, ...values])] } };
+  }
+  if (tokens === undefined) return task;
   const { draw, logit } = thresholds;
   return { ...task, inputs: encodeSafetensors(decodeSafetensors(inputs).set('tokens', tokens)), forced: { draw, logit } };
 }

@@ -65,12 +65,19 @@ export function createAuditor(context: Context, policy: AuditPolicy): Auditor {
 
   async function taskOf({ attempt, record: { shard }, submission, tensors }: Claim, known: Tensors | null): Promise<AuditTask> {
     const model = await localModel(context, shard);
-    const { coarse } = await policy.inspect(model);
+    const { coarse, indices } = await policy.inspect(model);
     const calibrations = await store.calibrations(shard.model.digest);
     const between = (claimed: Submission['backend'] | null): Thresholds =>
       thresholdsFor({ model: shard.model.digest, claimed: claimed ?? null, reference: 'cpu' }, calibrations, coarse);
     return {
-      ...{ shard, model, claimed: tensors, thresholds: between(submission.backend), own: between('cpu') },
+      ...{
+        shard,
+        model,
+        claimed: tensors,
+        indices: indices.filter(({ given }) => given),
+        thresholds: between(submission.backend),
+        own: between('cpu'),
+      },
       ...(known === null ? {} : { known }),
       inputs: await blobs.read(shard.inputs.digest),
       onDispute: () => store.dispute({ shardId: attempt.shardId, attempt: attempt.attempt }),

@@ -1,20 +1,13 @@
 import { elementCount, type Tensor, type Tensors } from '../../core/contract/tensor.ts';
 import { floatsOf, integersOf, isFloat } from './elements.ts';
 
-/** Where an output of indices takes its largest or smallest values from, so that two that are almost equal can be told from a wrong answer. */
-export interface IndexedValues {
-  values: Tensor;
-  /** The axis of `values` that the indices count along. */
-  axis: number;
-}
-
 export interface ComparisonOptions {
   /** Relative L2 up to which rows of floats agree, by the tensor's type. */
   tolerance: (type: Tensor['type']) => number;
   /** What the shard was given. An output of an input's own shape is compared by the change that was made to it. */
   inputs?: Tensors;
-  /** Outputs of indices by name, where the values are known. */
-  indices?: ReadonlyMap<string, IndexedValues>;
+  /** Outputs of indices by name, with the values that they point into: two that are almost equal are told from a wrong answer by them. */
+  indices?: ReadonlyMap<string, Tensor>;
 }
 
 export interface Comparison {
@@ -53,9 +46,12 @@ export function compareOutputs(claimed: Tensors, reference: Tensors, options: Co
 function wholeNumbersDiffer(name: string, actual: Tensor, expected: Tensor, { indices, tolerance }: ComparisonOptions): string | undefined {
   const at = expected.data.findIndex((byte, index) => byte !== actual.data[index]);
   if (at === -1) return undefined;
-  const source = indices?.get(name);
-  if (source === undefined) return `${name} differs from byte ${at} on`;
-  return indicesDiffer(name, actual, expected, source, tolerance(source.values.type));
+  const values = indices?.get(name);
+  const axes = values === undefined ? [] : axesOf(values.shape, expected.shape);
+  if (values === undefined || axes.length === 0) return `${name} differs from byte ${at} on`;
+  // Shapes alone may leave it open along which axis the indices count.
+  const details = axes.map((axis) => indicesDiffer(name, actual, expected, values, axis, tolerance(values.type)));
+  return details.includes(undefined) ? undefined : details[0];
 }
 
 /** An input of the same type and shape as this output: a stage hands its hidden state on. Of several, the one that was changed least. */
@@ -115,7 +111,8 @@ function indicesDiffer(
   name: string,
   actual: Tensor,
   expected: Tensor,
-  { values, axis }: IndexedValues,
+  values: Tensor,
+  axis: number,
   tolerance: number,
 ): string | undefined {
   const size = values.shape[axis] as number;
@@ -145,4 +142,14 @@ function indicesDiffer(
     }
   }
   return undefined;
+}
+
+/** Axes of the values along which indices of this shape may count: the one that is missing in it, or that is of another size. */
+function axesOf(values: readonly number[], indices: readonly number[]): number[] {
+  return values.flatMap((_, axis) => {
+    const without = values.toSpliced(axis, 1);
+    const dropped = indices.join() === without.join();
+    const kept = indices.length === values.length && indices.toSpliced(axis, 1).join() === without.join();
+    return dropped || kept ? [axis] : [];
+  });
 }

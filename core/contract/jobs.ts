@@ -122,6 +122,8 @@ export interface AuditFacts {
   coarse: boolean;
   /** An operator whose outputs are drawn by chance, and where it is; null where there is none. Nobody can compute its results again. */
   random: { operator: string; where: string } | null;
+  /** Outputs that say where among `values` the largest or smallest are; and whether the model gives those values too, so that near-ties can be told. */
+  indices: { output: string; values: string; given: boolean }[];
 }
 /** Reads a model's file, once for each. @throws what is wrong with it */
 export type InspectModel = (model: LocalModel) => Promise<AuditFacts>;

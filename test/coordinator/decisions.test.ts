@@ -224,7 +224,7 @@ test('an audit that is over is held by nothing, although the end that would cut 
   const model = { manifest: { format: 'onnx' as const, entry: 'm.onnx', files: [] }, files: new Map<string, string>() };
   const thresholds = startThresholds({ claimed: 'cpu', reference: 'cpu' }, false);
   const inputs = encodeSafetensors(new Map());
-  const task = { shard: pass, model, inputs, claimed, thresholds, own: thresholds, onDispute: async () => undefined, signal };
+  const task = { shard: pass, model, inputs, claimed, thresholds, own: thresholds, indices: [], onDispute: async () => undefined, signal };
   const audit = (compute: () => Promise<Uint8Array>) => auditResult({ compute }, task, 60_000, () => undefined);
   expect(await audit(async () => encodeSafetensors(claimed))).toMatchObject({ type: 'agrees', distance: 0 });
   expect(await audit(() => Promise.reject(new Error('no reference')))).toMatchObject({ type: 'unchecked', cutShort: false });

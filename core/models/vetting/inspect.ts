@@ -20,6 +20,10 @@ export interface ModelFacts {
   random: { operator: string; where: string } | null;
   /** Whether it holds float16, or rounds what it computes with to whole numbers of few bits. */
   coarse: boolean;
+  /** Outputs that say where in other values the largest or smallest are, and those values. */
+  indices: { output: string; values: string }[];
+  /** Names of what it gives. */
+  outputs: string[];
   /** Its constants, spread out. */
   weightBytes: number;
   /** The most that one node takes in or gives out, as far as the file tells shapes without a size that varies. */
@@ -41,6 +45,9 @@ const MAX_KEPT_BYTES = 128 * 2 ** 20;
 /** TensorProto.DataType. */
 const FLOAT16 = 10;
 const BFLOAT16 = 16;
+
+/** Operators that hand on what they are given, in another type or shape. */
+const RESHAPING = new Set(['Cast', 'Identity', 'Squeeze', 'Unsqueeze', 'Reshape', 'Flatten']);
 
 interface Frame extends Place, Operator {
   body: Body;
@@ -70,6 +77,8 @@ export class Inspection implements GraphObserver {
   readonly #initializers = new Set<string>();
   #random: { operator: string; where: string } | null = null;
   #coarse = false;
+  /** Values that are indices, and what they point into. */
+  readonly #indices = new Map<string, string>();
   #traced: Pick<Frame, 'inputs' | 'outputs'>[] | null = [];
   readonly #external = new Set<string>();
   /** Nodes of the main graph itself, so far. */
@@ -86,11 +95,20 @@ export class Inspection implements GraphObserver {
   }
 
   /** @throws MODEL_TOO_COMPLEX */
-  facts(): ModelFacts {
+  facts(outputs: readonly string[]): ModelFacts {
     const { nodes, depth } = expand(this.#main, this.#functions, { nodes: MAX_NODES, depth: MAX_DEPTH });
     const foreign = [...this.#foreign].find(([key]) => !this.#functions.has(key))?.[1] ?? null;
     const bytes = { weightBytes: this.#weightBytes, activationBytes: this.#activationBytes() };
-    return { nodes, depth, foreign, random: this.#random, coarse: this.#coarse, ...bytes };
+    return {
+      nodes,
+      depth,
+      foreign,
+      random: this.#random,
+      coarse: this.#coarse,
+      indices: this.#indicesAmong(outputs),
+      outputs: [...outputs],
+      ...bytes,
+    };
   }
 
   enterTraining(): void {
@@ -251,8 +269,26 @@ export class Inspection implements GraphObserver {
     if (call === undefined) this.#keep(key);
     body.calls.set(key, { count: (call?.count ?? 0) + 1, depth: Math.max(call?.depth ?? 0, depth) });
     if (body !== this.#main || depth > 0 || this.#traced === null) return;
+    this.#followIndices(frame);
     if (this.#traced.length === MAX_TRACED_NODES) this.#traced = null;
     else this.#traced.push({ inputs: frame.inputs, outputs: frame.outputs });
+  }
+
+  /** Indices stay indices where only their type or shape is changed. */
+  #followIndices({ type, inputs: [input = ''], outputs: [first = '', second = ''] }: Frame): void {
+    if (type === 'ArgMax' || type === 'ArgMin') this.#indices.set(first, input);
+    else if (type === 'TopK') this.#indices.set(second, input);
+    else if (RESHAPING.has(type)) {
+      const values = this.#indices.get(input);
+      if (values !== undefined) this.#indices.set(first, values);
+    }
+  }
+
+  #indicesAmong(outputs: readonly string[]): ModelFacts['indices'] {
+    return outputs.flatMap((output) => {
+      const values = this.#indices.get(output);
+      return values === undefined ? [] : [{ output, values }];
+    });
   }
 
   #trace(side: 'inputs' | 'outputs', name: string): void {

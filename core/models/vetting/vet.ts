@@ -51,7 +51,7 @@ export function createInspect(): InspectModel {
   const known = new Map<Sha256, Promise<AuditFacts>>();
   return async (model) => {
     const digest = modelDigest(model.manifest);
-    const facts = known.get(digest) ?? inspectModel({ digest, ...model }).then(({ coarse, random }) => ({ coarse, random }));
+    const facts = known.get(digest) ?? inspectModel({ digest, ...model }).then(auditFacts);
     known.delete(digest);
     known.set(digest, facts);
     // What could not be read may be the disk's fault.
@@ -64,6 +64,11 @@ export function createInspect(): InspectModel {
   };
 }
 
+function auditFacts({ coarse, random, indices, outputs }: ModelFacts): AuditFacts {
+  const given = new Set(outputs);
+  return { coarse, random, indices: indices.map((each) => ({ ...each, given: given.has(each.values) })) };
+}
+
 async function inspectModel({ manifest, files }: ModelFiles): Promise<ModelFacts> {
   const { entry } = manifest;
   const path = files.get(entry);
@@ -74,14 +79,14 @@ async function inspectModel({ manifest, files }: ModelFiles): Promise<ModelFacts
   try {
     file = await open(path);
     if (await isOrtFormat(entry, file)) throw invalidModel(`${entry} is in ONNX Runtime's own format, not an .onnx file`);
-    await readGraph(new WireReader(file, bytes, PATIENCE_MS), bytes, inspection);
+    const { outputs } = await readGraph(new WireReader(file, bytes, PATIENCE_MS), bytes, inspection);
+    return inspection.facts(outputs.map(({ name }) => name));
   } catch (cause) {
     if (cause instanceof HearthlendError) throw cause;
     throw new HearthlendError('FILE_UNREADABLE', { path, detail: (cause as Error).message }, { cause });
   } finally {
     await file?.close();
   }
-  return inspection.facts();
 }
 
 /**

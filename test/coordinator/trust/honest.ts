@@ -53,7 +53,7 @@ export async function compareHonest(
         return blob;
       },
     };
-    const audit = { shard, model: runs.practice.model, inputs, claimed: decodeSafetensors(outputs), thresholds, own, signal };
+    const audit = { shard, model: runs.practice.model, inputs, claimed: decodeSafetensors(outputs), thresholds, own, indices: [], signal };
     const verdict = await auditResult(reference, { ...audit, onDispute: async () => undefined }, 600_000, () => undefined);
     compared.shards += 1;
     compared.comparisons += [...audit.claimed.values()][0]?.shape.at(generates ? 0 : 1) ?? 0;

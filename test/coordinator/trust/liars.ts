@@ -165,7 +165,7 @@ function verifierOver(runs: PracticeRuns, answers: readonly Answer[], calibratio
         return known;
       },
     },
-    ...{ probability: 0, limitMs: 600_000, random, inspect: async () => ({ coarse: false, random: null }) },
+    ...{ probability: 0, limitMs: 600_000, random, inspect: async () => ({ coarse: false, random: null, indices: [] }) },
   };
   const context = {
     store,

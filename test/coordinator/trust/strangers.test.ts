@@ -146,7 +146,7 @@ test('a canary answered wrongly is refused like any other, and one that is given
 });
 
 test('after a calibration on real inputs less is tolerated: a result that passed before is refused', async () => {
-  const tools = { reference: { compute: async () => RIGHT }, inspect: async () => ({ coarse: false, random: null }) };
+  const tools = { reference: { compute: async () => RIGHT }, inspect: async () => ({ coarse: false, random: null, indices: [] }) };
   const parts = { store: network.store, blobs: network.blobs, clock: () => network.now, log: () => undefined };
   const { calibrate, appeals, reinstate } = trustHandlers(parts, tools);
   const model = await network.model();

@@ -38,8 +38,30 @@ test('a model that draws by chance is told by its operator, and computed for its
 
 test('float16, and activations that are rounded to few bits, make a model coarse', async () => {
   const inspect = createInspect();
-  expect(await inspect(storePracticeModel())).toEqual({ coarse: false, random: null });
+  expect(await inspect(storePracticeModel())).toEqual({ coarse: false, random: null, indices: [] });
   expect((await inspect(storeModel(halfDecoder()))).coarse).toBe(true);
   expect((await inspect(drawing('DynamicQuantizeLinear', ['x']))).coarse).toBe(true);
   expect((await inspect(drawing('MatMulNBits', ['x'], 'com.microsoft'))).coarse).toBe(true);
+});
+
+test('outputs that are indices are found through what only reshapes them, with whether their values are given', async () => {
+  const inspect = createInspect();
+  const picking = (outputs: string[]) =>
+    storeModel({
+      'model.onnx': model({
+        nodes: [
+          node('Mul', ['x', 'x'], ['scores']),
+          node('ArgMax', ['scores'], ['best'], { axis: 1, keepdims: 0 }),
+          node('Cast', ['best'], ['class'], { to: 6 }),
+          node('TopK', ['scores', 'k'], ['top', 'places'], { axis: 1 }),
+        ],
+        inputs: [value('x', 'float32', [1, 4]), value('k', 'int64', [1])],
+        outputs: outputs.map((name) => value(name, name === 'class' ? 'int32' : name === 'places' ? 'int64' : 'float32', null)),
+      }),
+    });
+  expect((await inspect(picking(['class', 'places', 'top']))).indices).toEqual([
+    { output: 'class', values: 'scores', given: false },
+    { output: 'places', values: 'scores', given: false },
+  ]);
+  expect((await inspect(picking(['class', 'scores']))).indices).toEqual([{ output: 'class', values: 'scores', given: true }]);
 });
