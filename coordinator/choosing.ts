@@ -24,7 +24,7 @@ export interface Choice {
 }
 
 /** What to lend to a machine that asks, or why nothing that waits is for it; null where nothing waits at all. */
-export type Chosen = { choices: Choice[]; lagMs: number } | { reason: MessageRef | null };
+type Chosen = { choices: Choice[]; lagMs: number } | { reason: MessageRef | null };
 
 /** Chooses among what waits; what is on its way to the store's log is not chosen twice. */
 export interface Choosing {

@@ -8,6 +8,7 @@ import type { AttemptKey } from './store.ts';
 export interface Countdowns {
   /** `heldMs` bounds what renewals can make of it. */
   start(key: AttemptKey, ms: number, heldMs: number, worker?: Address): void;
+  /** Begins one anew, also where it was over here already: whoever renewed it had the word of the store. */
   renew(key: AttemptKey): void;
   stop(key: AttemptKey): void;
   isOver(key: AttemptKey): boolean;
@@ -101,9 +102,15 @@ export function createCountdowns(monotonic: () => number, onOver: () => void): C
       arm();
     },
     renew(key) {
-      settle();
-      const countdown = running.get(nameOf(key));
-      if (countdown !== undefined) countdown.at = Math.min(monotonic() + countdown.ms, countdown.latest);
+      const name = nameOf(key);
+      const now = monotonic();
+      const countdown = running.get(name) ?? ended.get(name);
+      if (countdown === undefined || countdown.latest <= now) return;
+      countdown.at = Math.min(now + countdown.ms, countdown.latest);
+      if (!ended.delete(name)) return;
+      running.set(name, countdown);
+      push(heap, { name, at: countdown.at });
+      arm();
     },
     stop: (key) => remove(nameOf(key)),
     isOver(key) {

@@ -12,6 +12,7 @@ import type { Practising } from './practising.ts';
 import { createSerial } from './serial.ts';
 import type { Worker } from './service.ts';
 import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, Sequel } from './store.ts';
+import { trackLeases } from './tracking.ts';
 import { drawCanary } from './trust/canaries.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
 
@@ -52,11 +53,11 @@ export function createLending(context: Context, practising: Practising | null, i
   const waiting = createWaiting(context, (worker) => context.emit({ type: 'work' }, worker));
   const choosing = createChoosing(context, countdowns.workers);
   const doubling = createDoubling(context, () => waiting.wake(1));
+  const untrack = trackLeases(context, doubling, waiting);
   // One choice at a time: the next one knows of it.
   const serially = createSerial();
   let deciding = 0;
-  /** Shards that two machines have, or had. */
-  const doubled = new Set<string>();
+  let expiring: Promise<void> | undefined;
 
   async function endAttempt(attempt: AttemptRecord, end: AttemptEnd): Promise<void> {
     const from = attempt.state === 'leased' ? 'leased' : 'submitted';
@@ -85,7 +86,15 @@ export function createLending(context: Context, practising: Practising | null, i
     }
   }
 
-  async function expire(): Promise<void> {
+  /** Ends what is over. Whoever asks meanwhile waits for the same. */
+  function expire(): Promise<void> {
+    expiring ??= endOver().finally(() => {
+      expiring = undefined;
+    });
+    return expiring;
+  }
+
+  async function endOver(): Promise<void> {
     for (const key of countdowns.over()) {
       const attempt = await store.attempt(key);
       if (attempt === null || isSettling(key) || !isOpen(attempt)) countdowns.stop(key);
@@ -185,72 +194,6 @@ export function createLending(context: Context, practising: Practising | null, i
     for (const job of new Set(jobs)) await context.jobChanged(job);
   }
 
-  // Every coordinator counts down every lease, whoever gave it.
-  const unfollow = store.onApplied((applied) => {
-    switch (applied.name) {
-      case 'lend': {
-        const [leases] = applied.args;
-        for (const entry of leases) {
-          if (applied.result.some((key) => key.shardId === entry.shardId && key.attempt === entry.attempt)) count(entry);
-        }
-        break;
-      }
-      case 'lendAgain':
-        if (applied.result) {
-          count(applied.args[0]);
-          doubled.add(applied.args[0].shardId);
-        }
-        break;
-      case 'renewAll':
-        for (const key of applied.result) countdowns.renew(key);
-        break;
-      case 'commit':
-        // Whoever took it in answers it, or it is sent again within a whole lease.
-        if (applied.result) countdowns.start(applied.args[0], context.leaseMs, context.leaseMs);
-        doubling.stop(applied.args[0]);
-        break;
-      case 'accept':
-        if (applied.result === 'accepted') stop(applied.args[0]);
-        break;
-      case 'endAttempt':
-      case 'expire':
-      case 'reject':
-        if (!applied.result) break;
-        stop(applied.args[0]);
-        waiting.wake();
-        break;
-      case 'addJob':
-        waiting.wake();
-        break;
-      case 'cancelJob':
-        for (const key of applied.result?.revoked ?? []) stop(key);
-        break;
-      default:
-    }
-  });
-
-  function count(entry: NewLease): void {
-    countdowns.start(entry, entry.deadline - entry.leasedAt, entry.heldMs, entry.worker);
-    if (origin === 'network') doubling.start(entry);
-  }
-
-  function stop(key: AttemptKey): void {
-    countdowns.stop(key);
-    doubling.stop(key);
-    if (!doubled.has(key.shardId)) return;
-    tellLosers(key.shardId).catch((thrown: unknown) => context.log('error', 'not-revoked', { detail: asHearthlendError(thrown).message }));
-  }
-
-  /** Another machine's result was faster: this one need not go on. What is lost of this it learns with its next heartbeat. */
-  async function tellLosers(shardId: string): Promise<void> {
-    const state = (await store.shard(shardId))?.state;
-    if (state !== 'done' && state !== 'failed') return;
-    doubled.delete(shardId);
-    for (const { attempt, worker, state } of await store.attemptsOf(shardId)) {
-      if (state === 'cancelled') context.emit({ type: 'revoked', shardId, attempt }, worker);
-    }
-  }
-
   return {
     async lease(worker, request) {
       if (deciding >= MAX_DECIDING) return noWork(ref('no-work.busy'), BUSY_MS);
@@ -299,7 +242,7 @@ export function createLending(context: Context, practising: Practising | null, i
     },
     wake: waiting.wake,
     close() {
-      unfollow();
+      untrack();
       doubling.close();
     },
   };

@@ -5,13 +5,13 @@ import type { Pace } from './pace.ts';
 import type { Lot } from './share.ts';
 
 /** Shards that are alike in what they ask, and how many of them wait. */
-export interface WaitingDemand {
+interface WaitingDemand {
   id: number;
   demand: Demand;
   queued: number;
 }
 
-export type WaitingLot = Omit<Lot, 'costMs' | 'affinity'>;
+type WaitingLot = Omit<Lot, 'costMs' | 'affinity'>;
 
 /** A shard to be lent as the attempt after its last one. */
 export interface NewLease extends Pick<AttemptRecord, 'shardId' | 'attempt' | 'worker' | 'payee' | 'leasedAt' | 'deadline'> {

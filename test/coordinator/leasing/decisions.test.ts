@@ -261,7 +261,9 @@ test('countdowns are over exactly when their time has come, however many there a
         } else if (each.type === 'renew') {
           countdowns.renew(keyOf(each.id));
           const running = model.get(each.id);
-          if (running !== undefined && !running.over) running.at = Math.min(now + running.ms, running.latest);
+          if (running !== undefined && running.latest > now) {
+            Object.assign(running, { at: Math.min(now + running.ms, running.latest), over: false });
+          }
         }
         for (const running of model.values()) running.over ||= running.at <= now;
         const over = [...model].filter(([, running]) => running.over).map(([id]) => keyOf(id).shardId);
