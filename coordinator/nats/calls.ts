@@ -38,6 +38,8 @@ const CALLS: Calls = {
   async progress({ service }, worker, { shardId, attempt, fraction, made }) {
     return { held: await service.progress(worker, { shardId, attempt }, fraction, made) };
   },
+  exchange: ({ service }, worker, { shardId, attempt, step, handed }, body) =>
+    service.exchange(worker, { shardId, attempt }, step, handed ? body : null),
   async submit({ service, takeUpload, uploadDone }, worker, { submission, inline }, body) {
     if (inline) return service.submit(worker, submission, body);
     const reply = await service.submit(worker, submission, await takeUpload(worker, submission.commitment));
@@ -68,7 +70,8 @@ export function callService(
   input: unknown,
   body: Uint8Array,
 ): Promise<unknown> {
-  if (body.byteLength > 0 && call !== 'submit') throw new HearthlendError('NETWORK_REQUEST_INVALID', { detail: `${call} has no body` });
+  if (body.byteLength > 0 && call !== 'submit' && call !== 'exchange')
+    throw new HearthlendError('NETWORK_REQUEST_INVALID', { detail: `${call} has no body` });
   return (CALLS[call] as (context: CallContext, worker: Worker, input: unknown, body: Uint8Array) => Promise<unknown>)(
     context,
     worker,

@@ -26,7 +26,7 @@ export interface TransportOptions extends Omit<CallContext, 'service'> {
   limits?: Partial<TransportLimits>;
 }
 
-export interface TransportLimits {
+interface TransportLimits {
   /** Calls under way, of one worker and of all: what comes beyond is told to come again. */
   perWorker: number;
   inAll: number;
@@ -95,8 +95,8 @@ export function serveWorkers(options: TransportOptions): Transport {
       const worker = await options.workerOf(nkey);
       const { input, body } = readCall(call, data);
       events.heard(nkey);
-      const output = await callService(options, worker, call, input, body);
-      send(reply, { ok: true, output });
+      const { output, inputs } = split(await callService(options, worker, call, input, body));
+      send(reply, { ok: true, output }, inputs);
       calls({ call, outcome: 'ok' });
     } catch (thrown) {
       refuse(reply, call, thrown);
@@ -104,9 +104,10 @@ export function serveWorkers(options: TransportOptions): Transport {
     seconds((performance.now() - startedAt) / 1000, { call });
   }
 
-  function send(reply: string, header: WorkerReply): void {
+  function send(reply: string, header: WorkerReply, body: Uint8Array = new Uint8Array()): void {
     try {
-      connection.publish(reply, encodeFramePrefix(header, 0, WORKER_FRAME_LIMITS));
+      const prefix = encodeFramePrefix(header, body.byteLength, WORKER_FRAME_LIMITS);
+      connection.publish(reply, body.byteLength === 0 ? prefix : Buffer.concat([prefix, body]));
     } catch (thrown) {
       // The connection is over, or an answer is over a frame's limit, which calls.ts keeps.
       log('error', 'not-answered', { detail: asHearthlendError(thrown).message.slice(0, 300) });
@@ -136,6 +137,14 @@ export function serveWorkers(options: TransportOptions): Transport {
       await connection.flush();
     },
   };
+}
+
+/** What a stage is handed goes as bytes, not as JSON. */
+function split(answer: unknown): { output: unknown; inputs?: Uint8Array } {
+  if (typeof answer !== 'object' || answer === null || !('inputs' in answer) || !(answer.inputs instanceof Uint8Array))
+    return { output: answer };
+  const { inputs, ...output } = answer;
+  return { output, inputs };
 }
 
 /** @throws NETWORK_REQUEST_INVALID */

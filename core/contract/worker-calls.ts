@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AuditReport } from './audits.ts';
 import type { Sha256 } from './digest.ts';
-import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, SubmitReply } from './network.ts';
+import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, StageReply, SubmitReply } from './network.ts';
 import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
 import { ShardId, Submission } from './shard.ts';
 import { OfferedVoucher } from './voucher.ts';
@@ -30,6 +30,11 @@ export const WORKER_CALLS = {
       made: MadeTokens.optional(),
     }),
     output: z.strictObject({ held: z.boolean() }),
+  },
+  /** See Network.exchange. `handed`: the outputs are the frame's body; a step's inputs are the reply's. */
+  exchange: {
+    input: z.strictObject({ shardId: ShardId, attempt: z.int().min(1), step: z.int().min(0).max(1_000_000), handed: z.boolean() }),
+    output: StageReply,
   },
   /** The outputs are the frame's body, or where they are over INLINE_BYTES were put by HTTPS before, under their digest. */
   submit: { input: z.strictObject({ submission: Submission, inline: z.boolean() }), output: SubmitReply },

@@ -20,6 +20,8 @@ const ANSWER_MS: Record<WorkerCallName, number> = {
   lease: 10_000,
   progress: 10_000,
   submit: 90_000,
+  // It waits for what other machines compute.
+  exchange: 20_000,
   release: 10_000,
   receiptsSince: 20_000,
   pendingBatches: 20_000,
@@ -196,11 +198,13 @@ function readReply<N extends WorkerCallName>(network: string, name: N, data: Uin
   const invalid = (detail: string) =>
     new HearthlendError('NETWORK_ANSWER_INVALID', { network, detail: `${name}: ${detail}`.slice(0, 300) });
   let header: unknown;
+  let body: Uint8Array = new Uint8Array();
   try {
     const decoder = new FrameDecoder(WORKER_FRAME_LIMITS);
     const [frame, ...more] = decoder.push(data);
     if (frame === undefined || more.length > 0 || decoder.pendingBytes > 0) throw invalid('not one whole frame');
     header = frame.header;
+    body = frame.body;
   } catch (thrown) {
     throw thrown instanceof HearthlendError && thrown.code === 'NETWORK_ANSWER_INVALID' ? thrown : invalid('no frame');
   }
@@ -208,7 +212,10 @@ function readReply<N extends WorkerCallName>(network: string, name: N, data: Uin
   if (!reply.success) throw invalid('neither an answer nor an error');
   if (!reply.data.ok) throw new HearthlendError('NETWORK_REFUSED', { network, detail: `${name}: ${reply.data.error.code}` });
   const output = WORKER_CALLS[name].output.safeParse(reply.data.output);
-  if (output.success) return output.data as WorkerCallOutput<N>;
+  if (output.success && body.byteLength === 0) return output.data as WorkerCallOutput<N>;
+  // Only what a stage is handed comes as bytes.
+  if (output.success && name === 'exchange') return { ...(output.data as object), inputs: body } as unknown as WorkerCallOutput<N>;
+  if (output.success) throw invalid('bytes that nobody asked for');
   const { path, message } = output.error.issues[0] ?? { path: [], message: '' };
   throw invalid(`${path.join('.')}: ${message}`);
 }

@@ -1,7 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
-import type { HeldAttempt, LeaseReply, LeaseRequest, Network, NetworkEvent, NetworkInfo, SubmitReply } from '../contract/network.ts';
+import type {
+  HeldAttempt,
+  LeaseReply,
+  LeaseRequest,
+  Network,
+  NetworkEvent,
+  NetworkInfo,
+  StageReply,
+  SubmitReply,
+} from '../contract/network.ts';
 import type { Lease, Submission } from '../contract/shard.ts';
 import { INLINE_BYTES } from '../contract/worker-calls.ts';
 import { Ahead } from './ahead.ts';
@@ -170,7 +179,7 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     ahead: () => ahead.leases(),
     async connect({ address, payee, holds = [] }) {
       worker = { address, payee };
-      for (const each of holds) held.set(keyOf(each), each);
+      for (const { shardId, attempt } of holds) held.set(keyOf({ shardId, attempt }), { shardId, attempt });
       if (!opened) {
         opened = true;
         renewing.start();
@@ -212,6 +221,11 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
         ahead.drop(shardId, attempt);
       }
       return still;
+    },
+    async exchange(shardId, attempt, step, outputs) {
+      const asked = { shardId, attempt, step, handed: outputs !== null };
+      const reply: StageReply = await connection.call('exchange', asked, outputs ?? undefined);
+      return reply;
     },
     fetchBlob: (digest, offset) => blobs.fetch(digest, offset),
     async submit(submission: Submission, outputs: Uint8Array): Promise<SubmitReply> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
+import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { StageReply } from '../contract/network.ts';
 import { unitsOf } from '../contract/shard.ts';
 import type { ReadyShard } from './acquire.ts';
@@ -11,6 +11,7 @@ import { createTelling } from './telling.ts';
 
 const SHORTEST_HEARTBEAT_MS = 250;
 const AWAY_MS = 1000;
+const LEASE_OVER = new Set<ErrorCode>(['LEASE_EXPIRED', 'LEASE_UNKNOWN', 'NETWORK_REFUSED']);
 
 /** What becomes known of a run before its result. */
 interface RunEvents {
@@ -67,7 +68,11 @@ export async function runShard(
       try {
         return await ask.call(from.network, key.shardId, attempt, step, outputs);
       } catch (thrown) {
-        if (!isAway(asHearthlendError(thrown))) throw thrown;
+        const error = asHearthlendError(thrown);
+        // The network knows nothing of these steps any more: another attempt begins with the first.
+        const busy = error.code === 'NETWORK_REFUSED' && String(error.params.detail).endsWith('NETWORK_BUSY');
+        if (LEASE_OVER.has(error.code) && !busy) abort.abort('stopped' satisfies AbortReason);
+        if (!isAway(error) && !busy) throw error;
         await sleep(AWAY_MS, undefined, { signal: abort.signal });
       }
     }

