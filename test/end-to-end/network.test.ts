@@ -35,7 +35,7 @@ beforeAll(async () => {
   writeFileSync(terms, JSON.stringify({ isolation: ['os', 'chromium', 'process'], contact: 'ops@studio.example' }));
   request = {
     ...{ dir: join(dataDir, 'operator'), version: installation.version, name: 'Studio', operator: 'Ann', terms, port: await freePorts() },
-    ...{ websocket: true, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
+    ...{ websocket: true, restoreLog: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
   };
   agentDir = temporaryFolder('member');
   const settings = { practice: { shardsPerDay: 0, minutesPerDay: 10 }, acceptedIsolation: ['os', 'chromium', 'process'] };
