@@ -15,7 +15,7 @@ export interface FreshResult {
 /**
  * Hands in results of one network together, since what costs most is waiting for the disk: all bytes are made durable, then the entries, and only
  * then is any of them submitted. Answers are recorded in the order of their receipts. `onEnd` is called for each as it is recorded.
- * @throws what kept one from being made durable, submitted or recorded; those without an `onEnd` are then put in order by `recover`
+ * @throws what kept one from being made durable, submitted or recorded. Those without an `onEnd`, also where nothing is thrown, are put in order by `recover`.
  */
 export async function deliverGroup(
   ports: WorkPorts,
@@ -31,7 +31,7 @@ export async function deliverGroup(
     return reply?.status === 'fulfilled' ? [{ result, reply: reply.value }] : [];
   });
   const failure = replies.find((reply) => reply.status === 'rejected');
-  const done = recordAccepted(ports, answered, failure !== undefined);
+  const done = recordAccepted(ports, answered);
   for (const { result, reply } of answered) {
     if (reply.type === 'accepted') continue;
     const end: AttemptEnd =
@@ -65,16 +65,17 @@ interface Answered {
 }
 
 /**
- * Records the accepted ones. @param broken one of the group has no answer and may have the receipt before another's: those after the gap stay
- * open, to be taken up with it
+ * Records the accepted ones. Another may have the receipt before one of these: of this group, without an answer; or one that was handed in long ago
+ * and answered late. Those after such a gap stay open, to be taken up with it.
  */
-function recordAccepted({ journal }: WorkPorts, answered: readonly Answered[], broken: boolean) {
+function recordAccepted({ journal }: WorkPorts, answered: readonly Answered[]) {
   const accepted = answered
     .flatMap(({ result, reply }) => (reply.type === 'accepted' ? [{ result, reply }] : []))
     .sort((a, b) => a.reply.receipt.sequence - b.reply.receipt.sequence);
   const network = accepted[0]?.result.from.info.id;
   let next = network === undefined ? 0 : journal.receiptHead(network) + 1;
-  const inOrder = broken ? accepted.filter(({ reply }) => reply.receipt.sequence === next && next++ > 0) : accepted;
+  // One that is too low is wrong, and found out when it is recorded.
+  const inOrder = accepted.filter(({ reply }) => reply.receipt.sequence < next || (reply.receipt.sequence === next && next++ > 0));
   if (inOrder.length > 0) {
     journal.accepted(inOrder.map(({ result, reply }) => ({ key: result.key, receipt: reply.receipt, audited: reply.audited })));
   }

@@ -16,14 +16,20 @@ export interface Delivery {
 /**
  * Hands in a result that is durable already, and records the answer. Safe to repeat: the network gives the same answer to the same attempt.
  * @returns how the attempt ended; `open` where the network can't be reached now and the next start sends it again.
+ * @returns `later` where it is accepted and a receipt before its own is not recorded yet.
  * @throws RECEIPT_INVALID where the network's receipt is wrong; nothing is recorded then.
  */
-export async function deliver(ports: WorkPorts, outputs: Outputs, delivery: Delivery): Promise<AttemptEnd | { state: 'accepted' }> {
+export async function deliver(
+  ports: WorkPorts,
+  outputs: Outputs,
+  delivery: Delivery,
+): Promise<AttemptEnd | { state: 'accepted' } | { state: 'later' }> {
   const { from, key, submission } = delivery;
   const bytes = await outputs.get(submission.commitment, key.shardId);
   if (!delivery.alreadySubmitted) ports.journal.submitted(key);
   const reply = await from.network.submit(submission, bytes);
   if (reply.type === 'accepted') {
+    if (reply.receipt.sequence > ports.journal.receiptHead(from.info.id) + 1) return { state: 'later' };
     ports.journal.accepted([{ key, receipt: reply.receipt, audited: reply.audited }]);
     await ports.journal.durable();
     await outputs.drop([submission.commitment]);

@@ -292,6 +292,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
           ended(result.key, result.shard, end);
         });
       }
+      // A receipt that comes before theirs is to be taken up first.
+      if (open.size > 0 && !unsettled.has(from) && !suspended.has(from)) unsettled.set(from, 'away');
     } catch (thrown) {
       note(thrown, from);
     }

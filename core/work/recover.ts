@@ -1,4 +1,4 @@
-import { asHearthlendError } from '../contract/errors.ts';
+import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { afterCrash } from '../contract/shard-state.ts';
 import { deliver } from './deliver.ts';
 import type { Outputs } from './outputs.ts';
@@ -27,7 +27,18 @@ export async function recover(ports: WorkPorts, outputs: Outputs, from: Connecte
       ports.journal.ended(attempt, end);
       settled.push({ key: attempt, end });
     } else if (next === 'resubmit' && attempt.result !== null) {
-      settled.push({ key: attempt, end: await resubmit(ports, outputs, from, attempt, attempt.result) });
+      const end = await resubmit(ports, outputs, from, attempt, attempt.result);
+      if (end.state === 'later') {
+        // Others that were handed in before were answered meanwhile.
+        for (const each of await takeReceipts(ports, outputs, from, open)) {
+          settled.push(each);
+          known.add(keyOf(each.key));
+        }
+        if (!known.has(keyOf(attempt))) {
+          const detail = 'its receipt does not follow the one before';
+          throw new HearthlendError('RECEIPT_INVALID', { network: from.info.id, shard: attempt.shardId, detail });
+        }
+      } else settled.push({ key: attempt, end });
     }
   }
   return settled;
@@ -55,10 +66,12 @@ async function resubmit(
   from: ConnectedNetwork,
   attempt: OpenAttempt,
   result: NonNullable<OpenAttempt['result']>,
-): Promise<Settled['end']> {
+): Promise<Awaited<ReturnType<typeof deliver>>> {
   const submission = { shardId: attempt.shardId, attempt: attempt.attempt, ...result };
   try {
-    return await deliver(ports, outputs, { from, key: attempt, submission, alreadySubmitted: attempt.state === 'submitted' });
+    const end = await deliver(ports, outputs, { from, key: attempt, submission, alreadySubmitted: attempt.state === 'submitted' });
+    attempt.state = 'submitted';
+    return end;
   } catch (thrown) {
     const { code } = asHearthlendError(thrown);
     if (code !== 'SPOOL_LOST' && code !== 'DIGEST_MISMATCH') throw thrown;

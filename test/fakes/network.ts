@@ -133,7 +133,7 @@ export class FakeNetwork implements Network {
   }
 
   async receiptsSince(sequence: number): Promise<WorkReceipt[]> {
-    return this.receipts.filter((receipt) => receipt.sequence > sequence);
+    return this.receipts.filter((receipt) => receipt.sequence > sequence).map((receipt) => this.tamper(receipt));
   }
 
   async pendingBatches(): Promise<SignedBatch[]> {

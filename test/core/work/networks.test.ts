@@ -110,6 +110,25 @@ describe('several networks', () => {
     expect((await bench.ledger.verify()).ok).toBe(true);
   });
 
+  it('may answer what was handed in long ago after what came later: receipts are recorded in their order', async () => {
+    const bench = await openBench(3);
+    const { network, loop, ledger } = bench;
+    const submit = network.submit.bind(network);
+    // The first is in dispute until the second is accepted; its receipt comes without being asked for.
+    let disputed: Parameters<typeof submit>[0] | undefined;
+    network.submit = async (submission) => {
+      if (disputed === undefined) {
+        disputed = submission;
+        return { type: 'disputed' };
+      }
+      if (network.receipts.length === 0) network.issue(disputed);
+      return submit(submission);
+    };
+    await loop.run({ shards: 3, practice: true });
+    expect(ledger.receiptsOf('test', 1, 9).map(({ shardId }) => shardId)).toEqual(['s1', 's2', 's3']);
+    expect((await ledger.verify()).problems).toEqual([]);
+  });
+
   it('may come and go while the loop runs; what was lent ahead goes back when work stops', async () => {
     const bench = await openBench(2);
     const { other, from } = await two(bench, 2);
