@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType, type StreamInfo } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
 import { HearthlendError } from '../../core/contract/errors.ts';
@@ -10,10 +11,18 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NOT_FOUND = 10059;
 const NAME_IN_USE = 10058;
 
-/** Where a replica stands: the log that it follows, by the time at which its stream was made, and the last sequence that it applied. */
+/** Where a replica stands. */
 export interface Position {
+  /** The log that it follows, by the time at which its stream was made. */
   log: string;
+  /** The last message that was applied; 0 before the first. */
   sequence: number;
+  /** That message, by `markOf`: a server that lost the end of its log gives its sequence to another one. Empty where it is not known. */
+  mark: string;
+}
+
+export function markOf(message: Uint8Array): string {
+  return createHash('sha256').update(message).digest('base64url').slice(0, 22);
 }
 
 export interface LogNames {
@@ -69,14 +78,21 @@ export async function makeLog(jsm: JetStreamManager, names: LogNames): Promise<S
  * Whether a replica can go on from where it stands. `behind`: the log begins after it, so it needs a snapshot; what it knows is all in there.
  * @throws LOG_REPLACED, LOG_TRUNCATED where the log does not have what the replica has
  */
-export function placeInLog({ config, created, state }: StreamInfo, position: Position): 'follows' | 'behind' {
+export async function placeInLog(
+  jsm: JetStreamManager,
+  info: StreamInfo,
+  { log, sequence, mark }: Position,
+): Promise<'follows' | 'behind'> {
+  const { config, created, state } = info;
   const stream = config.name;
-  if (created !== position.log) throw new HearthlendError('LOG_REPLACED', { stream });
-  if (state.last_seq < position.sequence) {
-    throw new HearthlendError('LOG_TRUNCATED', {
-      stream,
-      detail: `it ends at ${state.last_seq}, and ${position.sequence} was applied here`,
-    });
+  if (created !== log) throw new HearthlendError('LOG_REPLACED', { stream });
+  if (state.last_seq < sequence) {
+    throw new HearthlendError('LOG_TRUNCATED', { stream, detail: `it ends at ${state.last_seq}, and ${sequence} was applied here` });
   }
-  return state.first_seq > position.sequence + 1 ? 'behind' : 'follows';
+  if (state.first_seq > sequence + 1) return 'behind';
+  const there = mark === '' || state.first_seq > sequence ? null : await jsm.streams.getMessage(stream, { seq: sequence });
+  if (there !== null && markOf(there.data) !== mark) {
+    throw new HearthlendError('LOG_TRUNCATED', { stream, detail: `${sequence} is another message than was applied here` });
+  }
+  return 'follows';
 }

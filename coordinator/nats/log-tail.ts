@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy, type JetStreamManager, ReplayPolicy } from '@
 import { createInbox, type Msg, type NatsConnection, nanos, nuid } from '@nats-io/nats-core';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { Log } from '../log.ts';
-import { findLog, type LogNames, type Position, placeInLog } from './log-stream.ts';
+import { findLog, type LogNames, markOf, type Position, placeInLog } from './log-stream.ts';
 
 const HEARTBEAT_MS = 1000;
 /** Without a word for so long the consumer is taken for lost, and made again. */
@@ -48,6 +48,9 @@ interface Listening {
 /** Starts to follow. What can't be reached now is tried again until `stop`. */
 export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: TailOptions): Tail {
   let last = from.sequence;
+  let mark = from.mark;
+  /** The message with the sequence `last`, where it was handed over here. */
+  let latest: Uint8Array | undefined;
   let stopped = false;
   let current: Listening | undefined;
   let silence: NodeJS.Timeout | undefined;
@@ -102,7 +105,10 @@ export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: Tail
         const info = await findLog(jsm, names);
         if (overtaken()) return;
         if (info === null) return broken(new HearthlendError('LOG_MISSING', { stream: names.stream }));
-        if (placeInLog(info, { log: from.log, sequence: last }) === 'behind') {
+        if (latest !== undefined) mark = markOf(latest);
+        const place = await placeInLog(jsm, info, { log: from.log, sequence: last, mark });
+        if (overtaken()) return;
+        if (place === 'behind') {
           const detail = `it begins at ${info.state.first_seq}, and ${last} was the last that was applied here`;
           return broken(new HearthlendError('LOG_TRUNCATED', { stream: names.stream, detail }));
         }
@@ -170,6 +176,7 @@ export function tailLog({ nc, jsm, names, from, onMessage, onBroken, log }: Tail
     }
     if (sequence === last + 1) {
       last = sequence;
+      latest = message.data;
       onMessage(message.data, sequence);
     }
     listening.left -= 1;

@@ -9,7 +9,7 @@ import type { Position } from './log-stream.ts';
 
 /** What a replica has beside the features' tables. `writers`: the last message of each that was applied, so that none is applied twice. */
 const SCHEMA = `
-CREATE TABLE IF NOT EXISTS log_position (one INTEGER PRIMARY KEY CHECK (one = 1), log TEXT NOT NULL, sequence INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS log_position (one INTEGER PRIMARY KEY CHECK (one = 1), log TEXT NOT NULL, sequence INTEGER NOT NULL, mark TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS log_writers (writer TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
@@ -27,11 +27,11 @@ export interface Replica {
   /** Follows `log` from after `sequence`, which is where this file stands. */
   follow(position: Position): void;
   /**
-   * Applies messages and their sequence, all together or none; gives what came of each one's changes, and nothing for one that was applied before. A
+   * Applies messages and where in the log the last of them is, all together or none; gives what came of each one's changes, and nothing for one that was applied before. A
    * change that fails by itself leaves everything as it was; the same happens at every replica.
    * @throws DISK_FULL, DATABASE_CORRUPT, DATABASE_UNAVAILABLE, after which it can be tried again
    */
-  apply(messages: ReadonlyArray<{ sequence: number; message: LogMessage }>): Outcome[][];
+  apply(messages: readonly LogMessage[], last: Pick<Position, 'sequence' | 'mark'>): Outcome[][];
   close(): void;
 }
 
@@ -53,11 +53,11 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
   db.exec(SCHEMA);
   db.exec('BEGIN EXCLUSIVE; COMMIT');
   const { reads, changes, book } = sqliteFeatures(database, network);
-  const selectPosition = db.prepare<[], Position>('SELECT log, sequence FROM log_position');
+  const selectPosition = db.prepare<[], Position>('SELECT log, sequence, mark FROM log_position');
   const follow = db.prepare(
-    'INSERT INTO log_position VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET log = excluded.log, sequence = excluded.sequence',
+    'INSERT INTO log_position VALUES (1, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET log = excluded.log, sequence = excluded.sequence, mark = excluded.mark',
   );
-  const advance = db.prepare('UPDATE log_position SET sequence = ? WHERE sequence < ?');
+  const advance = db.prepare('UPDATE log_position SET sequence = ?, mark = ?');
   const number = db.prepare(
     'INSERT INTO log_writers VALUES (?, ?) ON CONFLICT (writer) DO UPDATE SET number = excluded.number WHERE excluded.number > number',
   );
@@ -69,9 +69,8 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
     ]),
   );
 
-  function applyOne(sequence: number, { writer, number: own, changes: asked }: LogMessage): Outcome[] {
+  function applyOne({ writer, number: own, changes: asked }: LogMessage): Outcome[] {
     const isNew = number.run(writer, own).changes === 1;
-    advance.run(sequence, sequence);
     if (!isNew) return [];
     return asked.map(([name, args]): Outcome => {
       try {
@@ -83,9 +82,11 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
     });
   }
 
-  const applyAll = db.transaction((messages: ReadonlyArray<{ sequence: number; message: LogMessage }>) =>
-    messages.map(({ sequence, message }) => applyOne(sequence, message)),
-  );
+  const applyAll = db.transaction((messages: readonly LogMessage[], { sequence, mark }: Pick<Position, 'sequence' | 'mark'>) => {
+    const outcomes = messages.map(applyOne);
+    advance.run(sequence, mark);
+    return outcomes;
+  });
 
   return {
     reads,
@@ -93,10 +94,10 @@ function replicaOver(database: OpenDatabase, network: string): Replica {
     book,
     database,
     position: () => database.read(() => selectPosition.get()) ?? null,
-    follow({ log, sequence }) {
-      database.stepSoon(() => follow.run(log, sequence));
+    follow({ log, sequence, mark }) {
+      database.stepSoon(() => follow.run(log, sequence, mark));
     },
-    apply: (messages) => database.stepSoon(() => applyAll(messages)),
+    apply: (messages, last) => database.stepSoon(() => applyAll(messages, last)),
     close: () => database.close(),
   };
 }

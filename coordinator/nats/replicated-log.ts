@@ -8,7 +8,7 @@ import { changeNames } from '../sqlite/change.ts';
 import type { Applied, ChangeName, Changes } from '../store.ts';
 import { decodeMessage, type LogMessage } from './log-message.ts';
 import { createPublisher } from './log-publisher.ts';
-import { findLog, type LogNames, type Position } from './log-stream.ts';
+import { findLog, type LogNames, markOf, type Position } from './log-stream.ts';
 import { tailLog } from './log-tail.ts';
 import type { Replica } from './replica.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -52,7 +52,7 @@ export function createReplicatedLog(options: ReplicatedLogOptions): ReplicatedLo
   const listeners = createListeners<Applied>(log);
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
-  let incoming: Array<{ sequence: number; data: Uint8Array }> = [];
+  const incoming: Array<{ sequence: number; data: Uint8Array }> = [];
   let draining: NodeJS.Immediate | NodeJS.Timeout | undefined;
   let applied = options.from.sequence;
   let hindrance: HearthlendError | null = null;
@@ -99,12 +99,11 @@ export function createReplicatedLog(options: ReplicatedLogOptions): ReplicatedLo
   function drain(): void {
     draining = undefined;
     if (ended !== undefined) return;
-    const messages: Array<{ sequence: number; message: LogMessage }> = [];
+    const messages: LogMessage[] = [];
     let broken: HearthlendError | undefined;
-    const taken = incoming.slice(0, TOGETHER);
-    for (const { data, sequence } of taken) {
+    for (const { data, sequence } of incoming.slice(0, TOGETHER)) {
       try {
-        messages.push({ sequence, message: decodeMessage(data, known, { stream, sequence }) });
+        messages.push(decodeMessage(data, known, { stream, sequence }));
         bytesSinceSnapshot += data.byteLength;
       } catch (thrown) {
         broken = asHearthlendError(thrown);
@@ -112,10 +111,13 @@ export function createReplicatedLog(options: ReplicatedLogOptions): ReplicatedLo
       }
     }
     try {
-      const outcomes = replica.apply(messages);
-      hindrance = null;
-      incoming = incoming.slice(messages.length);
-      for (const [index, { sequence, message }] of messages.entries()) tell(sequence, message, outcomes[index] ?? []);
+      const last = incoming[messages.length - 1];
+      if (last !== undefined) {
+        const outcomes = replica.apply(messages, { sequence: last.sequence, mark: markOf(last.data) });
+        hindrance = null;
+        const told = incoming.splice(0, messages.length);
+        for (const [index, message] of messages.entries()) tell(told[index]?.sequence ?? 0, message, outcomes[index] ?? []);
+      }
     } catch (thrown) {
       const error = asHearthlendError(thrown);
       if (error.code !== 'DISK_FULL' && error.code !== 'DATABASE_UNAVAILABLE') {

@@ -66,7 +66,7 @@ function positionIn(path: string): Position {
     db = new Database(path, { fileMustExist: true });
     // One file, without a log beside it: it is on its way elsewhere.
     db.pragma('journal_mode = DELETE');
-    const position = db.prepare<[], Position>('SELECT log, sequence FROM log_position').get();
+    const position = db.prepare<[], Position>('SELECT log, sequence, mark FROM log_position').get();
     if (position === undefined) throw new HearthlendError('DATABASE_CORRUPT', { path, detail: 'it says nothing of where it stands' });
     return position;
   } catch (thrown) {

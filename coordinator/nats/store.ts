@@ -121,7 +121,8 @@ async function placeReplica(placing: Placing): Promise<Placed> {
   try {
     if (left !== null && position !== null) {
       if (info === null) throw new HearthlendError('LOG_MISSING', { stream: names.stream });
-      if (placeInLog(info, position) === 'follows') return { replica: left, position };
+      const place = await reached(names, () => placeInLog(jsm, info, position));
+      if (place === 'follows') return { replica: left, position };
       log('info', 'replica-too-old', { stream: names.stream, sequence: position.sequence, first: info.state.first_seq });
     }
   } catch (thrown) {
@@ -140,7 +141,7 @@ async function restoreLog({ jsm, names, networkId, path, snapshots, log }: Placi
     if (before === null) throw new HearthlendError('LOG_MISSING', { stream: names.stream });
     const position = await reached(names, async () => {
       if ((await findLog(jsm, names)) !== null) await jsm.streams.delete(names.stream);
-      return { log: (await makeLog(jsm, names)).created, sequence: 0 };
+      return { log: (await makeLog(jsm, names)).created, sequence: 0, mark: '' };
     });
     replica.follow(position);
     await snapshots.take(replica.database.db);
@@ -166,12 +167,12 @@ async function openLeft(path: string, networkId: string, log: Log): Promise<Repl
 
 async function begin(
   info: StreamInfo,
-  { names, networkId, path, snapshots, log }: Placing,
+  { jsm, names, networkId, path, snapshots, log }: Placing,
 ): Promise<{ replica: Replica; position: Position }> {
   const incoming = `${path}.incoming`;
   const restored = await snapshots.restore(info.created, incoming);
-  const position = restored ?? { log: info.created, sequence: 0 };
-  if (placeInLog(info, position) === 'behind') {
+  const position = restored ?? { log: info.created, sequence: 0, mark: '' };
+  if ((await reached(names, () => placeInLog(jsm, info, position))) === 'behind') {
     const detail = `it begins at ${info.state.first_seq}, and no snapshot goes so far`;
     throw new HearthlendError('LOG_TRUNCATED', { stream: names.stream, detail });
   }
