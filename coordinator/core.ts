@@ -15,6 +15,7 @@ import { followOthers } from './following.ts';
 import { createHolding } from './holding.ts';
 import { createIntake } from './intake.ts';
 import { createKeys } from './keys.ts';
+import { serveLatest, takeInLatest } from './latest.ts';
 import { createLending } from './lending.ts';
 import type { Log } from './log.ts';
 import { createMachines } from './machines.ts';
@@ -34,6 +35,8 @@ export interface CoordinatorOptions {
   /** Both stay open when the coordinator closes: who opened them closes them. */
   store: Store;
   blobs: Blobs;
+  /** Resolves when everything that any coordinator had recorded at the call is in the store; left out where this one is alone. */
+  caughtUp?: () => Promise<void>;
   signer: CoordinatorSigner;
   reference: ReferenceWorker;
   /** What its operator says of it. Left out where it lends its owner's work to its owner's machine alone. */
@@ -175,6 +178,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     await retire(context);
     unneeded = await sweep(context, practising?.model ?? null, unneeded);
     await lending.resume();
+    await staging.resume();
     await batching.closeAll();
   }
 
@@ -207,57 +211,61 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     }
   }
 
+  const service: WorkerService = {
+    connect: (worker, holds) =>
+      whenOpen(async () => {
+        if (holds !== undefined) await lending.takeBack(worker, holds);
+        return info;
+      }),
+    lease: (worker, request) =>
+      whenOpen(async () => {
+        const suspended = terms === undefined ? undefined : suspensionOf(store, worker.address, clock());
+        return suspended === undefined ? lending.lease(worker, request) : { type: 'no-work', ...suspended };
+      }),
+    vouchers: (worker, last, limit) => whenOpen(() => store.vouchersAfter(worker.address, worker.payee, last, limit)),
+    audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
+    progress: (worker, key, fraction, made) =>
+      whenOpen(async () => {
+        const held = await lending.progress(worker, key, fraction);
+        if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
+        return held;
+      }),
+    exchange: (worker, key, step, outputs) => whenOpen(() => staging.exchange(worker, key, step, outputs)),
+    submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
+    release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
+    receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
+    pendingBatches: (worker, { leaving, limit }) =>
+      whenOpen(async () => {
+        if (leaving) await batching.closeOf(worker.address);
+        return store.pendingBatches(worker.address, limit);
+      }),
+    countersign: (worker, last, signature) => whenOpen(() => batching.countersign(worker.address, networkId, last, signature)),
+    mayRead: (worker, digest) => whenOpen(() => mayRead(context, worker.address, digest)),
+    subscribe: (listener) => networkEvents.add(({ event, to }) => listener(event, to)),
+  };
+  const jobs: JobIntake = {
+    submitJob: (request, order) =>
+      whenOpen(async () => {
+        if (terms !== undefined) await refuseUnauditable(inspect, request.model);
+        return context.machines.priced(await intake.submitJob(request, order));
+      }),
+    job: (id) =>
+      whenOpen(async () => {
+        const job = await intake.job(id);
+        return job === null ? null : context.machines.priced(job);
+      }),
+    jobs: () => whenOpen(() => intake.jobs()),
+    cancelJob: (id) => whenOpen(() => intake.cancelJob(id)),
+    outputs: (id) => whenOpen(() => intake.outputs(id)),
+    outputBlobs: (id) => whenOpen(() => intake.outputBlobs(id)),
+    onMade: madeTokens.add,
+    onJob: jobEvents.add,
+  };
+
+  const { caughtUp } = options;
   return {
-    service: {
-      connect: (worker, holds) =>
-        whenOpen(async () => {
-          if (holds !== undefined) await lending.takeBack(worker, holds);
-          return info;
-        }),
-      lease: (worker, request) =>
-        whenOpen(async () => {
-          const suspended = terms === undefined ? undefined : suspensionOf(store, worker.address, clock());
-          return suspended === undefined ? lending.lease(worker, request) : { type: 'no-work', ...suspended };
-        }),
-      vouchers: (worker, last, limit) => whenOpen(() => store.vouchersAfter(worker.address, worker.payee, last, limit)),
-      audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
-      progress: (worker, key, fraction, made) =>
-        whenOpen(async () => {
-          const held = await lending.progress(worker, key, fraction);
-          if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
-          return held;
-        }),
-      exchange: (worker, key, step, outputs) => whenOpen(() => staging.exchange(worker, key, step, outputs)),
-      submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
-      release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
-      receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
-      pendingBatches: (worker, { leaving, limit }) =>
-        whenOpen(async () => {
-          if (leaving) await batching.closeOf(worker.address);
-          return store.pendingBatches(worker.address, limit);
-        }),
-      countersign: (worker, last, signature) => whenOpen(() => batching.countersign(worker.address, networkId, last, signature)),
-      mayRead: (worker, digest) => whenOpen(() => mayRead(context, worker.address, digest)),
-      subscribe: (listener) => networkEvents.add(({ event, to }) => listener(event, to)),
-    },
-    intake: {
-      submitJob: (request, order) =>
-        whenOpen(async () => {
-          if (terms !== undefined) await refuseUnauditable(inspect, request.model);
-          return context.machines.priced(await intake.submitJob(request, order));
-        }),
-      job: (id) =>
-        whenOpen(async () => {
-          const job = await intake.job(id);
-          return job === null ? null : context.machines.priced(job);
-        }),
-      jobs: () => whenOpen(() => intake.jobs()),
-      cancelJob: (id) => whenOpen(() => intake.cancelJob(id)),
-      outputs: (id) => whenOpen(() => intake.outputs(id)),
-      outputBlobs: (id) => whenOpen(() => intake.outputBlobs(id)),
-      onMade: madeTokens.add,
-      onJob: jobEvents.add,
-    },
+    service: caughtUp === undefined ? service : serveLatest(service, store, caughtUp),
+    intake: caughtUp === undefined ? jobs : takeInLatest(jobs, store, caughtUp),
     keys: createKeys(store, clock),
     practice: practising ?? NO_PRACTICE,
     close() {

@@ -114,7 +114,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     closers.push(() => store.close());
     const blobs = await openNatsBlobs({ nc: storing, dir: join(dir, 'blobs'), networkId: id, state, clock, log });
     const coordinator = createCoordinator({
-      ...{ networkId: id, store, blobs, terms, clock, log },
+      ...{ networkId: id, store, caughtUp: state.caughtUp, blobs, terms, clock, log },
       ...{
         signer: options.signer,
         reference: options.reference,

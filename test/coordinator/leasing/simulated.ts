@@ -57,7 +57,7 @@ export const REQUEST: LeaseRequest = { isolation: 'os', warmModels: [], memoryBy
 interface Options {
   leaseMs?: number;
   /** A store that others have too, and the bytes of all of them; its own where left out. */
-  shared?: { networkId: string; store: Store; blobs: Blobs; name: string };
+  shared?: { networkId: string; store: Store; caughtUp: () => Promise<void>; blobs: Blobs; name: string };
 }
 
 /** A coordinator of a network, on clocks that stand still until they are moved. Every answer to its work is the same. */
@@ -97,6 +97,7 @@ export class SimulatedNetwork {
       monotonic: () => this.monotonicMs,
       random: () => this.random(),
       log: () => undefined,
+      ...(shared === undefined ? {} : { caughtUp: shared.caughtUp }),
       ...options,
     });
     this.coordinator.service.subscribe((event, to) => this.told.push({ event, to }));

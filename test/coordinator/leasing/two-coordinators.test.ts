@@ -23,8 +23,8 @@ describe.skipIf(missing !== null)('two coordinators of one network', () => {
     stores = [await replicas.open(networkId, 'a'), await replicas.open(networkId, 'b')];
     const [one, two] = stores as [NatsStore, NatsStore];
     const blobs = openBlobs(replicas.dir(networkId, 'bytes'));
-    first = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: one.store, blobs, name: 'one' } });
-    second = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: two.store, blobs, name: 'two' } });
+    first = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: one.store, caughtUp: one.caughtUp, blobs, name: 'one' } });
+    second = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: two.store, caughtUp: two.caughtUp, blobs, name: 'two' } });
     // An hour wrong, one of them.
     second.now += 3_600_000;
   });
@@ -53,7 +53,8 @@ describe.skipIf(missing !== null)('two coordinators of one network', () => {
             expect(lent).not.toContain(lease.shard.id);
             lent.add(lease.shard.id);
             const other = networks[(number + turn + 1) % 2] as SimulatedNetwork;
-            await caughtUp();
+            // What one lent, the other knows as soon as it is asked for it.
+            expect(await other.coordinator.service.mayRead(workerOf(number), lease.shard.model.digest)).toBe(true);
             expect(await other.submitResult(workerOf(number), lease, 100)).toMatchObject({ type: 'accepted' });
           }
         }
