@@ -72,8 +72,9 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
 
   /** @throws JOB_UNKNOWN also for another's job */
   async function ownJob(key: ApiKey, id: string): Promise<JobStatus> {
-    const job = JobId.safeParse(id).success && (await store.requesterOf(id)) === key.id ? await intake.job(id) : null;
-    if (job === null) throw new HearthlendError('JOB_UNKNOWN', { job: id.slice(0, 64) });
+    // The intake first: it looks again for what another coordinator may have taken in a moment ago.
+    const job = JobId.safeParse(id).success ? await intake.job(id) : null;
+    if (job === null || (await store.requesterOf(id)) !== key.id) throw new HearthlendError('JOB_UNKNOWN', { job: id.slice(0, 64) });
     return job;
   }
 
