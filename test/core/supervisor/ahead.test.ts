@@ -67,7 +67,7 @@ class ToldWorker implements StartedWorker {
     return this.killed ? null : { residentBytes: this.residentBytes, cpuMs: 0, threads: 1 };
   }
 
-  say(reply: WorkerReply, body = new Uint8Array(0)): void {
+  say(reply: WorkerReply, body: Uint8Array = new Uint8Array(0)): void {
     if (this.killed) return;
     this.#listener?.data(encodeFramePrefix(reply, body.byteLength, WORKER_FRAME_LIMITS));
     if (body.byteLength > 0) this.#listener?.data(body);
