@@ -39,7 +39,7 @@ export function driverBytes({ name }: Provider): number {
 }
 
 /** What one shard's computing tells. */
-export interface ComputeHooks {
+interface ComputeHooks {
   onToken?: RunHooks['onToken'];
   /** It was sent, and what comes next may be sent behind it. */
   onSent?: () => void;
