@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType, type StreamInfo } from '@nats-io/jetstream';
-import { nanos } from '@nats-io/nats-core';
+import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import { HearthlendError } from '../../core/contract/errors.ts';
+import { withCopies } from './copies.ts';
 
 /** Snapshots keep it far below this; where none can be made, appends are refused before anything old is dropped. */
 const MAX_BYTES = 2 ** 30;
@@ -52,21 +53,24 @@ export async function findLog(jsm: JetStreamManager, { stream }: LogNames): Prom
 }
 
 /** Makes the log's stream, or finds that another coordinator just has. */
-export async function makeLog(jsm: JetStreamManager, names: LogNames): Promise<StreamInfo> {
+export async function makeLog(nc: NatsConnection, jsm: JetStreamManager, names: LogNames): Promise<StreamInfo> {
   try {
-    return await jsm.streams.add({
-      name: names.stream,
-      subjects: [names.subject],
-      storage: StorageType.File,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.New,
-      max_bytes: MAX_BYTES,
-      max_age: 0,
-      max_msgs: -1,
-      max_consumers: 64,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-      allow_direct: false,
-    });
+    return await withCopies(nc, (copies) =>
+      jsm.streams.add({
+        name: names.stream,
+        num_replicas: copies,
+        subjects: [names.subject],
+        storage: StorageType.File,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.New,
+        max_bytes: MAX_BYTES,
+        max_age: 0,
+        max_msgs: -1,
+        max_consumers: 64,
+        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+        allow_direct: false,
+      }),
+    );
   } catch (thrown) {
     const found = thrown instanceof JetStreamApiError && thrown.code === NAME_IN_USE ? await findLog(jsm, names) : null;
     if (found === null) throw thrown;

@@ -15,6 +15,7 @@ import { Base64UrlPaddedCodec, Objm, StorageType } from '@nats-io/obj';
 import { z } from 'zod';
 import type { BlobRef } from '../../core/contract/digest.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
+import { withCopies } from './copies.ts';
 
 /** Large enough that a round trip for each costs little, and far below what a message may be. */
 const CHUNK_BYTES = 256 * 1024;
@@ -70,7 +71,7 @@ export async function openObjects(nc: NatsConnection, bucket: string, descriptio
   const js = jetstream(nc, { timeout: ANSWER_MS });
   try {
     const jsm = await jetstreamManager(nc, { timeout: ANSWER_MS });
-    await new Objm(js).create(bucket, { description, storage: StorageType.File });
+    await withCopies(nc, (replicas) => new Objm(js).create(bucket, { description, storage: StorageType.File, replicas }));
     return objectsIn(js, jsm, bucket);
   } catch (thrown) {
     throw unreachable(thrown, bucket);
@@ -234,7 +235,9 @@ async function asked<T>(request: () => Promise<T>): Promise<T> {
     try {
       return await request();
     } catch (thrown) {
-      if (thrown instanceof JetStreamApiError || performance.now() > until) throw thrown;
+      // A cluster that is choosing who leads it says 503, and so do some that are full.
+      const isFinal = thrown instanceof JetStreamApiError && (thrown.status !== 503 || FULL.has(thrown.code));
+      if (isFinal || performance.now() > until) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
     }
   }

@@ -68,7 +68,7 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
   const jsm = await reached(names, () => js.jetstreamManager());
   const objects = await openObjects(nc, `HL_${tokenOf(networkId)}_snapshots`, `Hearthlend ${networkId}: snapshots of the log`);
   const snapshots = createSnapshots(objects, join(dir, 'snapshot.tmp'));
-  const placing: Placing = { jsm, names, networkId, path: join(dir, 'replica.db'), snapshots, log };
+  const placing: Placing = { nc, jsm, names, networkId, path: join(dir, 'replica.db'), snapshots, log };
   const follow = async (place: (placing: Placing) => Promise<Placed>): Promise<NatsStore> => {
     const { replica, position } = await place(placing);
     const changeLog = createReplicatedLog({
@@ -99,6 +99,7 @@ export async function openNatsStore(options: NatsStoreOptions): Promise<NatsStor
 }
 
 interface Placing {
+  nc: NatsConnection;
   jsm: JetStreamManager;
   names: LogNames;
   networkId: string;
@@ -114,7 +115,7 @@ interface Placed {
 
 /** The replica as it was left, where the log goes on from there; else one that begins anew. */
 async function placeReplica(placing: Placing): Promise<Placed> {
-  const { jsm, names, networkId, path, log } = placing;
+  const { nc, jsm, names, networkId, path, log } = placing;
   const info = await reached(names, () => findLog(jsm, names));
   const left = existsSync(path) ? await openLeft(path, networkId, log) : null;
   const position = left?.position() ?? null;
@@ -130,18 +131,18 @@ async function placeReplica(placing: Placing): Promise<Placed> {
     throw thrown;
   }
   left?.close();
-  return begin(info ?? (await reached(names, () => makeLog(jsm, names))), placing);
+  return begin(info ?? (await reached(names, () => makeLog(nc, jsm, names))), placing);
 }
 
 /** Makes a new log that goes on from this replica, in place of the one that can't be followed. Other coordinators begin from its snapshot. */
-async function restoreLog({ jsm, names, networkId, path, snapshots, log }: Placing): Promise<Placed> {
+async function restoreLog({ nc, jsm, names, networkId, path, snapshots, log }: Placing): Promise<Placed> {
   const replica = openReplica(path, networkId);
   try {
     const before = replica.position();
     if (before === null) throw new HearthlendError('LOG_MISSING', { stream: names.stream });
     const position = await reached(names, async () => {
       if ((await findLog(jsm, names)) !== null) await jsm.streams.delete(names.stream);
-      return { log: (await makeLog(jsm, names)).created, sequence: 0, mark: '' };
+      return { log: (await makeLog(nc, jsm, names)).created, sequence: 0, mark: '' };
     });
     replica.follow(position);
     await snapshots.take(replica.database.db);
