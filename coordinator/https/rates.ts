@@ -16,7 +16,10 @@ export function createRates({ atOnce, perSecond }: Rate): (address: string, now:
     // Put last again, so that the first of the map is the one that asked longest ago.
     seen.delete(address);
     seen.set(address, { left: left >= 1 ? left - 1 : left, at: now });
-    if (seen.size > MAX_ADDRESSES) for (const oldest of [...seen.keys()].slice(0, seen.size - MAX_ADDRESSES)) seen.delete(oldest);
+    for (const oldest of seen.keys()) {
+      if (seen.size <= MAX_ADDRESSES) break;
+      seen.delete(oldest);
+    }
     return left >= 1;
   };
 }

@@ -38,11 +38,13 @@ interface HttpsOptions {
   routes: readonly Route[];
   log: Log;
   metrics: Metrics;
+  limits?: Partial<Record<keyof typeof HTTPS_LIMITS, number>>;
 }
 
 /** Serves strangers: every size, time, connection and rate has a bound, and whatever goes wrong is told by its code. @throws PORT_IN_USE */
-export async function serveHttps({ host, port, certified, routes, log, metrics }: HttpsOptions): Promise<HttpsServer> {
-  const limits = HTTPS_LIMITS;
+export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
+  const { host, port, certified, routes, log, metrics } = options;
+  const limits = { ...HTTPS_LIMITS, ...options.limits };
   const contextOf = ({ certificate, key }: Certified) => ({ cert: certificate, key, minVersion: 'TLSv1.2' as const });
   const server = createServer({
     ...contextOf(certified),

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as openRequest } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -338,6 +339,48 @@ test('nonsense over HTTP is refused, bounded and survived', async () => {
     /^HTTP\/1.1 400/,
   );
   expect((await ask('GET', '/v1/terms')).json()).toEqual(terms);
+});
+
+test('who says nothing, stops in the middle or never reads is closed, and one address has so many connections', async () => {
+  const bytes = randomBytes(20_000_000);
+  const { digest } = await blobs.putBytes(bytes);
+  readable.add(digest);
+  const counted = createMetrics();
+  const bounded = await serveHttps({
+    ...{ host: '127.0.0.1', port: 0, certified: authority.server(), log: () => undefined, metrics: counted },
+    limits: { silentMs: 400, headersMs: 400, checkMs: 100, connectionsPerAddress: 4 },
+    routes: [
+      blobRoute({
+        ...{ blobs, uploads, tokens, requireMember: async () => undefined, clock: () => now },
+        service: { mayRead: async () => true },
+      }),
+      pageRoute(terms),
+    ],
+  });
+  /** Sends something and reads nothing; what it meets shows at the server. */
+  const sockets = [
+    '',
+    'GET / HTTP/1.1\r\nHost:',
+    `PUT /v1/blobs/${digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12`,
+    `GET /v1/blobs/${digest} HTTP/1.1\r\nHost: x\r\nAuthorization: ${bearer().authorization}\r\n\r\n`,
+  ].map((text) => {
+    const socket = connect({ host: '127.0.0.1', port: bounded.port, ca: authority.ca }, () => socket.write(text));
+    socket.on('error', () => undefined);
+    return socket;
+  });
+  await Promise.all(sockets.map((socket) => once(socket, 'secureConnect')));
+  await expect.poll(() => counted.text(), { timeout: 20_000 }).toMatch(/^hearthlend_https_connections 0$/m);
+  for (const socket of sockets) socket.destroy();
+  const open = Array.from({ length: 6 }, () => {
+    const socket = connect({ host: '127.0.0.1', port: bounded.port, ca: authority.ca });
+    return new Promise<string>((resolve) => {
+      socket.once('secureConnect', () => resolve('in'));
+      socket.on('error', () => resolve('out'));
+      socket.once('close', () => resolve('out'));
+    });
+  });
+  expect((await Promise.all(open)).filter((outcome) => outcome === 'in').length).toBeLessThanOrEqual(4);
+  await bounded.close();
 });
 
 test('who asks too often is told to wait, and others are not', () => {
