@@ -45,6 +45,11 @@ export function addNetworkCommands(program: Command, run: Run): void {
       run(async (context) => (await commands()).runNetworkSet(context, id, name, value)),
     );
   network
+    .command('audits')
+    .argument('<network>', message('network.help.id'))
+    .description(message('network.help.audits'))
+    .action((id: string) => run(async (context) => (await commands()).runNetworkAudits(context, id)));
+  network
     .command('leave')
     .argument('<network>', message('network.help.id'))
     .description(message('network.help.leave'))

@@ -59,7 +59,14 @@ interface NetworksParts {
   onChange(): void;
 }
 
-type NetworkCalls = 'network.list' | 'network.nearby' | 'network.preview' | 'network.join' | 'network.set' | 'network.leave';
+type NetworkCalls =
+  | 'network.list'
+  | 'network.audits'
+  | 'network.nearby'
+  | 'network.preview'
+  | 'network.join'
+  | 'network.set'
+  | 'network.leave';
 
 /** The networks of this machine: its own, and those that were joined. */
 export interface Networks {
@@ -291,6 +298,12 @@ export function openNetworks(parts: NetworksParts): Networks {
     },
     handlers: {
       'network.list': async () => rows(),
+      async 'network.audits'({ network: id }) {
+        known(id);
+        const each = active.get(id);
+        if (each === undefined) throw new HearthlendError('NETWORK_UNREACHABLE', { network: id, detail: 'not connected' });
+        return each.network.audits();
+      },
       async 'network.nearby'() {
         looking ??= findNetworks(NEARBY_MS).finally(() => {
           looking = null;

@@ -78,6 +78,26 @@ export async function runNetworkSet(context: Context, network: string, name: str
   return change(context, network, change_, message('cli.settings.set', { key: name, value: typed }));
 }
 
+/** How this machine stands with a network: what was found of the results that it audited. */
+export function runNetworkAudits(context: Context, network: string): Promise<ExitCode> {
+  return onAgent(context, async ({ client }) => {
+    const { terminal } = context;
+    const report = await client.call('network.audits', { network });
+    terminal.emit({ event: 'audits', network, ...report });
+    const { validInARow, probability, valid, bad, undecided, suspendedUntil, recent } = report;
+    terminal.text(message('network.cli.audits', { valid, bad, undecided }));
+    terminal.text(message('network.cli.audited-next', { validInARow, percent: Math.round(1000 * probability) / 10 }));
+    if (suspendedUntil !== null) terminal.text(message('network.cli.suspended', { until: new Date(suspendedUntil).toISOString() }));
+    const rows = recent.map(({ at, shardId, attempt, outcome, detail }) => [
+      new Date(at).toISOString(),
+      `${shardId}#${attempt}`,
+      message(`network.cli.audit.${outcome}`),
+      detail,
+    ]);
+    for (const line of alignColumns(rows)) terminal.text(line);
+  });
+}
+
 export function runNetworkLeave(context: Context, network: string, yes: boolean): Promise<ExitCode> {
   return onAgent(context, async ({ client }) => {
     const { terminal, world } = context;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ApiKey, ApiKeyName } from './api-keys.ts';
+import { AuditReport } from './audits.ts';
 import { BackendReport, ProvenHardware } from './backends.ts';
 import { MAX_PARTS } from './batch.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
@@ -215,6 +216,8 @@ export const CALLS = {
     output: NetworkRow,
   },
   'network.set': { scope: 'screen', input: z.strictObject({ network: NetworkId, choices: NetworkChoicesChange }), output: NetworkRow },
+  /** How this machine stands there, and its latest audits. */
+  'network.audits': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: AuditReport },
   /** Those that make themselves known on the local network, within some seconds. To join one takes an invitation all the same. */
   'network.nearby': { scope: 'screen', input: nothing, output: z.array(NearbyNetwork).max(64) },
   /** Hands back what runs for it, and deletes this machine's key there. What was earned stays in the ledger. */

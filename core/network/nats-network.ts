@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { AuditReport } from '../contract/audits.ts';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
 import type {
@@ -37,6 +38,8 @@ export interface NatsNetwork extends Network {
   ahead(): readonly Lease[];
   /** Asks anew what it pays and accepts. @throws NETWORK_* */
   refresh(): Promise<void>;
+  /** How this machine stands there. @throws NETWORK_* */
+  audits(): Promise<AuditReport>;
   /** It must not be asked to go on: no more connecting, what lies ahead is given back. */
   close(): Promise<void>;
 }
@@ -260,6 +263,7 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
       }
     },
     pendingBatches: ({ leaving } = { leaving: false }) => connection.call('pendingBatches', { leaving }),
+    audits: () => connection.call('audits', {}),
     vouchers: (last) => connection.call('vouchers', { last }),
     async countersign({ last }, signature) {
       await connection.call('countersign', { last, signature });

@@ -112,6 +112,15 @@ test('a machine joins by a link and has a shard accepted, with a receipt that it
   await expect
     .poll(async () => (await client.call('network.list', {})).find(({ id }) => id === row.id)?.earnings.acceptedShards, { timeout: 20_000 })
     .toBe(1);
+  // A newcomer's work is audited, and it can read what came of that.
+  const audits = { validInARow: 1, valid: 1, bad: 0, undecided: 0, probability: 1, suspendedUntil: null };
+  expect(await client.call('network.audits', { network: row.id })).toMatchObject({ ...audits, recent: [{ outcome: 'valid', detail: '' }] });
+  const read = hearthlend(agentDir, 'network', 'audits', row.id);
+  expect((await read.ended).code).toBe(0);
+  expect(read.lines).toMatchObject([{ event: 'audits', network: row.id, ...audits }]);
+  const appeals = hearthlend(dataDir, 'coordinator', 'appeals');
+  expect((await appeals.ended).code).toBe(0);
+  expect(appeals.lines).toEqual([]);
 });
 
 test('the operator’s figures are on the loopback for Prometheus, and his calls only for who has the token', async () => {

@@ -200,6 +200,7 @@ export class FakeAgent {
         return this.settings;
       },
       'network.list': async () => this.networks,
+      'network.audits': notHere,
       'network.nearby': async () => [],
       'network.preview': notHere,
       'network.join': notHere,

@@ -139,6 +139,7 @@ export class FakeApp implements App {
         earnings: { networks: [], electricity: { perHour: null, currency: 'EUR', watts: null, measured: false } },
       }),
       'network.list': async () => this.networks,
+      'network.audits': ({ network }) => Promise.reject(new HearthlendError('NETWORK_UNKNOWN', { network })),
       'network.nearby': async () => [],
       'network.preview': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
       'network.join': () => Promise.reject(new HearthlendError('INVITE_INVALID')),
