@@ -178,6 +178,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     await retire(context);
     unneeded = await sweep(context, practising?.model ?? null, unneeded);
     await lending.resume();
+    await staging.resume();
     await batching.closeAll();
   }
 

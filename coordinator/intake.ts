@@ -8,6 +8,7 @@ import { describeError } from '../core/contract/messages.ts';
 import { ModelManifest } from '../core/contract/model.ts';
 import type { JobStatus } from '../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../core/contract/safetensors.ts';
+import type { Tensors } from '../core/contract/tensor.ts';
 import type { Context } from './context.ts';
 import { holderOf } from './holding.ts';
 import { needsOf, promptLength, sameJobId, shardsOf, termsOf } from './orders.ts';
@@ -60,11 +61,11 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
         : (order.id ?? `job-${randomBytes(6).toString('hex')}`);
     if (typeof found !== 'string') return found;
 
-    const staged = request.kind === 'onnx.generate' && request.split !== undefined ? stagedOrder(found, request) : null;
+    const staged = stagedOrder(found, request, order);
     const models: LocalModel[] = staged?.models ?? [{ manifest, files: request.model.files }];
-    const placed = staged === null ? parts : [staged.inputs, staged.plan];
-    const given = staged === null ? inputs : staged.models.map(() => refOf(staged.inputs));
-    const charged = termsOf(request, parts.length, promptTokens, order, { id: networkId, terms });
+    const placed = staged === null ? parts : [...parts, staged.inputs, staged.plan];
+    const given = staged === null ? inputs : staged.models.slice(0, staged.atFirst).map(() => refOf(staged.inputs));
+    const charged = termsOf(request, staged?.of ?? parts.length, promptTokens, order, { id: networkId, terms });
     const { asset, unit, perUnit } = charged;
     const shards = shardsOf(request, given, { jobId: found, network: networkId, origin, model, price: { asset, unit, perUnit } }, staged);
     const queued = await store.queueLength(charged.requester ?? '');
@@ -73,7 +74,7 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     const createdAt = clock();
     const job: JobStatus = {
       ...{ id: found, network: networkId, kind: request.kind, state: 'queued', createdAt, finishedAt: null },
-      ...{ shards: shards.length, accepted: 0, error: null },
+      ...{ shards: staged?.of ?? shards.length, accepted: 0, error: null },
     };
     const records = shards.map((shard, index): ShardRecord => {
       const needs = needsOf(models[staged === null ? 0 : index]?.manifest ?? manifest, order);
@@ -121,14 +122,23 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     return refs;
   }
 
-  /** What came of a generation over stages: its last stage has the tokens; null for other jobs. */
-  async function stagedTokens(id: string, refs: readonly BlobRef[]): Promise<Uint8Array | null> {
-    const [first] = await store.shardsOf(id);
-    const last = refs.at(-1);
-    if (first?.shard.kind !== 'onnx.generate' || first.shard.stage === undefined || last === undefined) return null;
-    const tokens = decodeSafetensors(await blobs.read(last.digest)).get('tokens');
-    if (tokens === undefined) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
-    return encodeSafetensors(new Map([['tokens', tokens]]));
+  /** What came of a job over stages: of a generation the tokens, which its last stage has; null for other jobs. */
+  async function stagedOutputs(id: string, refs: readonly BlobRef[]): Promise<Uint8Array | null> {
+    const shards = (await store.shardsOf(id)).map(({ shard }) => shard);
+    if (shards[0]?.stage === undefined) return null;
+    const outputs: Tensors = new Map();
+    for (const [index, { digest }] of refs.entries()) {
+      const shard = shards[index];
+      const isLast = index === refs.length - 1;
+      const names = shard?.kind === 'onnx.run' ? (shard.stage?.gives ?? []) : isLast ? ['tokens'] : [];
+      const tensors = names.length === 0 ? new Map() : decodeSafetensors(await blobs.read(digest));
+      for (const name of names) {
+        const tensor = tensors.get(name);
+        if (tensor === undefined) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
+        outputs.set(name, tensor);
+      }
+    }
+    return encodeSafetensors(outputs);
   }
 
   return {
@@ -150,8 +160,8 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     },
     async outputs(id) {
       const refs = await outputBlobs(id);
-      const tokens = await stagedTokens(id, refs);
-      if (tokens !== null) return tokens;
+      const staged = await stagedOutputs(id, refs);
+      if (staged !== null) return staged;
       const [only] = refs;
       if (only !== undefined && refs.length === 1) return blobs.read(only.digest);
       const parts = [];

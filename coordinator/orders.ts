@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BlobRef, canonicalJson, type Sha256 } from '../core/contract/digest.ts';
 import { HearthlendError } from '../core/contract/errors.ts';
-import { tokenLimit } from '../core/contract/generation.ts';
+import { mostTokens } from '../core/contract/generation.ts';
 import type { JobOrder, JobRequest } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import type { ModelManifest } from '../core/contract/model.ts';
@@ -69,7 +69,17 @@ export function termsOf(
   const listed = terms === null ? '0' : terms.prices.find((price) => price.unit === unit)?.perUnit;
   const perUnit = order.perUnit ?? listed;
   if (perUnit === undefined) throw new HearthlendError('PRICE_UNKNOWN', { unit });
-  const maxUnits = request.kind === 'onnx.run' ? shards : mostTokens(request, promptTokens);
+  const maxUnits =
+    request.kind === 'onnx.run'
+      ? shards
+      : mostTokens(
+          {
+            maxNewTokens: request.maxNewTokens,
+            maxPositions: request.decoder.maxPositions,
+            stages: request.split?.manifest.stages.length ?? null,
+          },
+          promptTokens,
+        );
   const cost = priceOf(maxUnits, perUnit);
   if (order.maxCost !== undefined && cost > BigInt(order.maxCost)) {
     throw new HearthlendError('COST_TOO_HIGH', { cost: cost.toString(), limit: order.maxCost, symbol: terms?.symbol ?? '' });
@@ -77,22 +87,20 @@ export function termsOf(
   return { requester: order.requester ?? null, asset: terms?.asset ?? practiceCredit(network.id), unit, perUnit, maxUnits };
 }
 
-/** Every token goes through every stage, those of the prompt too. */
-function mostTokens({ maxNewTokens, decoder, split }: Extract<JobRequest, { kind: 'onnx.generate' }>, promptTokens: number): number {
-  const made = tokenLimit(promptTokens, maxNewTokens, decoder.maxPositions);
-  return split === undefined ? made : split.manifest.stages.length * (promptTokens + made);
-}
-
 /** A job's shards, in the order of its inputs. Their ids sort in that order, too. @throws USAGE */
 export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: ShardBase, staged: StagedOrder | null): Shard[] {
   const { kind, limits, session } = request;
-  const width = String(inputs.length).length;
+  const width = String(staged?.of ?? inputs.length).length;
   return inputs.map((each, index) => {
     const common = { ...base, id: `${base.jobId}.${String(index + 1).padStart(width, '0')}`, inputs: each, limits, session };
     if (staged !== null) common.model = staged.refs[index] ?? base.model;
     const shard = Shard.safeParse(
       request.kind === 'onnx.run'
-        ? { ...common, kind, outputs: request.outputs }
+        ? {
+            ...common,
+            ...{ kind, outputs: staged?.gives?.all ?? request.outputs },
+            ...(staged === null ? {} : { stage: { index, of: staged.of, plan: staged.planDigest, gives: staged.gives?.job ?? [] } }),
+          }
         : {
             ...common,
             kind,
@@ -101,7 +109,7 @@ export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: 
             stopTokens: request.stopTokens,
             sampling: request.sampling,
             ...(request.stream === true ? { stream: true } : {}),
-            ...(staged === null ? {} : { stage: { index, of: inputs.length, plan: staged.planDigest } }),
+            ...(staged === null ? {} : { stage: { index, of: staged.of, plan: staged.planDigest } }),
           },
     );
     if (shard.success) return shard.data;

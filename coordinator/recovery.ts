@@ -1,4 +1,5 @@
 import type { Sha256 } from '../core/contract/digest.ts';
+import type { JobStatus } from '../core/contract/network.ts';
 import type { Context } from './context.ts';
 import { holderOf } from './holding.ts';
 import type { Store } from './store.ts';
@@ -32,6 +33,11 @@ export async function sweep(context: Context, practiceModel: Sha256 | null, befo
   return unneeded;
 }
 
+/** Those of a job that is under way, too: what came of its first shards. */
+function isKept(state: JobStatus['state'] | undefined): boolean {
+  return state === 'queued' || state === 'running' || state === 'done';
+}
+
 async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | null): Promise<boolean> {
   const at = holder.indexOf(':');
   const id = holder.slice(at + 1);
@@ -41,7 +47,7 @@ async function isNeeded(store: Store, holder: string, practiceModel: Sha256 | nu
       return job?.state === 'queued' || job?.state === 'running';
     }
     case 'outputs':
-      return (await store.job(id))?.state === 'done';
+      return isKept((await store.job(id))?.state);
     case 'shard': {
       const state = (await store.shard(id))?.state;
       return state === 'queued' || state === 'leased' || state === 'settling';

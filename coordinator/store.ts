@@ -134,6 +134,8 @@ export interface JobReads {
 export interface JobChanges {
   /** `terms` is left out where nothing is charged. */
   addJob(job: JobStatus, shards: readonly ShardRecord[], terms?: JobTerms | null): AddJobResult;
+  /** A further shard of an open job, whose inputs could not be known before. False where it is there already, or the job is over. */
+  addStage(shard: ShardRecord): boolean;
   /** Numbers from 0, each given once. */
   takePracticeNumber(): number;
   addPractice(shard: ShardRecord): void;

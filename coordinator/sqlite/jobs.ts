@@ -19,6 +19,8 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
   const takeNumber = db.prepare("UPDATE counters SET value = value + 1 WHERE name = 'practice' RETURNING value - 1 AS number");
   const selectJob = db.prepare<[string], JobRow>(`${SELECT_JOBS} WHERE jobs.id = ?`);
   const selectJobs = db.prepare<[number], JobRow>(`${SELECT_JOBS} ORDER BY jobs.created_at DESC, jobs.rowid DESC LIMIT ?`);
+  const selectShard = db.prepare<[string], { id: string }>('SELECT id FROM shards WHERE id = ?');
+  const selectRequester = db.prepare<[string], { requester: string | null }>('SELECT requester FROM job_terms WHERE job_id = ?');
   const selectShards = db.prepare<[string], ShardRow>('SELECT * FROM shards WHERE job_id = ? ORDER BY id');
   const selectRevoked = db.prepare<[string], AttemptRow>(
     `SELECT a.* FROM attempts a JOIN shards s ON s.id = a.shard_id WHERE s.job_id = ? AND a.state IN ${OPEN_ATTEMPTS}`,
@@ -70,6 +72,15 @@ export function sqliteJobs(database: OpenDatabase, network: string): { reads: Jo
           for (const shard of shards) addShard(shard, lotOf(shard, terms?.requester ?? OWNER));
           if (terms !== null) jobTerms.insert(id, terms);
           return 'added';
+        },
+      },
+      addStage: {
+        durable: 'at once',
+        apply(record) {
+          const job = selectJob.get(record.shard.jobId);
+          if ((job?.state !== 'queued' && job?.state !== 'running') || selectShard.get(record.shard.id) !== undefined) return false;
+          addShard(record, lotOf(record, selectRequester.get(record.shard.jobId)?.requester ?? OWNER));
+          return true;
         },
       },
       takePracticeNumber: {

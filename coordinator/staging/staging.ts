@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import type { StageReply } from '../../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
-import type { GenerateShard, Shard } from '../../core/contract/shard.ts';
+import type { GenerateShard, RunShard, Shard } from '../../core/contract/shard.ts';
 import type { Tensors } from '../../core/contract/tensor.ts';
 import type { Context } from '../context.ts';
 import type { Worker } from '../service.ts';
 import type { AttemptKey } from '../store.ts';
+import { advance } from './chain.ts';
 import { type Next, StagedGeneration } from './generation.ts';
 import { GenerationPlan } from './plan.ts';
 import { tokensAs } from './steps.ts';
@@ -19,6 +20,8 @@ const SILENT_MS = 4 * WAIT_MS;
 /** How long a step may take, whatever the machine. */
 const STEP_MS = 120_000;
 const LOOK_MS = 2000;
+/** Jobs that are looked at after a crash, the newest first. */
+const LOOK_AT = 1000;
 
 /** Drives generations whose stages are lent to several workers. */
 export interface Staging {
@@ -28,6 +31,8 @@ export interface Staging {
   fault(shard: GenerateShard, attempt: number, units: number, result: Tensors): Promise<string | undefined>;
   /** A stage's result was accepted, or its job is over. */
   settled(shard: Shard): void;
+  /** Goes on with what a crash left between two stages. */
+  resume(): Promise<void>;
   close(): void;
 }
 
@@ -99,6 +104,13 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
     return (await store.shardsOf(jobId)).some(({ shard, state }) => shard.kind === 'onnx.generate' && isLast(shard) && state === 'done');
   }
 
+  /** What can't be made now is made at the next start. */
+  function advanceLater(shard: RunShard): void {
+    advance(context, shard).catch((thrown: unknown) =>
+      log('error', 'stage-not-made', { job: shard.jobId, detail: asHearthlendError(thrown).message }),
+    );
+  }
+
   function reply(next: Next, shard: GenerateShard, generation: StagedGeneration): StageReply {
     if (next.type === 'step') return { type: 'step', tokens: next.tokens, inputs: encodeSafetensors(next.inputs) };
     if (!isLast(shard)) return { type: 'done' };
@@ -157,8 +169,19 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
       const same = opened.generation.over && Buffer.from(made).equals(result.get('tokens')?.data ?? new Uint8Array());
       return same ? undefined : 'its tokens are not those that were drawn';
     },
-    settled({ jobId }) {
-      void running.get(jobId)?.then(moved, () => undefined);
+    settled(shard) {
+      void running.get(shard.jobId)?.then(moved, () => undefined);
+      if (shard.kind === 'onnx.run') advanceLater(shard);
+    },
+    async resume() {
+      for (const { id, state, shards: wanted } of await store.jobs(LOOK_AT)) {
+        if (state !== 'queued' && state !== 'running') continue;
+        const shards = await store.shardsOf(id);
+        const last = shards.at(-1);
+        if (last?.shard.kind !== 'onnx.run' || last.shard.stage === undefined || last.state !== 'done' || shards.length === wanted)
+          continue;
+        await advance(context, last.shard);
+      }
     },
     close() {
       closed = true;

@@ -5,3 +5,12 @@
 export function tokenLimit(promptTokens: number, maxNewTokens: number, maxPositions: number): number {
   return Math.min(maxNewTokens, maxPositions - promptTokens);
 }
+
+/** Tokens that a generation is charged for at most. Over stages every token goes through each of them, those of the prompt too. */
+export function mostTokens(
+  { maxNewTokens, maxPositions, stages }: { maxNewTokens: number; maxPositions: number; stages: number | null },
+  promptTokens: number,
+): number {
+  const made = tokenLimit(promptTokens, maxNewTokens, maxPositions);
+  return stages === null ? made : stages * (promptTokens + made);
+}

@@ -48,14 +48,27 @@ const ShardBase = {
   origin: z.enum(['practice', 'own', 'network']),
 };
 
-/** One pass. `outputs`: the graph's output names wanted, in order; empty: all of them. Result: a safetensors blob of those. */
-export const RunShard = z.strictObject({ ...ShardBase, kind: z.literal('onnx.run'), outputs: z.array(TensorName).max(4096) });
-
 /**
- * One stage of a decoder, lent for as long as the generation takes: steps come from the coordinator one by one, and the worker keeps the stage's cache.
+ * One stage of a model. Of a decoder it is lent for as long as the generation takes: steps come from the coordinator one by one, and the worker keeps the
+ * stage's cache.
  * `plan` is the digest of what the coordinator drives it by; it is nobody else's to read.
  */
-const StagePart = z.strictObject({ index: z.int().min(0).max(63), of: z.int().min(1).max(64), plan: Sha256 });
+const StagePart = z.strictObject({
+  index: z.int().min(0).max(63),
+  of: z.int().min(1).max(64),
+  plan: Sha256,
+  /** Of a run: which outputs are the whole model's; the others are for later stages. */
+  gives: z.array(TensorName).max(4096).optional(),
+});
+
+/** One pass. `outputs`: the graph's output names wanted, in order; empty: all of them. Result: a safetensors blob of those. */
+export const RunShard = z.strictObject({
+  ...ShardBase,
+  kind: z.literal('onnx.run'),
+  outputs: z.array(TensorName).max(4096),
+  /** Its inputs are then outputs of the stages before it. */
+  stage: StagePart.optional(),
+});
 
 /** A decoder loop. Result: a safetensors blob with `tokens`, int64 [m]: the generated ids, the stop token included when it was drawn. */
 export const GenerateShard = z.strictObject({
