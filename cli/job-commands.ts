@@ -87,18 +87,13 @@ async function submit(context: Context, options: Submitted): Promise<ExitCode> {
   const target = targetOf(options);
   const { model, inputs, outputs, stages, tokens, split, price, maxCost } = options;
   const common = {
-    model,
-    inputs,
-    outputs,
-    threads: options.threads ?? 0,
-    wallMs: (options.timeout ?? MAX_SECONDS) * 1000,
-    split: split ?? null,
+    ...{ model, inputs, outputs, threads: options.threads ?? 0, wallMs: (options.timeout ?? MAX_SECONDS) * 1000 },
+    ...{ split: split ?? null, stages: stages ?? null, maxNewTokens: tokens ?? null },
   };
   if (target === null) {
     if (price !== undefined || maxCost !== undefined) throw new HearthlendError('USAGE', { detail: message('cli.usage.price-local') });
-    return runSubmit(context, { ...common, stages: stages ?? null, maxNewTokens: tokens ?? null });
+    return runSubmit(context, common);
   }
-  if (stages !== undefined || tokens !== undefined) throw new HearthlendError('USAGE', { detail: message('cli.usage.text-remote') });
   return (await remote()).runRemoteSubmit(context, { ...target, ...common, price: price ?? null, maxCost: maxCost ?? null });
 }
 

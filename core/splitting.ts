@@ -71,11 +71,27 @@ export function openSplitting({ dataDir, reference, modelMemoryBytes }: Splittin
   return {
     split,
     async kept(model, stages) {
-      const folder = join(dataDir, 'splits', `${modelDigest(model.described.manifest).slice(0, 32)}-${stages}`);
-      const manifest = (await readSplit(folder)) ?? (await split(model, stages, folder, null));
-      const files = new Map(manifest.stages.flatMap((stage) => stage.manifest.files.map(({ path }) => [path, join(folder, path)])));
-      return { manifest, files };
+      const folder = splitFolder(dataDir, model.described, stages);
+      return (await splitThere(folder)) ?? splitModelIn(folder, await split(model, stages, folder, null));
     },
+  };
+}
+
+/** Where the stages of a model are kept from one job to the next. */
+export function splitFolder(dataDir: string, { manifest }: Pick<DescribedModel, 'manifest'>, stages: number): string {
+  return join(dataDir, 'splits', `${modelDigest(manifest).slice(0, 32)}-${stages}`);
+}
+
+/** The stages in a folder, with every file of the size it should have; null where they are not there. */
+export async function splitThere(folder: string): Promise<SplitModel | null> {
+  const manifest = await readSplit(folder);
+  return manifest === null ? null : splitModelIn(folder, manifest);
+}
+
+function splitModelIn(folder: string, manifest: SplitManifest): SplitModel {
+  return {
+    manifest,
+    files: new Map(manifest.stages.flatMap((stage) => stage.manifest.files.map(({ path }) => [path, join(folder, path)]))),
   };
 }
 

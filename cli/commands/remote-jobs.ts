@@ -1,16 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import type { DescribedModel } from '../../core/contract/jobs.ts';
+import type { DescribedModel, JobRequest, ModelValue, SplitModel } from '../../core/contract/jobs.ts';
 import { message } from '../../core/contract/messages.ts';
 import { formatBaseUnits, priceOf } from '../../core/contract/money.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import { writeNpz } from '../../core/jobs/npz.ts';
-import { prepareJob } from '../../core/jobs/prepare.ts';
-import { estimateCost, type Requester, type RunRequest } from '../../core/jobs/remote.ts';
+import { isText, prepareGeneration, prepareJob } from '../../core/jobs/prepare.ts';
+import { estimateCost, type Requester } from '../../core/jobs/remote.ts';
 import { splitJob } from '../../core/jobs/split.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { openRequester } from '../../core/requester.ts';
+import { decoderOf, ownedGraph, splitFolder, splitThere } from '../../core/splitting.ts';
+import { reachAgent } from '../agent/reach.ts';
 import { type Terminal, withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { jobLines, tellFailure } from './job.ts';
@@ -32,6 +34,10 @@ export interface RemoteSubmit extends RemoteTarget {
   wallMs: number;
   /** Null: where it is worth it. */
   split: number | null;
+  /** Null: the whole model in one worker. */
+  stages: number | null;
+  /** Tokens that a decoder makes of a text at most; null: the usual number. */
+  maxNewTokens: number | null;
   /** What is offered for a unit, and what the job may cost at most: base units. */
   price: string | null;
   maxCost: string | null;
@@ -51,11 +57,10 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
   ];
   await requireWritableOutputs(outputs, [model, inputs]);
   const requester = await open(context, options);
-  const { request, described } = await prepare(model, inputs, options);
+  const { request, declared } = await prepare(context, model, { ...options, inputs });
   const view = await requester.view();
   const shown = (amount: bigint | string) => `${formatBaseUnits(BigInt(amount), view.decimals)} ${view.symbol}`;
-  const parts = 1 + (request.further?.length ?? 0);
-  const { perUnit, cost } = estimateCost(view, parts, options.price ?? undefined);
+  const { unit, units, perUnit, cost } = estimateCost(view, request, options.price ?? undefined);
   // Before anything is sent, and again by the coordinator.
   if (options.maxCost !== null && cost > BigInt(options.maxCost)) {
     throw new HearthlendError('COST_TOO_HIGH', { cost: cost.toString(), limit: options.maxCost, symbol: view.symbol });
@@ -64,12 +69,12 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
     event: 'job.estimate',
     network: view.network,
     asset: view.asset,
-    unit: 'run',
+    unit,
     perUnit,
-    units: parts,
+    units,
     cost: cost.toString(),
   });
-  terminal.text(message('cli.job.estimate', { cost: shown(cost), tasks: parts, perUnit: shown(perUnit), network: view.network }));
+  terminal.text(message('cli.job.estimate', { cost: shown(cost), unit, units, perUnit: shown(perUnit), network: view.network }));
 
   let uploaded = { sent: 0, total: 0 };
   const terms = {
@@ -89,7 +94,7 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
   tellPrice(terminal, submitted, view);
   const job = await followed(context, requester, submitted);
   requireDone(job);
-  const tensors = await requester.outputs(job, described.outputs);
+  const tensors = await requester.outputs(job, declared);
   const bytes = await writeNpz(outputs, tensors);
   const spent = job.charge === undefined ? 0n : priceOf(job.charge.units, job.charge.perUnit);
   terminal.text(message('cli.job.saved', { tensors: tensors.size, bytes, path: outputs }));
@@ -98,18 +103,48 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
   return 0;
 }
 
+/** The job as it is sent, checked before anybody is asked; and what the model gives, where that is declared. */
 async function prepare(
+  context: Context,
   modelPath: string,
-  inputsPath: string,
-  options: RemoteSubmit,
-): Promise<{ request: RunRequest; described: DescribedModel }> {
-  const described = await describeModel(modelPath);
-  const plan = { modelPath, inputsPath, threads: options.threads, wallMs: options.wallMs };
-  const prepared = await prepareJob(plan, { describeModel: async () => described, memoryBytes: 0 });
-  if (prepared.kind !== 'onnx.run') throw new HearthlendError('INTERNAL', { detail: prepared.kind });
+  options: RemoteSubmit & { inputs: string },
+): Promise<{ request: JobRequest; declared: readonly ModelValue[] | null }> {
+  const { stages, maxNewTokens, threads, wallMs } = options;
+  const owned = await ownedGraph(modelPath, () => describeModel(modelPath));
+  const { described } = owned;
+  const plan = { modelPath, inputsPath: options.inputs, threads, wallMs, ...(maxNewTokens === null ? {} : { maxNewTokens }) };
+  const ports = { describeModel: async () => described, memoryBytes: 0 };
+  const text = (await isText(plan, described.inputs)) ? await decoderOf(owned) : null;
+  const prepared = text === null ? await prepareJob(plan, ports) : await prepareGeneration(plan, text, ports);
   const weights = described.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
   const limits = { ...prepared.limits, memoryBytes: 3 * weights + WORKER_BYTES };
-  return { request: splitJob({ ...prepared, limits }, described, options.split), described };
+  if (prepared.kind === 'onnx.run') {
+    if (stages !== null) throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: message('cli.usage.stages-text') });
+    return { request: splitJob({ ...prepared, limits }, described, options.split), declared: described.outputs };
+  }
+  const request = { ...prepared, limits };
+  return {
+    request: stages === null ? request : { ...request, split: await inStages(context, modelPath, described, stages) },
+    declared: null,
+  };
+}
+
+/** The model in stages, cut by the agent of the data folder where that was not done before. */
+async function inStages(context: Context, model: string, described: DescribedModel, stages: number): Promise<SplitModel> {
+  const { world, terminal, dataDir } = context;
+  const folder = splitFolder(dataDir, described, stages);
+  const there = await splitThere(folder);
+  if (there !== null) return there;
+  const reach = await reachAgent(world, dataDir);
+  try {
+    const cutting = reach.client.call('model.split', { model, stages, out: folder });
+    await withProgress(terminal, () => message('cli.progress.split', { stages }), cutting);
+  } finally {
+    await reach.close();
+  }
+  const split = await splitThere(folder);
+  if (split === null) throw new HearthlendError('FILE_UNREADABLE', { path: folder, detail: 'its stages are gone' });
+  return split;
 }
 
 /** Follows a job to its end; Ctrl-C cancels it, a second one leaves it to itself. */

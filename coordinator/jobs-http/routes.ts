@@ -6,14 +6,15 @@ import { pipeline } from 'node:stream/promises';
 import type { ApiKey, ApiKeys } from '../../core/contract/api-keys.ts';
 import { type BlobRef, canonicalJson, Sha256 } from '../../core/contract/digest.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../../core/contract/errors.ts';
-import type { JobIntake } from '../../core/contract/jobs.ts';
+import type { JobIntake, JobRequest } from '../../core/contract/jobs.ts';
 import type { NetworkTerms } from '../../core/contract/joining.ts';
+import type { ModelManifest } from '../../core/contract/model.ts';
 import type { JobStatus } from '../../core/contract/network.ts';
 import {
   MAX_JOB_INPUT_BYTES,
   MAX_WAIT_MS,
+  RequestedJob,
   type RequesterView,
-  RunOrder,
   UPLOAD_LENGTH,
   UPLOAD_OFFSET,
 } from '../../core/contract/requesting.ts';
@@ -79,7 +80,7 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
   }
 
   async function submit(key: ApiKey, body: unknown): Promise<{ status: number; body: object }> {
-    const parsed = RunOrder.safeParse(body);
+    const parsed = RequestedJob.safeParse(body);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw new HearthlendError('PARAMETER_INVALID', {
@@ -87,7 +88,8 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
         detail: issue?.message ?? '',
       });
     }
-    const { model, inputs, perUnit, maxCost, ...asked } = parsed.data;
+    const { data } = parsed;
+    const { model, inputs, perUnit, maxCost } = data;
     const bytes = inputs.reduce((sum, input) => sum + input.bytes, 0);
     if (bytes > MAX_JOB_INPUT_BYTES) throw new HearthlendError('TENSOR_TOO_LARGE', { bytes, limit: MAX_JOB_INPUT_BYTES });
     const order = {
@@ -97,36 +99,26 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
       ...(maxCost === undefined ? {} : { maxCost }),
     } as const;
     const digest = createHash('sha256').update(canonicalJson(model)).digest('hex');
-    const same = await findSameJob(
-      intake,
-      blobs,
-      sameJobId(
-        asked,
-        digest,
-        inputs.map((input) => input.digest),
-        order,
-      ),
-    );
+    const digests = inputs.map((input) => input.digest);
+    const same = await findSameJob(intake, blobs, sameJobId(requestOf(data, [], new Map()), digest, digests, order));
     if (typeof same !== 'string') return { status: 200, body: same };
 
     const places = new Map<Sha256, string>();
     const missing: BlobRef[] = [];
-    for (const blob of new Map(
-      [...inputs, ...model.files].map(({ digest: each, bytes: size }) => [each, { digest: each, bytes: size }]),
-    ).values()) {
+    for (const [each, size] of new Map([...inputs, ...filesOf(data)].map((blob) => [blob.digest, blob.bytes]))) {
+      const blob = { digest: each, bytes: size };
       const path = await uploads.take(key.id, blob);
       if (path === null) missing.push(blob);
-      else places.set(blob.digest, path);
+      else places.set(each, path);
     }
     if (missing.length > 0) {
       const error = { code: 'JOB_BLOBS_MISSING', params: { count: missing.length } };
       return { status: 409, body: { error, missing } };
     }
     return serially(async () => {
-      const [first = new Uint8Array(0), ...further] = await Promise.all(inputs.map((input) => readFile(places.get(input.digest) ?? '')));
-      const files = new Map(model.files.map((file) => [file.path, places.get(file.digest) ?? '']));
-      const job = await intake.submitJob({ ...asked, model: { manifest: model, files }, inputs: first, further }, order);
-      return { status: 201, body: job };
+      const parts = await Promise.all(digests.map((each) => readFile(places.get(each) ?? '')));
+      const files = new Map(filesOf(data).map((file) => [file.path, places.get(file.digest) ?? '']));
+      return { status: 201, body: await intake.submitJob(requestOf(data, parts, files), order) };
     });
   }
 
@@ -209,6 +201,30 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
       answerWith(response, 200, { [UPLOAD_OFFSET]: state.offset, 'upload-complete': state.whole ? '?1' : '?0', 'Content-Length': 0 });
     }),
   ];
+}
+
+/** The files whose bytes a job needs: its model's, or where that is in stages those of the stages. */
+function filesOf(job: RequestedJob): ModelManifest['files'] {
+  const split = job.kind === 'onnx.generate' ? job.split : undefined;
+  return split === undefined ? job.model.files : split.stages.flatMap(({ manifest }) => manifest.files);
+}
+
+/** @param files where they lie, by their names */
+function requestOf(job: RequestedJob, parts: readonly Uint8Array[], files: ReadonlyMap<string, string>): JobRequest {
+  const { limits, session } = job;
+  const [inputs = new Uint8Array(0), ...further] = parts;
+  const common = { model: { manifest: job.model, files }, inputs, limits, session };
+  if (job.kind === 'onnx.run') return { ...common, kind: job.kind, outputs: job.outputs, further };
+  const { kind, decoder, maxNewTokens, stopTokens, sampling, split } = job;
+  return {
+    ...common,
+    kind,
+    decoder,
+    maxNewTokens,
+    stopTokens,
+    sampling,
+    ...(split === undefined ? {} : { split: { manifest: split, files } }),
+  };
 }
 
 function isOver({ state }: JobStatus): boolean {

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { MAX_PARTS } from './batch.ts';
 import { BlobRef, type Sha256 } from './digest.ts';
-import { ModelManifest } from './model.ts';
+import { DecoderConfig, ModelManifest } from './model.ts';
 import { Amount, AssetId } from './money.ts';
 
+import { Sampling } from './sampler.ts';
 import { JobId, Limits, NetworkId, SessionOptions, TensorName } from './shard.ts';
+import { SplitManifest } from './stages.ts';
 
 /**
  * What a requester asks of a coordinator over its HTTPS, with `Authorization: Bearer <key>`. Refusals are `{error: {code, params}}`.
@@ -43,21 +45,38 @@ export const RequesterView = z.strictObject({
 });
 export type RequesterView = z.infer<typeof RequesterView>;
 
-/** A job of one pass for each of its inputs. The same one sent again is the same job. */
-export const RunOrder = z.strictObject({
-  kind: z.literal('onnx.run'),
+const order = {
   model: ModelManifest,
-  /** A safetensors blob for each shard, in order. */
-  inputs: z.array(BlobRef).min(1).max(MAX_PARTS),
-  outputs: z.array(TensorName).max(4096),
   limits: Limits,
   session: SessionOptions,
   /** What is offered for a unit; by the price list where left out. */
   perUnit: Amount.optional(),
   /** What the job may cost at most. */
   maxCost: Amount.optional(),
-});
-export type RunOrder = z.infer<typeof RunOrder>;
+};
+
+/** A job, its bytes by digest: one pass for each of its inputs, or a text that a decoder goes on with. The same one sent again is the same job. */
+export const RequestedJob = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...order,
+    kind: z.literal('onnx.run'),
+    /** A safetensors blob for each shard, in order. */
+    inputs: z.array(BlobRef).min(1).max(MAX_PARTS),
+    outputs: z.array(TensorName).max(4096),
+  }),
+  z.strictObject({
+    ...order,
+    kind: z.literal('onnx.generate'),
+    inputs: z.array(BlobRef).length(1),
+    decoder: DecoderConfig,
+    maxNewTokens: z.int().min(1).max(1_000_000),
+    stopTokens: z.array(z.int().min(0)).max(64),
+    sampling: Sampling,
+    /** The model in stages, each for a worker of its own; their files are uploaded, and the whole model's not. */
+    split: SplitManifest.optional(),
+  }),
+]);
+export type RequestedJob = z.infer<typeof RequestedJob>;
 
 /** With JOB_BLOBS_MISSING: what is to be uploaded first. */
 export const MissingBlobs = z.object({ missing: z.array(BlobRef).max(MAX_PARTS + 4096) });

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { joinBatch } from '../contract/batch.ts';
 import { type BlobRef, canonicalJson } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
+import { mostTokens } from '../contract/generation.ts';
 import type { JobRequest, ModelValue } from '../contract/jobs.ts';
 import { priceOf } from '../contract/money.ts';
 import { JobStatus } from '../contract/network.ts';
-import { JobOutputs, MAX_WAIT_MS, MissingBlobs, REQUESTER_PATHS, RequesterView, type RunOrder } from '../contract/requesting.ts';
+import { JobOutputs, MAX_WAIT_MS, MissingBlobs, REQUESTER_PATHS, type RequestedJob, RequesterView } from '../contract/requesting.ts';
 import { decodeSafetensors } from '../contract/safetensors.ts';
 import type { Tensors } from '../contract/tensor.ts';
 import { openChannel, type RequesterPorts, readPiece } from './channel.ts';
@@ -22,8 +23,8 @@ export interface Requester {
   cancel(id: string): Promise<JobStatus>;
   /** Sends what is missing, and the job. The same job sent again is the same job. `onUpload`: bytes sent so far, of all. */
   submit(
-    request: RunRequest,
-    terms: Pick<RunOrder, 'perUnit' | 'maxCost'>,
+    request: JobRequest,
+    terms: Pick<RequestedJob, 'perUnit' | 'maxCost'>,
     onUpload: (sent: number, total: number) => void,
   ): Promise<JobStatus>;
   /** Follows a job to its end. */
@@ -32,6 +33,7 @@ export interface Requester {
   outputs(job: JobStatus, declared: readonly ModelValue[] | null): Promise<Tensors>;
 }
 export type RunRequest = Extract<JobRequest, { kind: 'onnx.run' }>;
+type GenerateRequest = Extract<JobRequest, { kind: 'onnx.generate' }>;
 
 export function createRequester(ports: RequesterPorts): Requester {
   const { wrong, patiently, json, ask, checked, refusalOf, upload, download } = openChannel(ports);
@@ -44,10 +46,10 @@ export function createRequester(ports: RequesterPorts): Requester {
     job: (id) => job(id),
     cancel: (id) => ask(JobStatus, { method: 'DELETE', path: REQUESTER_PATHS.job(id) }),
     async submit(request, terms, onUpload) {
-      const parts = [request.inputs, ...(request.further ?? [])];
+      const parts = [request.inputs, ...((request.kind === 'onnx.run' ? request.further : undefined) ?? [])];
       const inputs = parts.map((part): BlobRef => ({ digest: createHash('sha256').update(part).digest('hex'), bytes: part.byteLength }));
-      const { kind, outputs, limits, session, model } = request;
-      const order: RunOrder = { kind, model: model.manifest, inputs, outputs, limits, session, ...terms };
+      const order = orderOf(request, inputs, terms);
+      const places = placesOf(request);
       for (let round = 0; ; round += 1) {
         const { status, body } = await patiently(() =>
           json({ method: 'POST', path: REQUESTER_PATHS.jobs, headers: { 'content-type': 'application/json' }, body: canonicalJson(order) }),
@@ -60,8 +62,7 @@ export function createRequester(ports: RequesterPorts): Requester {
         let before = 0;
         for (const blob of missing) {
           const part = parts[inputs.findIndex(({ digest, bytes }) => digest === blob.digest && bytes === blob.bytes)];
-          const file = model.manifest.files.find(({ digest, bytes }) => digest === blob.digest && bytes === blob.bytes);
-          const path = file === undefined ? undefined : model.files.get(file.path);
+          const path = places.get(blob.digest);
           if (part === undefined && path === undefined) throw wrong('it asks for a blob that is no part of the job');
           const read =
             part !== undefined
@@ -83,24 +84,35 @@ export function createRequester(ports: RequesterPorts): Requester {
       }
       return latest;
     },
-    async outputs({ id, shards }, declared) {
+    async outputs({ id, kind, shards }, declared) {
       const { outputs } = await patiently(() => ask(JobOutputs, { method: 'GET', path: REQUESTER_PATHS.outputs(id) }));
       if (outputs.length !== shards) throw wrong(`${outputs.length} outputs of ${shards} shards`);
       const bytes = outputs.reduce((sum, blob) => sum + blob.bytes, 0);
       if (bytes > 0x7fff_ffff) throw new HearthlendError('TENSOR_TOO_LARGE', { bytes, limit: 0x7fff_ffff });
       const parts: Tensors[] = [];
+      // A text that went through stages came out of the last one.
+      const wanted = kind === 'onnx.generate' ? outputs.slice(-1) : outputs;
       for (const [index, blob] of outputs.entries()) {
+        if (!wanted.includes(blob)) continue;
         const part = decodeSafetensors(await download(REQUESTER_PATHS.output(id, index), blob));
-        if (declared !== null) checkOutputs(id, part, declared);
-        parts.push(part);
+        if (kind === 'onnx.run') checkOutputs(id, part, declared);
+        parts.push(kind === 'onnx.run' ? part : tokensIn(id, part));
       }
       return joinBatch(parts);
     },
   };
 }
 
+/** What a generation gives; what else its last stage handed in was for other machines. @throws OUTPUTS_INVALID */
+function tokensIn(job: string, outputs: Tensors): Tensors {
+  const tokens = outputs.get('tokens');
+  if (tokens?.type === 'int64' && tokens.shape.length === 1) return new Map([['tokens', tokens]]);
+  throw new HearthlendError('OUTPUTS_INVALID', { job, detail: 'there are no tokens' });
+}
+
 /** @throws OUTPUTS_INVALID */
-function checkOutputs(job: string, tensors: Tensors, declared: readonly ModelValue[]): void {
+function checkOutputs(job: string, tensors: Tensors, declared: readonly ModelValue[] | null): void {
+  if (declared === null) return;
   const invalid = (detail: string) => new HearthlendError('OUTPUTS_INVALID', { job, detail });
   if (tensors.size === 0) throw invalid('there are none');
   for (const [name, { type, shape }] of tensors) {
@@ -114,13 +126,36 @@ function checkOutputs(job: string, tensors: Tensors, declared: readonly ModelVal
   }
 }
 
-/** What a job could cost at most: known before it is sent. Base units. */
+/** What a job could cost at most: known before it is sent. Amounts in base units. @throws PRICE_UNKNOWN */
 export function estimateCost(
-  view: Pick<RequesterView, 'prices'>,
-  shards: number,
-  perUnit: string | undefined,
-): { perUnit: string; cost: bigint } {
-  const offered = perUnit ?? view.prices.find(({ unit }) => unit === 'run')?.perUnit;
-  if (offered === undefined) throw new HearthlendError('PRICE_UNKNOWN', { unit: 'run' });
-  return { perUnit: offered, cost: priceOf(shards, offered) };
+  { prices }: Pick<RequesterView, 'prices'>,
+  request: JobRequest,
+  offered: string | undefined,
+): { unit: 'run' | 'token'; units: number; perUnit: string; cost: bigint } {
+  const unit = request.kind === 'onnx.run' ? 'run' : 'token';
+  const perUnit = offered ?? prices.find((price) => price.unit === unit)?.perUnit;
+  if (perUnit === undefined) throw new HearthlendError('PRICE_UNKNOWN', { unit });
+  const units = request.kind === 'onnx.run' ? 1 + (request.further?.length ?? 0) : tokensOf(request);
+  return { unit, units, perUnit, cost: priceOf(units, perUnit) };
+}
+
+function tokensOf({ inputs, maxNewTokens, decoder, split }: GenerateRequest): number {
+  const promptTokens = decodeSafetensors(inputs).get('input_ids')?.shape[1] ?? 0;
+  return mostTokens({ maxNewTokens, maxPositions: decoder.maxPositions, stages: split?.manifest.stages.length ?? null }, promptTokens);
+}
+
+function orderOf(request: JobRequest, inputs: BlobRef[], terms: Pick<RequestedJob, 'perUnit' | 'maxCost'>): RequestedJob {
+  const { limits, session, model } = request;
+  const common = { model: model.manifest, inputs, limits, session, ...terms };
+  if (request.kind === 'onnx.run') return { ...common, kind: request.kind, outputs: request.outputs };
+  const { kind, decoder, maxNewTokens, stopTokens, sampling, split } = request;
+  return { ...common, kind, decoder, maxNewTokens, stopTokens, sampling, ...(split === undefined ? {} : { split: split.manifest }) };
+}
+
+/** Where the files of a job's model, or of its stages, lie here. */
+function placesOf(request: JobRequest): Map<string, string> {
+  const split = request.kind === 'onnx.generate' ? request.split : undefined;
+  const files = split === undefined ? request.model.manifest.files : split.manifest.stages.flatMap(({ manifest }) => manifest.files);
+  const places = (split ?? request.model).files;
+  return new Map(files.flatMap(({ path, digest }) => (places.has(path) ? [[digest, places.get(path) as string]] : [])));
 }

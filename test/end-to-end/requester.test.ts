@@ -11,6 +11,8 @@ import type { Operated } from '../../cli/operator/request.ts';
 import { findInstallation } from '../../cli/ports/installation.ts';
 import { readNpz, writeNpz } from '../../core/jobs/npz.ts';
 import { pinnedAuthority } from '../../core/network/joining.ts';
+import { SMALL } from '../fixtures/decoder/decoder-shape.ts';
+import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { slowModel, slowTurns } from '../fixtures/onnx-models.ts';
 import { model, node, value } from '../fixtures/onnx-writer.ts';
 import { natsMissing } from '../nats.ts';
@@ -135,6 +137,27 @@ test('a job whose command was killed is taken up by the same command', async () 
   const ended = await run(requesterDir, ...submission(folder));
   expect(ended).toMatchObject({ code: 0, last: { event: 'done', id, state: 'done' } });
   expect(ended.lines.some(({ event }) => event === 'job.upload')).toBe(false);
+});
+
+test('a text goes to a network, through one worker or through the stages of its model, and comes back as the same tokens', async () => {
+  const folder = join(temporaryFolder('decoder'), 'decoder');
+  makeDecoder(folder, { ...SMALL, layers: 2 });
+  const ids = [1, 5, 9, 11];
+  const data = new Uint8Array(BigInt64Array.from(ids, BigInt).buffer);
+  await writeNpz(join(folder, 'inputs.npz'), new Map([['input_ids', { type: 'int64', shape: [1, ids.length], data }]]));
+  const submit = (name: string, ...more: string[]) =>
+    run(
+      requesterDir,
+      ...['job', 'submit', '--model', folder, '--inputs', join(folder, 'inputs.npz'), '--outputs', join(folder, name), '--tokens', '6'],
+      ...['--network', network, '--key-file', keyFile, ...more],
+    );
+  const whole = await submit('whole.npz');
+  expect(whole).toMatchObject({ code: 0, last: { state: 'done', kind: 'onnx.generate', shards: 1, cost: '18' } });
+  const tokens = async (name: string) => [...((await readNpz(join(folder, name), 2 ** 20)).get('tokens')?.data ?? [])];
+  expect((await tokens('whole.npz')).length).toBe(48);
+  const staged = await submit('staged.npz', '--stages', '2');
+  expect(staged).toMatchObject({ code: 0, last: { state: 'done', shards: 2 } });
+  expect(await tokens('staged.npz')).toEqual(await tokens('whole.npz'));
 });
 
 test('what costs too much, or is nobody’s, is refused before anything is sent', async () => {

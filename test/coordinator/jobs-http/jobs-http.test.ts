@@ -26,7 +26,7 @@ test('a job goes to the network, and its outputs come back; what it costs is kno
   const requester = bench.requester();
   const view = await requester.view();
   expect(view).toMatchObject({ name: 'studio', network: 'studio', symbol: 'OPEN', budget: null, spent: '0' });
-  expect(estimateCost(view, 1, undefined)).toEqual({ perUnit: '7', cost: 7n });
+  expect(estimateCost(view, asked(), undefined)).toEqual({ unit: 'run', units: 1, perUnit: '7', cost: 7n });
   const { job, outputs } = await runJob(asked());
   expect(job).toMatchObject({ state: 'done', accepted: 1, charge: { unit: 'run', perUnit: '7', maxUnits: 1, units: 1 } });
   expect([...new Float32Array(outputs?.get('y')?.data.slice().buffer ?? new ArrayBuffer(0))]).toEqual([42, 1, 2, 3]);
