@@ -115,10 +115,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   });
 
   const connected: ConnectedNetwork[] = [];
+  let inventory: HardwareReport | null = null;
   let measured = (): Measured => ({ tokensPerSecond: null, watts: null });
   let toldNetworks: NodeJS.Timeout | undefined;
   const networks = wireNetworks({
-    ...{ ports, settings, identity, payee, ledger, workers, coordinator, connected },
+    ...{ ports, settings, identity, payee, ledger, workers, coordinator, connected, models },
+    hardware: () => inventory,
     loop: () => loop,
     measured: () => measured(),
     onChange() {
@@ -214,9 +216,14 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     }
   }
 
+  async function hardware(): Promise<HardwareReport> {
+    inventory = await view.hardware();
+    return inventory;
+  }
+
   /** The CPU computes meanwhile. Where no device of a GPU is to be seen, there is nothing to take an inventory for. */
   async function proveGpus(): Promise<void> {
-    const gpus = couldHaveGpu(process.platform) ? (await view.hardware()).gpus : [];
+    const gpus = couldHaveGpu(process.platform) ? (await hardware()).gpus : [];
     await workers.prove({ gpus }, false);
   }
 
@@ -272,7 +279,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     workers,
     prompts: view.prompts,
     telemetry,
-    hardware: view.hardware,
+    hardware,
     counts: () => view.counts,
     async start({ shards, networks: wantedNetworks, practice = true }) {
       await networks.start(wantedNetworks);

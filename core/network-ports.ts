@@ -1,9 +1,10 @@
 import type { AppPorts } from './app-ports.ts';
 import { earningsEstimate } from './benchmark/earnings.ts';
+import type { HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import { ref } from './contract/messages.ts';
-import type { NetworkInfo } from './contract/network.ts';
+import type { LeaseRequest, NetworkInfo } from './contract/network.ts';
 import type { NetworkChoices } from './contract/networks.ts';
 import { type SignalSource, STALE_MS } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
@@ -11,6 +12,7 @@ import type { Settings } from './contract/settings.ts';
 import { shownAs } from './earnings/earnings.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { ModelStore } from './models/store.ts';
 import type { HourlyCost } from './network/choosing.ts';
 import { Rates } from './network/rates.ts';
 import { type Networks, openNetworks } from './networks.ts';
@@ -36,6 +38,9 @@ interface NetworkNeeds {
   ledger: Ledger;
   workers: Workers;
   coordinator: EmbeddedCoordinator;
+  models: Pick<ModelStore, 'kept'>;
+  /** Null until the inventory is taken. */
+  hardware(): HardwareReport | null;
   connected: ConnectedNetwork[];
   loop: () => WorkLoop;
   measured: () => Measured;
@@ -52,7 +57,8 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
   const { ports, settings, identity, payee, ledger, workers, coordinator, connected, loop, measured } = needs;
   const { clock } = ports;
   const rates = new Rates();
-  for (const { model, priceUnit, units, runMs } of ledger.recentRuns(LEARNT_RUNS).reverse()) rates.learn(model, priceUnit, units, runMs);
+  const before = ledger.recentRuns(LEARNT_RUNS).reverse();
+  for (const { model, priceUnit, units, runMs } of before) rates.learn(model, priceUnit, units, runMs);
   const open = (id: string) => ledger.unfinished().filter(({ network }) => network === id);
   const steady = () => performance.now();
 
@@ -87,6 +93,9 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
       },
     },
     loop: { add: (from) => loop().add(from), remove: (from) => loop().remove(from) },
+    backends: () => backendsOf(workers, needs.hardware()),
+    diskModels: () => needs.models.kept(),
+    usedModels: (id) => before.filter(({ network }) => network === id).map(({ model }) => model),
     admitted: (info, choices) => admits(info, workers.isolation(), choices),
     acceptedIsolation: () => settings.current.acceptedIsolation,
     earnings: (id) => ledger.networkTotals(id),
@@ -113,6 +122,19 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
       await networks.close();
     },
   };
+}
+
+const MAX_DEVICES = 16;
+
+/** What computes, GPUs first, each by the name of its kind where that is known. */
+function backendsOf(workers: Workers, hardware: HardwareReport | null): LeaseRequest['backends'] {
+  const kind = (id: string | null) =>
+    (id === null ? hardware?.cpu.model : hardware?.gpus.find((gpu) => gpu.id === id)?.name) ?? id ?? 'cpu';
+  const computing = workers.backends().workers.toSorted((a, b) => Number(a.gpu === null) - Number(b.gpu === null));
+  if (computing.length === 0) return undefined;
+  return computing
+    .slice(0, MAX_DEVICES)
+    .map(({ gpu, backend, memoryBytes }) => ({ name: backend, device: kind(gpu).slice(0, 200), memoryBytes }));
 }
 
 /**

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import type { Sha256 } from './contract/digest.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { NetworkTerms } from './contract/joining.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import { isPracticeCredit } from './contract/money.ts';
-import type { NetworkInfo } from './contract/network.ts';
+import type { LeaseRequest, NetworkInfo } from './contract/network.ts';
 import type { NearbyNetwork, NetworkChoices, NetworkEarnings, NetworkRow } from './contract/networks.ts';
 import { NetworkChoices as Choices } from './contract/networks.ts';
 import type { Address, Signature } from './contract/receipt.ts';
@@ -26,6 +27,7 @@ import type { Ask, AttemptKey, ConnectedNetwork, WorkChange } from './work/ports
 const OFFER_MS = 600_000;
 /** How often a network is asked what it pays now. */
 const REFRESH_MS = 300_000;
+const MAX_DISK_MODELS = 1024;
 /** How long networks on the local network have to answer. */
 const NEARBY_MS = 2500;
 
@@ -48,6 +50,12 @@ interface NetworksParts {
   open(network: string): AttemptKey[];
   earnings(network: string): NetworkEarnings;
   rates: Rates;
+  /** What computes here, best first. */
+  backends(): LeaseRequest['backends'];
+  /** Models whose files are here. */
+  diskModels(): Sha256[];
+  /** Models that a network's work was with before. */
+  usedModels(network: string): Sha256[];
   /** What a benchmark measured; null before the first one. */
   tokensPerSecond(): number | null;
   cost(): HourlyCost;
@@ -104,6 +112,7 @@ export function openNetworks(parts: NetworksParts): Networks {
   const suspended = new Map<string, MessageRef>();
   const noWork = new Map<string, MessageRef | null>();
   const took = new Map<string, MessageRef>();
+  const usedModels = new Map<string, Set<Sha256>>();
   const offers = new Map<string, { perHour: bigint | null; at: number }>();
   let started = false;
   let looking: Promise<NearbyNetwork[]> | null = null;
@@ -128,6 +137,9 @@ export function openNetworks(parts: NetworksParts): Networks {
 
   async function activate(id: string): Promise<void> {
     if (active.has(id)) return;
+    const models = new Set(parts.usedModels(id));
+    usedModels.set(id, models);
+    const knows = (model: Sha256) => models.has(model);
     const network = createNatsNetwork({
       record: () => known(id),
       save: (record) => records.get(id) !== undefined && records.put({ ...record, choices: known(id).choices }),
@@ -150,7 +162,12 @@ export function openNetworks(parts: NetworksParts): Networks {
         },
         admitted: () => parts.admitted(each.info, known(id).choices),
         refusal: () => parts.payments.refusal(id),
-        wishes: () => wishesOf(known(id)),
+        wishes: () => ({
+          ...wishesOf(known(id)),
+          backends: parts.backends(),
+          diskModels: parts.diskModels().filter(knows).slice(0, MAX_DISK_MODELS),
+        }),
+        knows,
       },
     };
     active.set(id, each);
@@ -268,6 +285,7 @@ export function openNetworks(parts: NetworksParts): Networks {
       if (change.type === 'took') {
         const { shard, reason } = change;
         took.set(shard.network, reason);
+        usedModels.get(shard.network)?.add(shard.model.digest);
         offers.set(shard.network, { perHour: shardPerHour(shard, parts.rates), at: clock() });
         log('debug', 'took a lease', { network: shard.network, shardId: shard.id, because: reason });
         onChange();

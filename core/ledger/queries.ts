@@ -25,7 +25,7 @@ export class Queries {
   readonly #accepted: Statement<[], number>;
   readonly #amounts: Statement<[string, number], { sequence: number; amount: string }>;
   readonly #expectedOf: Statement<[string], { amount: string }>;
-  readonly #recentRuns: Statement<[number], { model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }>;
+  readonly #recentRuns: Statement<[number], { network: string; model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }>;
   /** Receipts only ever come behind those that were summed up. */
   readonly #byNetwork = new Map<string, { sequence: number; accepted: bigint; shards: number }>();
   readonly #receipts: Statement<[string, number, number], string>;
@@ -54,7 +54,7 @@ export class Queries {
       `SELECT amount FROM attempts WHERE network = ? AND ${UNFINISHED} AND state IN ('computed', 'submitted', 'disputed')`,
     );
     this.#recentRuns = db.prepare(
-      'SELECT model, priceUnit, units, runMs FROM (SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT ?) WHERE units > 0 AND runMs > 0',
+      'SELECT network, model, priceUnit, units, runMs FROM (SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT ?) WHERE units > 0 AND runMs > 0',
     );
     this.#receipts = db
       .prepare<[string, number, number], string>(
@@ -145,7 +145,7 @@ export class Queries {
   }
 
   /** What was computed last, the newest first: how fast this machine is with each model. */
-  recentRuns(limit: number): { model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }[] {
+  recentRuns(limit: number): { network: string; model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }[] {
     return this.#recentRuns.all(limit);
   }
 

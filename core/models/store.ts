@@ -26,6 +26,8 @@ export interface ModelStore {
    * @throws DIGEST_MISMATCH, MODEL_INVALID, MODEL_TOO_LARGE, BLOB_TRUNCATED, BLOB_MISSING, DISK_FULL, DATA_DIR_UNWRITABLE, and what `fetch` throws
    */
   ensure(ref: BlobRef, fetch: FetchBlob): Promise<StoredModel>;
+  /** Models all of whose files are kept here, by digest, the most recently used first. */
+  kept(): Sha256[];
   /** Bytes of disk that models take here. Files that are only linked take none. */
   usedBytes(): number;
   /** The models that the owner added. */
@@ -76,6 +78,14 @@ class Store implements ModelStore {
       release();
       throw error;
     }
+  }
+
+  kept(): Sha256[] {
+    const { models, blobs } = this.#stock;
+    return [...models]
+      .filter(([, { manifest }]) => blobsOf(manifest).every(({ digest }) => blobs.has(digest)))
+      .sort(([, a], [, b]) => b.lastUsed - a.lastUsed)
+      .map(([digest]) => digest);
   }
 
   usedBytes(): number {

@@ -34,7 +34,7 @@ export async function askForLease(
   }
   const reply = await from.network.lease({
     isolation: ports.isolation(),
-    warmModels: ports.warmModels(),
+    warmModels: ports.warmModels().filter((model) => from.knows?.(model) ?? true),
     memoryBytes: ports.memoryBytes,
     practice,
     stages: ports.stageRoom(),

@@ -143,8 +143,10 @@ export interface ConnectedNetwork {
   admitted(): boolean;
   /** Why it is not asked for work just now: it owes too much. Null where there is no reason; left out where there never is. */
   refusal?(): MessageRef | null;
-  /** What the user decided of it, as part of each request; nothing where left out. */
-  wishes?(): Pick<LeaseRequest, 'floors' | 'refusedCategories'>;
+  /** What the user decided of it and what this machine has for it, as part of each request; nothing where left out. */
+  wishes?(): Pick<LeaseRequest, 'floors' | 'refusedCategories' | 'backends' | 'diskModels'>;
+  /** Whether a model was its work before: a stranger is told of no others that are here. All of them where left out. */
+  knows?(model: Sha256): boolean;
 }
 
 export type WorkChange =

@@ -13,7 +13,7 @@ import { type Command, hearthlend, type Line, run, temporaryFolder } from './pro
 
 const missing = natsMissing();
 const AGENTS = 3;
-const JOBS = 24;
+const JOBS = 8;
 const installation = findInstallation(fileURLToPath(import.meta.url));
 const folders: string[] = [];
 const agents: Command[] = [];
@@ -29,7 +29,7 @@ beforeAll(async () => {
   operated = await operate(
     {
       ...{ dir: join(folder, 'operator'), version: installation.version, name: 'Three', operator: 'Ann', terms, port: 0 },
-      ...{ websocket: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
+      ...{ websocket: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false, restoreLog: false },
     },
     installation,
   );
@@ -83,18 +83,21 @@ const rowOf = async (dataDir: string): Promise<Line> => {
 };
 
 test('three machines join from a terminal, each by an invitation of its own, and one that is used admits nobody else', async () => {
-  for (const dataDir of folders) {
-    const { link } = await operated.handlers.invite({ lastingMs: 60_000 });
-    const unread = await run(dataDir, 'network', 'join', link);
-    expect(unread).toMatchObject({ code: 2, last: { code: 'USAGE' } });
-    expect(unread.lines).toContainEqual(expect.objectContaining({ event: 'terms', operator: 'Ann' }));
-    const joined = await run(dataDir, 'network', 'join', link, '--yes', '--refuse', 'images');
-    expect(joined.code).toBe(0);
-    network = String(joined.last.id);
-    expect(joined.last).toMatchObject({ event: 'joined', choices: { refusedCategories: ['images'] } });
-    const again = await run(folders[(folders.indexOf(dataDir) + 1) % AGENTS] as string, 'network', 'join', link, '--yes');
-    expect(['INVITE_USED', 'NETWORK_JOINED']).toContain(again.last.code);
-  }
+  const [first, ...others] = folders as [string, ...string[]];
+  const invite = async () => (await operated.handlers.invite({ lastingMs: 60_000 })).link;
+  const link = await invite();
+  const unread = await run(first, 'network', 'join', link);
+  expect(unread).toMatchObject({ code: 2, last: { code: 'USAGE' } });
+  expect(unread.lines).toContainEqual(expect.objectContaining({ event: 'terms', operator: 'Ann' }));
+  const joined = await run(first, 'network', 'join', link, '--yes', '--refuse', 'images');
+  expect(joined.last).toMatchObject({ event: 'joined', choices: { refusedCategories: ['images'] } });
+  network = String(joined.last.id);
+  expect((await run(others[0] as string, 'network', 'join', link, '--yes')).last).toMatchObject({ code: 'INVITE_USED' });
+  await Promise.all(
+    others.map(async (dataDir) =>
+      expect((await run(dataDir, 'network', 'join', await invite(), '--yes')).last).toMatchObject({ event: 'joined' }),
+    ),
+  );
   expect(await operated.handlers.status({})).toMatchObject({ workers: { joined: AGENTS }, openInvitations: 0 });
 });
 
@@ -103,7 +106,7 @@ test('they work side by side; one that is killed loses and doubles nothing, and 
   await expect.poll(async () => (await operated.handlers.status({})).workers.connected, { timeout: 30_000 }).toBe(AGENTS);
   const jobs = await submitJobs(JOBS);
   // Work is under way: one of them dies, and comes back.
-  await expect.poll(async () => (await operated.handlers.status({})).jobs.done, { timeout: 60_000, interval: 50 }).toBeGreaterThan(2);
+  await expect.poll(async () => (await operated.handlers.status({})).jobs.done, { timeout: 60_000, interval: 50 }).toBeGreaterThan(1);
   await first?.kill();
   await start(folders[0] as string);
   await done(jobs);
