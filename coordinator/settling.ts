@@ -67,7 +67,7 @@ export function createSettling(
       return reject(attempt, shard, checked.code, checked.detail);
     }
     if (shard.kind === 'onnx.generate' && shard.stage !== undefined) {
-      const fault = await staging.fault(shard, attempt.attempt, submission.units, checked.tensors);
+      const fault = await staging.fault(shard, submission);
       return fault === undefined ? accept(attempt, shard, submission, outputs, false) : reject(attempt, shard, 'RESULT_MALFORMED', fault);
     }
     const examined = await auditor.examine({ attempt, record, submission, outputs, tensors: checked.tensors });

@@ -9,6 +9,7 @@ import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
 import type { PeerChanges, PeerReads } from './operating/peers.ts';
 import type { OperatorReads } from './operating/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
+import type { StagingChanges, StagingReads } from './staging/records.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
 import type { VouchingChanges, VouchingReads } from './vouching/records.ts';
 
@@ -102,7 +103,8 @@ export interface Reads
     MemberReads,
     VouchingReads,
     PeerReads,
-    OperatorReads {}
+    OperatorReads,
+    StagingReads {}
 export interface Changes
   extends JobChanges,
     LeaseChanges,
@@ -113,7 +115,8 @@ export interface Changes
     TrustChanges,
     MemberChanges,
     VouchingChanges,
-    PeerChanges {}
+    PeerChanges,
+    StagingChanges {}
 
 export type ChangeName = keyof Changes;
 

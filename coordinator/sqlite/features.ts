@@ -10,6 +10,7 @@ import { sqlitePeers } from './peers.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
 import { sqliteRequesters } from './requesters.ts';
+import { sqliteStaging } from './staging.ts';
 import { sqliteTrust } from './trust.ts';
 import { sqliteVouching } from './vouching.ts';
 
@@ -27,6 +28,7 @@ export function sqliteFeatures(
   const members = sqliteMembers(database);
   const vouching = sqliteVouching(database);
   const peers = sqlitePeers(database);
+  const staging = sqliteStaging(database);
   return {
     reads: {
       ...jobs.reads,
@@ -38,6 +40,7 @@ export function sqliteFeatures(
       ...members.reads,
       ...vouching.reads,
       ...peers.reads,
+      ...staging.reads,
       ...sqliteOperating(database),
     },
     changes: {
@@ -50,6 +53,7 @@ export function sqliteFeatures(
       ...members.changes,
       ...vouching.changes,
       ...peers.changes,
+      ...staging.changes,
     },
     book: sqlitePractice(database),
   };

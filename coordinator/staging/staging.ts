@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import type { StageReply } from '../../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
-import type { GenerateShard, RunShard, Shard } from '../../core/contract/shard.ts';
+import type { GenerateShard, RunShard, Shard, Submission } from '../../core/contract/shard.ts';
 import type { Tensors } from '../../core/contract/tensor.ts';
 import type { Context } from '../context.ts';
 import type { Worker } from '../service.ts';
@@ -20,6 +20,9 @@ const SILENT_MS = 4 * WAIT_MS;
 /** How long a step may take, whatever the machine. */
 const STEP_MS = 120_000;
 const LOOK_MS = 2000;
+const DIGEST_BYTES = 32;
+/** After this long without a word of it, another coordinator takes a generation over, from its beginning. */
+const STALE_MS = 20_000;
 /** Jobs that are looked at after a crash, the newest first. */
 const LOOK_AT = 1000;
 
@@ -28,7 +31,7 @@ export interface Staging {
   /** What a worker's stage does next, once that is known; see Network.exchange. */
   exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null): Promise<StageReply>;
   /** What is wrong with the result of a stage, in words; undefined where it is what was handed in step by step. */
-  fault(shard: GenerateShard, attempt: number, units: number, result: Tensors): Promise<string | undefined>;
+  fault(shard: GenerateShard, submission: Submission): Promise<string | undefined>;
   /** A stage's result was accepted, or its job is over. */
   settled(shard: Shard): void;
   /** Goes on with what a crash left between two stages. */
@@ -46,8 +49,11 @@ interface Running {
 
 /** @param drop ends the lease of a stage whose worker is not heard of any more, so that it is lent again */
 export function createStaging(context: Context, drop: (key: AttemptKey) => Promise<void>): Staging {
-  const { store, blobs, log, monotonic } = context;
+  const { store, blobs, log, monotonic, clock, origin } = context;
   const running = new Map<string, Promise<Running>>();
+  /** By which this coordinator is told from the network's others, and when it last said that it drives a job. */
+  const self = randomBytes(8).toString('hex');
+  const driven = new Map<string, number>();
   const holders = new Map<string, { key: AttemptKey; jobId: string; index: number }>();
   let closed = false;
   const looking = setInterval(
@@ -70,12 +76,38 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
     return { generation: new StagedGeneration(parsed), heard: [], moved: Promise.withResolvers() };
   }
 
+  /** Whether this coordinator drives a job: it alone knows the steps. One that was not heard of for long loses it, and must know that by itself. */
+  async function drives(jobId: string): Promise<boolean> {
+    if (origin === 'own') return true;
+    const since = driven.get(jobId);
+    if (since !== undefined && monotonic() - since < STALE_MS / 2) return true;
+    const driver = await store.driver(jobId);
+    if (driver !== null && driver.coordinator !== self && driver.seenAt >= clock() - STALE_MS) return false;
+    return take(jobId);
+  }
+
+  async function take(jobId: string): Promise<boolean> {
+    const at = monotonic();
+    if ((await store.drive(jobId, self, clock(), clock() - STALE_MS)) === self) {
+      driven.set(jobId, at);
+      return true;
+    }
+    driven.delete(jobId);
+    (await running.get(jobId))?.moved.resolve();
+    running.delete(jobId);
+    return false;
+  }
+
   /** Ends the leases of stages that nobody computes any more, and forgets generations whose jobs are over. */
   async function look(): Promise<void> {
     for (const [jobId, opening] of running) {
       const job = await store.job(jobId);
-      if (job?.state === 'queued' || job?.state === 'running') continue;
+      if (job?.state === 'queued' || job?.state === 'running') {
+        if (origin === 'network' && monotonic() - (driven.get(jobId) ?? 0) > STALE_MS / 5) await take(jobId);
+        continue;
+      }
       running.delete(jobId);
+      driven.delete(jobId);
       (await opening).moved.resolve();
     }
     for (const [name, { key, jobId, index }] of holders) {
@@ -111,21 +143,28 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
     );
   }
 
-  function reply(next: Next, shard: GenerateShard, generation: StagedGeneration): StageReply {
+  /** What a stage is told; of one that is over, what it has to hand in is kept first. */
+  async function reply(next: Next, shard: GenerateShard, key: AttemptKey, generation: StagedGeneration): Promise<StageReply> {
     if (next.type === 'step') return { type: 'step', tokens: next.tokens, inputs: encodeSafetensors(next.inputs) };
-    if (!isLast(shard)) return { type: 'done' };
+    const result: Tensors = new Map();
     // The last stage takes the tokens along with its result, which is kept as every result is.
-    const { data } = tokensAs('int64', generation.tokens);
-    const tokens = { type: 'int64' as const, shape: [generation.tokens.length], data };
-    return { type: 'done', inputs: encodeSafetensors(new Map([['tokens', tokens]])) };
+    if (isLast(shard)) result.set('tokens', { ...tokensAs('int64', generation.tokens), shape: [generation.tokens.length] });
+    const inputs = encodeSafetensors(result);
+    const computed = generation.computedBy(shard.stage?.index ?? -1, key.attempt) ?? { digests: [], units: 0 };
+    const steps = new Uint8Array(Buffer.from(computed.digests.join(''), 'hex'));
+    result.set('steps', { type: 'uint8', shape: [computed.digests.length, DIGEST_BYTES], data: steps });
+    const commitment = createHash('sha256').update(encodeSafetensors(result)).digest('hex');
+    await store.expectResult(key, { commitment, units: computed.units });
+    return isLast(shard) ? { type: 'done', inputs } : { type: 'done' };
   }
 
   return {
     async exchange(worker, key, step, outputs) {
       const shard = await stageShard(worker, key);
       const { index } = shard.stage;
-      // After a restart, a stage that has done its part is told so; it can't go on with what is not known any more.
-      if (!running.has(shard.jobId) && step > 0 && !isLast(shard) && (await isKept(shard.jobId))) return { type: 'done' };
+      if (!(await drives(shard.jobId))) throw new HearthlendError('NETWORK_BUSY');
+      // After a restart, a stage that was told that it is over is told so again.
+      if (!running.has(shard.jobId) && !isLast(shard) && (await store.stageResult(key)) !== null) return { type: 'done' };
       const each = await generationOf(shard);
       const { generation } = each;
       generation.claim(index, key.attempt, step);
@@ -143,7 +182,7 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
         const held = next?.type === 'done' && !isLast(shard) && !(await isKept(shard.jobId));
         if (next !== null && !held) {
           each.heard[index] = monotonic();
-          return reply(next, shard, generation);
+          return reply(next, shard, key, generation);
         }
         const leftMs = until - monotonic();
         if (leftMs <= 0 || closed || running.get(shard.jobId) === undefined) return { type: 'wait' };
@@ -152,22 +191,12 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
         each.heard[index] = monotonic();
       }
     },
-    async fault(shard, attempt, units, result) {
-      const steps = result.get('steps');
-      const names = isLast(shard) ? 2 : 1;
-      if (steps === undefined || result.size !== names || steps.type !== 'uint8' || steps.shape[1] !== 32)
-        return 'it is not the digests of its steps';
-      const opened = await running.get(shard.jobId);
-      const computed = opened?.generation.computedBy(shard.stage?.index ?? -1, attempt) ?? null;
-      if (opened === undefined || computed === null) return isLast(shard) ? 'its steps are not known here any more' : undefined;
-      if (Buffer.from(steps.data).toString('hex') !== computed.digests.join(''))
-        return 'its digests are not those of the steps that it handed in';
-      if (units !== (shard.price.unit === 'token' ? computed.units : 1))
-        return `it counts ${units} units where ${computed.units} tokens went through it`;
-      if (!isLast(shard)) return undefined;
-      const made = tokensAs('int64', opened.generation.tokens).data;
-      const same = opened.generation.over && Buffer.from(made).equals(result.get('tokens')?.data ?? new Uint8Array());
-      return same ? undefined : 'its tokens are not those that were drawn';
+    async fault(shard, { shardId, attempt, commitment, units }) {
+      const expected = await store.stageResult({ shardId, attempt });
+      if (expected === null) return 'its generation is not over';
+      const wanted = shard.price.unit === 'token' ? expected.units : 1;
+      if (units !== wanted) return `it counts ${units} units where ${wanted} tokens went through it`;
+      return commitment === expected.commitment ? undefined : 'its result is not made of the steps that it handed in';
     },
     settled(shard) {
       void running.get(shard.jobId)?.then(moved, () => undefined);
