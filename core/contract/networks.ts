@@ -48,7 +48,7 @@ export type NetworkChoicesChange = z.infer<typeof NetworkChoicesChange>;
  * How a network stands. `off`: nobody asked for it since the start. `lost`: it is tried again by itself. `refused`: it lets this machine in no
  * more. `suspended`: it proved wrong, and gets no more work done until the next start.
  */
-export const NetworkConnection = z.strictObject({
+const NetworkConnection = z.strictObject({
   state: z.enum(['off', 'paused', 'connecting', 'connected', 'lost', 'refused', 'suspended']),
   reason: MessageRef.nullable(),
 });

@@ -96,6 +96,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
       'Home',
       'When to work',
       'This PC',
+      'Networks',
       'Use it',
       'Wallet',
       'Sealed: no network, no files, no keys. Show details',
