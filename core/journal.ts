@@ -9,14 +9,8 @@ import type { AttemptEnd, AttemptKey, OpenAttempt, WorkJournal } from './work/po
 const DETAIL_CHARACTERS = 300;
 
 /**
- * Steps before a result wait this long for something that is written anyway: a transaction costs as much as ten entries in it. One that dies before
- * says so at its next start by what it has on record, and what was lent to it is lent again.
- */
-const STEP_WAIT_MS = 20;
-
-/**
- * The ledger as the work loop sees it: each step of an attempt as the event that records it. The steps before its result are written together, so that
- * the worker isn't kept waiting for them; whatever is recorded after them takes them along.
+ * The ledger as the work loop sees it: each step of an attempt as the event that records it. The steps before its result are written together
+ * in the next turn of the event loop, so that the worker isn't kept waiting for them; whatever is recorded after them takes them along.
  */
 export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
   let waiting: LedgerEvent[] = [];
@@ -34,14 +28,14 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     waiting.push(event);
     if (due) return;
     due = true;
-    setTimeout(() => {
+    setImmediate(() => {
       due = false;
       try {
         soon([]);
       } catch {
         // It still waits, and whoever records next is told why.
       }
-    }, STEP_WAIT_MS).unref();
+    });
   }
   const step = (kind: 'shard.fetched' | 'shard.running' | 'shard.submitted', { network, shardId, attempt }: AttemptKey): LedgerEvent => ({
     kind,
