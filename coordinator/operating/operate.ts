@@ -26,6 +26,8 @@ import { serveWorkers } from '../nats/transport.ts';
 import { openRequesterRoutes } from '../requester-routes.ts';
 import type { Authority } from '../tls/authority.ts';
 import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
+import { leastHoldBack } from '../trust/hold-back.ts';
+import { LEAST_AUDITS } from '../trust/reputation.ts';
 import { unpredictable } from '../trust/unpredictable.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
@@ -213,6 +215,11 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     if (options.announced)
       closers.push(announce({ id, port: listening.port, fingerprint: authority.fingerprint, operator: terms.operator }, log));
     log('info', 'coordinator-started', { id, https: listening.port, control: control.port });
+    if (terms.settlement !== null) {
+      // Of a machine that is trusted, and saves the whole price by not computing at all.
+      const leastResults = leastHoldBack(1, LEAST_AUDITS, 1);
+      log('info', 'hold-back', { holdBackMs: terms.holdBackMs, leastResults });
+    }
     const failed = Promise.race([state.failed, ...(own === null ? [] : [own.server.failed])]);
     // Whoever runs it waits for it; when it closes, nobody does any more.
     failed.catch(() => undefined);

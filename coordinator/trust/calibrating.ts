@@ -25,7 +25,7 @@ export const CALIBRATION_SESSIONS: readonly SessionOptions[] = [1, 2, 3, 4].flat
 );
 
 /** What two honest computations differed by, row by row and token by token. */
-export interface Differences {
+interface Differences {
   distances: number[];
   /** How far a draw's edges, and a token's logit, moved. */
   draws: number[];
@@ -33,12 +33,12 @@ export interface Differences {
 }
 
 /** Thresholds are this many times the worst that was measured: inputs that come later may be worse than those that were tried. */
-export const MARGIN = 10;
+const MARGIN = 10;
 /** What float32 can't do better than, so that a model which happened to give the same bits everywhere still tolerates a last one. */
 const LEAST = { distance: 1e-6, draw: 1e-6, logit: 1e-5 } as const;
 
 /** Thresholds from what honest computations differed by. Where nothing was measured of a kind, the start value stays. Pure. */
-export function thresholdsFrom(differences: Differences, start: Thresholds, margin = MARGIN): Thresholds {
+function thresholdsFrom(differences: Differences, start: Thresholds, margin = MARGIN): Thresholds {
   const bound = (values: readonly number[], least: number, otherwise: number) =>
     values.length === 0 ? otherwise : Math.max(least, margin * largest(values));
   const draw = bound(differences.draws, LEAST.draw, start.draw);

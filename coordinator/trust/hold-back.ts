@@ -7,11 +7,3 @@
 export function leastHoldBack(saved: number, caught: number, pay: number): number {
   return Math.max(0, saved / caught - pay);
 }
-
-/**
- * For how long (ms) accepted results wait for their voucher so that what waits is at least that much, for a worker that earns `payPerHour` while it works.
- * 0 where nothing has to wait.
- */
-export function holdBackMs(leastHeld: number, payPerHour: number): number {
-  return leastHeld === 0 ? 0 : Math.ceil((leastHeld / payPerHour) * 3_600_000);
-}

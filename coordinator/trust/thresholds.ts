@@ -1,4 +1,4 @@
-import type { BackendName } from '../../core/contract/backends.ts';
+import { ACROSS_BACKENDS, type BackendName } from '../../core/contract/backends.ts';
 import type { Sha256 } from '../../core/contract/digest.ts';
 import type { DrawTolerance } from '../../core/contract/forced-draw.ts';
 import type { TensorType } from '../../core/contract/tensor.ts';
@@ -32,7 +32,6 @@ export interface Calibration extends Thresholds {
 
 /** What is tolerated before a model was calibrated. Source: DESIGN, section 5.2. A logit's is ten times a row's, for the outliers among thousands. */
 const ON_ONE_BACKEND = 1e-4;
-const ACROSS_BACKENDS = 2e-3;
 const COARSE = 1e-2;
 
 /** @param coarse whether the model computes in float16, or rounds what it computes with to whole numbers of few bits */

@@ -72,10 +72,9 @@ export async function openPracticeRuns(dir: string, provider: Provider = CPU): P
   };
   async function cut() {
     const out = join(dir, `stages-${provider.name}`);
-    const modelPath = wholes.honest.files.get('model.onnx') as string;
+    const model = await describeModel(wholes.honest.files.get('model.onnx') as string);
     const run = (model: Pick<LocalModel, 'manifest' | 'files'>, inputs: Tensors) => runOn(model, inputs, []);
-    const request = { modelPath, model: await describeModel(modelPath), stages: 3, out, decoder, inputs: null, wholeFits: true, run };
-    const manifest = await splitModel(request);
+    const manifest = await splitModel({ model, stages: 3, out, decoder, inputs: null, wholeFits: true, run });
     const [first, middle] = manifest.stages;
     if (first === undefined || middle === undefined) throw new Error('there are no three stages');
     const local = (number: number) => {
