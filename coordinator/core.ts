@@ -246,7 +246,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const jobs: JobIntake = {
     submitJob: (request, order) =>
       whenOpen(async () => {
-        if (terms !== undefined) await refuseUnauditable(inspect, request.model);
+        // Of a model that comes in stages nothing else is here.
+        const models = request.split?.manifest.stages.map(({ manifest }) => ({ manifest, files: request.split?.files ?? new Map() })) ?? [
+          request.model,
+        ];
+        if (terms !== undefined) for (const model of models) await refuseUnauditable(inspect, model);
         return context.machines.priced(await intake.submitJob(request, order));
       }),
     job: (id) =>

@@ -2,12 +2,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { joinBatch } from '../core/contract/batch.ts';
 import { type BlobRef, canonicalJson } from '../core/contract/digest.ts';
 import { ERROR_CODES, type ErrorCode, HearthlendError } from '../core/contract/errors.ts';
-import type { JobIntake, JobOrder, JobRequest, LocalModel } from '../core/contract/jobs.ts';
+import type { JobIntake, JobOrder, JobRequest, LocalModel, OutputBlob } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { describeError } from '../core/contract/messages.ts';
 import { ModelManifest } from '../core/contract/model.ts';
 import type { JobStatus } from '../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../core/contract/safetensors.ts';
+import type { Shard } from '../core/contract/shard.ts';
 import type { Tensors } from '../core/contract/tensor.ts';
 import type { Context } from './context.ts';
 import { holderOf } from './holding.ts';
@@ -107,30 +108,27 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     return known(found);
   }
 
-  async function outputBlobs(id: string): Promise<BlobRef[]> {
+  async function outputBlobs(id: string): Promise<OutputBlob[]> {
     const job = await known(id);
     if (job.state === 'cancelled') throw new HearthlendError('JOB_CANCELLED', { job: id });
     if (job.state === 'failed') throw new HearthlendError('JOB_FAILED', { job: id, detail: reasonOf(job) });
     if (job.state !== 'done') throw new HearthlendError('JOB_UNFINISHED', { job: id });
-    const refs: BlobRef[] = [];
+    const refs: OutputBlob[] = [];
     for (const { shard } of await store.shardsOf(id)) {
       // Not always the last one: late work may have gone to a second machine.
       const submission = (await store.attemptsOf(shard.id)).find(({ state }) => state === 'accepted')?.submission;
       if (submission == null) throw new HearthlendError('BLOB_MISSING', { digest: `(${id})` });
-      refs.push({ digest: submission.commitment, bytes: submission.outputBytes });
+      const given = shard.stage === undefined ? {} : { gives: givesOf(shard) };
+      refs.push({ digest: submission.commitment, bytes: submission.outputBytes, ...given });
     }
     return refs;
   }
 
   /** What came of a job over stages: of a generation the tokens, which its last stage has; null for other jobs. */
-  async function stagedOutputs(id: string, refs: readonly BlobRef[]): Promise<Uint8Array | null> {
-    const shards = (await store.shardsOf(id)).map(({ shard }) => shard);
-    if (shards[0]?.stage === undefined) return null;
+  async function stagedOutputs(id: string, refs: readonly OutputBlob[]): Promise<Uint8Array | null> {
+    if (refs[0]?.gives === undefined) return null;
     const outputs: Tensors = new Map();
-    for (const [index, { digest }] of refs.entries()) {
-      const shard = shards[index];
-      const isLast = index === refs.length - 1;
-      const names = shard?.kind === 'onnx.run' ? (shard.stage?.gives ?? []) : isLast ? ['tokens'] : [];
+    for (const { digest, gives: names = [] } of refs) {
       const tensors = names.length === 0 ? new Map() : decodeSafetensors(await blobs.read(digest));
       for (const name of names) {
         const tensor = tensors.get(name);
@@ -171,6 +169,14 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     outputBlobs,
     close: () => placing.close(),
   };
+}
+
+/** The tensors of a stage's shard that are the job's: of a generation the tokens, which the last one has. */
+function givesOf(shard: Shard): string[] {
+  const { stage } = shard;
+  if (stage === undefined) return [];
+  if (shard.kind === 'onnx.run') return [...(shard.stage?.gives ?? [])];
+  return stage.index === stage.of - 1 ? ['tokens'] : [];
 }
 
 function refOf(bytes: Uint8Array): BlobRef {

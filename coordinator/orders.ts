@@ -43,9 +43,19 @@ export function sameJobId(
           maxNewTokens: request.maxNewTokens,
           stopTokens: request.stopTokens,
           sampling: request.sampling,
-          ...(request.split === undefined ? {} : { stages: request.split.manifest.stages.map(({ digest }) => digest) }),
         };
-  const text = canonicalJson({ kind, model, inputs, limits, session, asked, requester: requester ?? null, perUnit: perUnit ?? null });
+  const stages = request.split?.manifest.stages.map(({ digest }) => digest) ?? null;
+  const text = canonicalJson({
+    kind,
+    model,
+    inputs,
+    limits,
+    session,
+    asked,
+    stages,
+    requester: requester ?? null,
+    perUnit: perUnit ?? null,
+  });
   return `job-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
 }
 

@@ -116,9 +116,7 @@ export function createHandlers({
         const request = text === null ? await prepareJob(plan, ports) : await prepareGeneration(plan, text, ports);
         // The same job submitted again is the same job: it is taken up where it was left.
         const order = { id: 'same' };
-        if (request.kind === 'onnx.run') {
-          if (stages !== undefined)
-            throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: 'its inputs are no text, and only texts go through stages' });
+        if (request.kind === 'onnx.run' && stages === undefined) {
           return coordinator.submitJob(splitJob(request, owned.described, split ?? null), order);
         }
         return coordinator.submitJob(stages === undefined ? request : { ...request, split: await splitting.kept(owned, stages) }, order);

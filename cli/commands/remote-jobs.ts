@@ -119,8 +119,9 @@ async function prepare(
   const weights = described.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
   const limits = { ...prepared.limits, memoryBytes: 3 * weights + WORKER_BYTES };
   if (prepared.kind === 'onnx.run') {
-    if (stages !== null) throw new HearthlendError('MODEL_NOT_GENERATIVE', { detail: message('cli.usage.stages-text') });
-    return { request: splitJob({ ...prepared, limits }, described, options.split), declared: described.outputs };
+    const run = { ...prepared, limits };
+    if (stages === null) return { request: splitJob(run, described, options.split), declared: described.outputs };
+    return { request: { ...run, split: await inStages(context, modelPath, described, stages) }, declared: described.outputs };
   }
   const request = { ...prepared, limits };
   return {

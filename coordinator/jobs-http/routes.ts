@@ -205,26 +205,19 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
 
 /** The files whose bytes a job needs: its model's, or where that is in stages those of the stages. */
 function filesOf(job: RequestedJob): ModelManifest['files'] {
-  const split = job.kind === 'onnx.generate' ? job.split : undefined;
+  const { split } = job;
   return split === undefined ? job.model.files : split.stages.flatMap(({ manifest }) => manifest.files);
 }
 
 /** @param files where they lie, by their names */
 function requestOf(job: RequestedJob, parts: readonly Uint8Array[], files: ReadonlyMap<string, string>): JobRequest {
-  const { limits, session } = job;
+  const { limits, session, split } = job;
+  const inStages = split === undefined ? {} : { split: { manifest: split, files } };
   const [inputs = new Uint8Array(0), ...further] = parts;
-  const common = { model: { manifest: job.model, files }, inputs, limits, session };
-  if (job.kind === 'onnx.run') return { ...common, kind: job.kind, outputs: job.outputs, further };
-  const { kind, decoder, maxNewTokens, stopTokens, sampling, split } = job;
-  return {
-    ...common,
-    kind,
-    decoder,
-    maxNewTokens,
-    stopTokens,
-    sampling,
-    ...(split === undefined ? {} : { split: { manifest: split, files } }),
-  };
+  const common = { model: { manifest: job.model, files }, inputs, limits, session, ...inStages };
+  if (job.kind === 'onnx.run') return { ...common, kind: job.kind, outputs: job.outputs, ...(further.length === 0 ? {} : { further }) };
+  const { kind, decoder, maxNewTokens, stopTokens, sampling } = job;
+  return { ...common, kind, decoder, maxNewTokens, stopTokens, sampling };
 }
 
 function isOver({ state }: JobStatus): boolean {

@@ -76,6 +76,11 @@ export interface JobOrder {
   category?: string;
 }
 
+/** What one shard of a job gave. `gives`: which of its tensors are the job's, where the job went through stages. */
+export interface OutputBlob extends BlobRef {
+  gives?: string[];
+}
+
 /** Tokens of a generation while it is made, as its worker tells them: nothing of it was checked yet, and a further attempt begins anew. */
 export interface MadeOfShard extends MadeTokens {
   shardId: string;
@@ -91,7 +96,7 @@ export interface JobIntake {
   /** The outputs of a job that is done, those of a split batch put together again. @throws JOB_UNKNOWN, JOB_UNFINISHED, JOB_FAILED, JOB_CANCELLED, BLOB_MISSING */
   outputs(id: string): Promise<Uint8Array>;
   /** The same as they lie there, one blob a shard, in order. @throws as `outputs` */
-  outputBlobs(id: string): Promise<BlobRef[]>;
+  outputBlobs(id: string): Promise<OutputBlob[]>;
   onMade(listener: (made: MadeOfShard) => void): () => void;
   onJob(listener: (job: JobStatus) => void): () => void;
 }

@@ -55,6 +55,9 @@ const order = {
   maxCost: Amount.optional(),
 };
 
+/** The model in stages, each for a worker of its own; their files are uploaded, and the whole model's not. */
+const split = SplitManifest.optional();
+
 /** A job, its bytes by digest: one pass for each of its inputs, or a text that a decoder goes on with. The same one sent again is the same job. */
 export const RequestedJob = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -63,6 +66,7 @@ export const RequestedJob = z.discriminatedUnion('kind', [
     /** A safetensors blob for each shard, in order. */
     inputs: z.array(BlobRef).min(1).max(MAX_PARTS),
     outputs: z.array(TensorName).max(4096),
+    split,
   }),
   z.strictObject({
     ...order,
@@ -72,8 +76,7 @@ export const RequestedJob = z.discriminatedUnion('kind', [
     maxNewTokens: z.int().min(1).max(1_000_000),
     stopTokens: z.array(z.int().min(0)).max(64),
     sampling: Sampling,
-    /** The model in stages, each for a worker of its own; their files are uploaded, and the whole model's not. */
-    split: SplitManifest.optional(),
+    split,
   }),
 ]);
 export type RequestedJob = z.infer<typeof RequestedJob>;
@@ -81,4 +84,10 @@ export type RequestedJob = z.infer<typeof RequestedJob>;
 /** With JOB_BLOBS_MISSING: what is to be uploaded first. */
 export const MissingBlobs = z.object({ missing: z.array(BlobRef).max(MAX_PARTS + 4096) });
 
-export const JobOutputs = z.strictObject({ job: JobId, outputs: z.array(BlobRef).min(1).max(MAX_PARTS) });
+export const JobOutputs = z.strictObject({
+  job: JobId,
+  outputs: z
+    .array(z.strictObject({ ...BlobRef.shape, gives: z.array(TensorName).max(4096).optional() }))
+    .min(1)
+    .max(MAX_PARTS),
+});

@@ -35,6 +35,9 @@ export interface Requester {
 export type RunRequest = Extract<JobRequest, { kind: 'onnx.run' }>;
 type GenerateRequest = Extract<JobRequest, { kind: 'onnx.generate' }>;
 
+/** What a generation gives. */
+const TOKENS: ModelValue[] = [{ name: 'tokens', type: 'int64', shape: ['tokens'] }];
+
 export function createRequester(ports: RequesterPorts): Requester {
   const { wrong, patiently, json, ask, checked, refusalOf, upload, download } = openChannel(ports);
   const job = (id: string, waitMs = 0) =>
@@ -89,25 +92,19 @@ export function createRequester(ports: RequesterPorts): Requester {
       if (outputs.length !== shards) throw wrong(`${outputs.length} outputs of ${shards} shards`);
       const bytes = outputs.reduce((sum, blob) => sum + blob.bytes, 0);
       if (bytes > 0x7fff_ffff) throw new HearthlendError('TENSOR_TOO_LARGE', { bytes, limit: 0x7fff_ffff });
+      const staged = outputs.some(({ gives }) => gives !== undefined);
       const parts: Tensors[] = [];
-      // A text that went through stages came out of the last one.
-      const wanted = kind === 'onnx.generate' ? outputs.slice(-1) : outputs;
-      for (const [index, blob] of outputs.entries()) {
-        if (!wanted.includes(blob)) continue;
+      for (const [index, { gives, ...blob }] of outputs.entries()) {
+        if (gives?.length === 0) continue;
         const part = decodeSafetensors(await download(REQUESTER_PATHS.output(id, index), blob));
-        if (kind === 'onnx.run') checkOutputs(id, part, declared);
-        parts.push(kind === 'onnx.run' ? part : tokensIn(id, part));
+        const given = gives === undefined ? part : new Map([...part].filter(([name]) => gives.includes(name)));
+        checkOutputs(id, given, kind === 'onnx.generate' ? TOKENS : declared);
+        parts.push(given);
       }
+      if (staged) return new Map(parts.flatMap((part) => [...part]));
       return joinBatch(parts);
     },
   };
-}
-
-/** What a generation gives; what else its last stage handed in was for other machines. @throws OUTPUTS_INVALID */
-function tokensIn(job: string, outputs: Tensors): Tensors {
-  const tokens = outputs.get('tokens');
-  if (tokens?.type === 'int64' && tokens.shape.length === 1) return new Map([['tokens', tokens]]);
-  throw new HearthlendError('OUTPUTS_INVALID', { job, detail: 'there are no tokens' });
 }
 
 /** @throws OUTPUTS_INVALID */
@@ -135,7 +132,8 @@ export function estimateCost(
   const unit = request.kind === 'onnx.run' ? 'run' : 'token';
   const perUnit = offered ?? prices.find((price) => price.unit === unit)?.perUnit;
   if (perUnit === undefined) throw new HearthlendError('PRICE_UNKNOWN', { unit });
-  const units = request.kind === 'onnx.run' ? 1 + (request.further?.length ?? 0) : tokensOf(request);
+  const units =
+    request.kind === 'onnx.run' ? (request.split?.manifest.stages.length ?? 1 + (request.further?.length ?? 0)) : tokensOf(request);
   return { unit, units, perUnit, cost: priceOf(units, perUnit) };
 }
 
@@ -145,16 +143,16 @@ function tokensOf({ inputs, maxNewTokens, decoder, split }: GenerateRequest): nu
 }
 
 function orderOf(request: JobRequest, inputs: BlobRef[], terms: Pick<RequestedJob, 'perUnit' | 'maxCost'>): RequestedJob {
-  const { limits, session, model } = request;
-  const common = { model: model.manifest, inputs, limits, session, ...terms };
+  const { limits, session, model, split } = request;
+  const common = { model: model.manifest, inputs, limits, session, ...(split === undefined ? {} : { split: split.manifest }), ...terms };
   if (request.kind === 'onnx.run') return { ...common, kind: request.kind, outputs: request.outputs };
-  const { kind, decoder, maxNewTokens, stopTokens, sampling, split } = request;
-  return { ...common, kind, decoder, maxNewTokens, stopTokens, sampling, ...(split === undefined ? {} : { split: split.manifest }) };
+  const { kind, decoder, maxNewTokens, stopTokens, sampling } = request;
+  return { ...common, kind, decoder, maxNewTokens, stopTokens, sampling };
 }
 
 /** Where the files of a job's model, or of its stages, lie here. */
 function placesOf(request: JobRequest): Map<string, string> {
-  const split = request.kind === 'onnx.generate' ? request.split : undefined;
+  const { split } = request;
   const files = split === undefined ? request.model.manifest.files : split.manifest.stages.flatMap(({ manifest }) => manifest.files);
   const places = (split ?? request.model).files;
   return new Map(files.flatMap(({ path, digest }) => (places.has(path) ? [[digest, places.get(path) as string]] : [])));

@@ -84,13 +84,18 @@ async function freePorts(): Promise<number> {
   }
 }
 
-/** A model that squares a batch, and eight rows for it. */
-async function squareFolder(): Promise<string> {
+/** A model that squares a batch, as often as it has values after the first, and eight rows for it. */
+async function squareFolder(values = ['y']): Promise<string> {
   const folder = temporaryFolder('square');
   const rows = (name: string) => value(name, 'float32', ['batch', 2]);
   writeFileSync(
     join(folder, 'model.onnx'),
-    model({ nodes: [node('Mul', ['x', 'x'], ['y'])], inputs: [rows('x')], outputs: [rows('y')], constants: [] }),
+    model({
+      nodes: values.map((name, at) => node('Mul', [values[at - 1] ?? 'x', values[at - 1] ?? 'x'], [name])),
+      inputs: [rows('x')],
+      outputs: [rows('y')],
+      constants: [],
+    }),
   );
   const data = new Uint8Array(Float32Array.from({ length: 16 }, (_, at) => at).buffer);
   await writeNpz(join(folder, 'inputs.npz'), new Map([['x', { type: 'float32', shape: [8, 2], data }]]));
@@ -158,6 +163,14 @@ test('a text goes to a network, through one worker or through the stages of its 
   const staged = await submit('staged.npz', '--stages', '2');
   expect(staged).toMatchObject({ code: 0, last: { state: 'done', shards: 2 } });
   expect(await tokens('staged.npz')).toEqual(await tokens('whole.npz'));
+});
+
+test('a graph that is run once goes through stages on a network, too', async () => {
+  const folder = await squareFolder(['h', 'i', 'j', 'y']);
+  const submitted = await run(requesterDir, ...submission(folder, '--stages', '2'));
+  expect(submitted).toMatchObject({ code: 0, last: { state: 'done', kind: 'onnx.run', shards: 2, accepted: 2, cost: '6' } });
+  const y = (await readNpz(join(folder, 'outputs.npz'), 2 ** 20)).get('y');
+  expect([...new Float32Array(y?.data.slice().buffer ?? new ArrayBuffer(0))].slice(0, 4)).toEqual([0, 1, 2 ** 16, Math.fround(3 ** 16)]);
 });
 
 test('what costs too much, or is nobody’s, is refused before anything is sent', async () => {
