@@ -16,11 +16,15 @@ export interface ReadyShard {
 /** A network that owes too much is looked at again after so long. */
 const REFUSED_MS = 30_000;
 
-/** Asks a network for a shard. Null where it has none for this machine now; `retryMs` says when to ask again, where it is known. */
+/**
+ * Asks a network for a shard. Null where it has none for this machine now; `retryMs` says when to ask again, where it is known.
+ * @param asksAgain it is asked once more behind the others, for practice: that it has nothing is told then
+ */
 export async function askForLease(
   ports: WorkPorts,
   from: ConnectedNetwork,
   practice: boolean,
+  asksAgain = false,
 ): Promise<{ lease: Lease } | { lease: null; retryMs: number | null }> {
   const { id } = from.info;
   if (!from.admitted()) {
@@ -40,7 +44,8 @@ export async function askForLease(
     stages: ports.stageRoom(),
     ...from.wishes?.(),
   });
-  ports.onChange({ type: 'no-work', network: id, reason: reply.type === 'no-work' ? reply.reason : null });
+  const reason = reply.type === 'no-work' ? reply.reason : null;
+  if (reason === null || !asksAgain) ports.onChange({ type: 'no-work', network: id, reason });
   return reply.type === 'lease' ? { lease: reply.lease } : { lease: null, retryMs: reply.retryMs };
 }
 

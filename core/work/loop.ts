@@ -130,11 +130,12 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   /** Asks the networks in the order of preference, and fetches what the first shard needs. Null where there is none now. */
   async function acquire(): Promise<ReadyShard | null> {
     const inOrder: readonly Ask[] = ports.order?.(practice) ?? ports.networks.map((from) => ({ from, practice }));
-    for (const { from, practice: withPractice, took } of inOrder) {
+    for (const [at, { from, practice: withPractice, took }] of inOrder.entries()) {
       if (suspended.has(from) || unsettled.has(from)) continue;
       let leased = false;
       try {
-        const reply = await askForLease(ports, from, withPractice);
+        const asksAgain = inOrder.some((ask, later) => later > at && ask.from === from);
+        const reply = await askForLease(ports, from, withPractice, asksAgain);
         if (reply.lease === null) {
           clearTimeout(retryTimers.get(from));
           if (reply.retryMs !== null) retryIn(from, reply.retryMs);

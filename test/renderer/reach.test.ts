@@ -108,7 +108,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
 
   await page.reload();
   await page.locator('.home').waitFor();
-  await press(page, 'Tab', 8);
+  await press(page, 'Tab', 9);
   const paused = agent.called('work.pause');
   await page.keyboard.press('Enter');
   await paused;
@@ -139,6 +139,7 @@ test('the page has its landmarks, one first heading, names for all that can be p
     Home: '.home',
     'When to work': '.when',
     'This PC': '.this-pc',
+    Networks: '.networks',
     'Use it': '.use',
     Wallet: '.wallet',
   })) {
