@@ -35,13 +35,15 @@ export function createLoad(networkId: string, store: Store, blobs: Blobs) {
   const request: LeaseRequest = { isolation: 'os', warmModels: [], memoryBytes: 2 ** 34, practice: false, count: BATCH };
 
   return {
-    /** Adds a job of so many shards, of a model and a requester of its own. */
+    /** Adds a job of so many shards, of the one model that there is: workers are lent at once what their history with it allows. */
     async add(shards: number): Promise<void> {
       const jobId = `bench-${randomBytes(6).toString('hex')}`;
-      const file = await blobs.putBytes(Buffer.from(jobId));
+      const file = await blobs.putBytes(Buffer.from(networkId));
       const manifest = canonicalJson({ format: 'onnx', entry: 'model.onnx', files: [{ path: 'model.onnx', ...file }] });
       const [model, inputs] = [await blobs.putBytes(Buffer.from(manifest)), await blobs.putBytes(outputs)];
-      await store.hold(holderOf.job(jobId), [model.digest, file.digest, inputs.digest]);
+      for (const holder of [holderOf.job(jobId), holderOf.model(model.digest)]) {
+        await store.hold(holder, [model.digest, file.digest, inputs.digest]);
+      }
       const createdAt = Date.now();
       const records = Array.from(
         { length: shards },
