@@ -90,6 +90,6 @@ export async function advance(context: Context, shard: RunShard): Promise<void> 
 }
 
 /** Ids that sort in the order of the stages. */
-export function stageShardId(jobId: string, index: number, of: number): string {
+function stageShardId(jobId: string, index: number, of: number): string {
   return `${jobId}.${String(index + 1).padStart(String(of).length, '0')}`;
 }

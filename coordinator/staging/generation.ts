@@ -92,14 +92,6 @@ export class StagedGeneration {
     return (this.#stages[index]?.handed ?? null) !== null;
   }
 
-  /** All that went into a stage and came out of it, for whoever computes it again: steps whose values are known, in one. Null where that can't be. */
-  recordOf(index: number): { tokens: number; inputs: Tensors } | null {
-    const state = this.#stages[index];
-    if (state === undefined || !state.joinable || state.computed === 0) return null;
-    const steps = this.#steps.slice(0, state.computed);
-    return { tokens: steps.reduce((sum, { ids }) => sum + ids.length, 0), inputs: inputsOf(state.stage, steps) };
-  }
-
   /**
    * An attempt at a stage says how many steps it has computed.
    * @throws LEASE_EXPIRED where that can't be: another has the stage, or this coordinator lost its memory of it

@@ -7,7 +7,7 @@ export interface Range {
 }
 
 /** A field of a protobuf message that is copied as it is. */
-export interface RawField extends Range {
+interface RawField extends Range {
   number: number;
   wire: number;
 }
@@ -37,7 +37,7 @@ export interface SplitTensor extends Range {
   external: { path: string; offset: number; length: number } | null;
 }
 
-export interface SplitValueInfo extends Range {
+interface SplitValueInfo extends Range {
   value: DeclaredValue;
 }
 
