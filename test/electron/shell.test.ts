@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { formatJoinLink } from '../../core/contract/joining.ts';
 import { type Desktop, endAll, NODE, ROOT, runtime, startDesktop, until } from './desktop.ts';
 import { type Shown, watchShown } from './shown.ts';
 
@@ -152,6 +153,21 @@ test('a second start brings the first one’s window to the front, and a link ma
     app.emit('activate', {}, true);
   }, null);
   await until(async () => (await shown.focuses()) > between);
+});
+
+test('an invitation that is followed comes into its field, and nothing is asked of anybody', async () => {
+  const invitation = formatJoinLink({ at: '192.0.2.7:7422', secret: 's'.repeat(43), fingerprint: 'ab'.repeat(32) });
+  const invited = await startDesktop({ dataDir: desktop.dataDir, args: [invitation], short: true });
+  expect(await invited.ended).toBe(0);
+  const field = () =>
+    desktop.evaluate(
+      ({ BrowserWindow }) =>
+        BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript(
+          "document.querySelector('.join input')?.value + ' ' + location.hash",
+        ) as Promise<string>,
+      null,
+    );
+  await until(async () => (await field()) === `${invitation} #/networks`);
 });
 
 test('closing the window stops nothing, is explained once, and the next one opens where it was', async () => {
