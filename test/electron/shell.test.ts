@@ -155,21 +155,6 @@ test('a second start brings the first one’s window to the front, and a link ma
   await until(async () => (await shown.focuses()) > between);
 });
 
-test('an invitation that is followed comes into its field, and nothing is asked of anybody', async () => {
-  const invitation = formatJoinLink({ at: '192.0.2.7:7422', secret: 's'.repeat(43), fingerprint: 'ab'.repeat(32) });
-  const invited = await startDesktop({ dataDir: desktop.dataDir, args: [invitation], short: true });
-  expect(await invited.ended).toBe(0);
-  const field = () =>
-    desktop.evaluate(
-      ({ BrowserWindow }) =>
-        BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript(
-          "document.querySelector('.join input')?.value + ' ' + location.hash",
-        ) as Promise<string>,
-      null,
-    );
-  await until(async () => (await field()) === `${invitation} #/networks`);
-});
-
 test('closing the window stops nothing, is explained once, and the next one opens where it was', async () => {
   const place = () =>
     desktop.evaluate(({ BrowserWindow }) => {
@@ -226,6 +211,21 @@ test('a page that dies is explained and opened again; a helper’s end and a pag
     detail: expect.stringContaining('WINDOW_STUCK'),
   });
   await stateIs(/Working|proven/);
+});
+
+test('an invitation that is followed comes into its field, and nothing is asked of anybody', async () => {
+  const invitation = formatJoinLink({ at: '192.0.2.7:7422', secret: 's'.repeat(43), fingerprint: 'ab'.repeat(32) });
+  const invited = await startDesktop({ dataDir: desktop.dataDir, args: [invitation], short: true });
+  expect(await invited.ended).toBe(0);
+  const field = () =>
+    desktop.evaluate(
+      ({ BrowserWindow }) =>
+        BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript(
+          "document.querySelector('.join input')?.value + ' ' + location.hash",
+        ) as Promise<string>,
+      null,
+    );
+  await until(async () => (await field()) === `${invitation} #/networks`);
 });
 
 test('`hearthlend stop` ends the app in time, and nothing is left for the next start to clean', async () => {
