@@ -11,6 +11,7 @@ export function walletHandlers(wallet: Wallet): Pick<Handlers, Extract<keyof Han
     'wallet.unlock': ({ sealed }) => wallet.unlock(sealed),
     'wallet.reveal': ({ sealed }) => wallet.reveal(sealed),
     'wallet.confirm': ({ sealed }) => wallet.confirm(sealed),
+    'wallet.limit': ({ sealed }) => wallet.limit(sealed),
     'wallet.lock': () => wallet.lock(),
     'wallet.watch': async ({ address }) => wallet.watch(address),
     'wallet.keystore': async () => ({ json: wallet.keystore() }),

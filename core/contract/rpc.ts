@@ -236,6 +236,7 @@ export const CALLS = {
   'wallet.unlock': { scope: 'screen', input: sealed, output: WalletStatus },
   'wallet.reveal': { scope: 'screen', input: sealed, output: revealed },
   'wallet.confirm': { scope: 'screen', input: sealed, output: WalletStatus },
+  'wallet.limit': { scope: 'screen', input: sealed, output: WalletStatus },
   /** Kills the wallet's process, and the key with it. Shells call it when the machine goes to sleep. */
   'wallet.lock': { scope: 'screen', input: nothing, output: WalletStatus },
   /** The address of a wallet elsewhere to be paid to; null: no more. */

@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { Bytes32 } from './digest.ts';
 import { ERROR_CODES } from './errors.ts';
 import type { FrameLimits } from './frame.ts';
+import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
 import { Sealed, SealKey } from './seal.ts';
+import { Described, Signed, ToSign } from './signing.ts';
 
 /** A password's length in characters. The keystore's scrypt makes each guess cost half a second; the rest is up to the password. */
 export const PASSWORD_CHARACTERS = { least: 10, most: 512 } as const;
@@ -32,6 +35,8 @@ export const WALLET_SECRETS = {
   unlock: z.strictObject({ password: Password }),
   reveal: z.strictObject({ password: Password, what: z.enum(['words', 'key']), replyKey: SealKey }),
   confirm: z.strictObject({ words: z.array(Word).length(CONFIRMED_WORDS) }),
+  /** What may be spent of an asset within a day, in base units. With the password: whoever merely finds the wallet unlocked can't raise it. */
+  limit: z.strictObject({ password: Password, asset: AssetId, perDay: Amount }),
 } as const;
 export type WalletAct = keyof typeof WALLET_SECRETS;
 export type WalletSecret<A extends WalletAct> = z.infer<(typeof WALLET_SECRETS)[A]>;
@@ -51,18 +56,28 @@ export const replyPurpose = (act: WalletAct): string => `wallet.${act} reply`;
 /** Bounds of the frames between agent and signer: a header, never a body. */
 export const SIGNER_FRAME_LIMITS: FrameLimits = { headerBytes: 160 * 1024, bodyBytes: 0 };
 
-/** Agent → signer. The agent sees what is wanted, and only the ciphertext of what is needed for it. */
-export const SignerRequest = z.strictObject({
+/** What is done with plain data: `describe` says what it means, `sign` signs what was described so. Both take an unlocked signer. */
+const SignRequest = [
+  z.strictObject({ id: z.int().min(1), act: z.literal('describe'), what: ToSign }),
+  z.strictObject({ id: z.int().min(1), act: z.literal('sign'), what: ToSign, seen: Bytes32 }),
+] as const;
+const SealedRequest = z.strictObject({
   id: z.int().min(1),
   act: z.enum(Object.keys(WALLET_SECRETS) as [WalletAct, ...WalletAct[]]),
   sealed: Sealed,
 });
+export type SealedRequest = z.infer<typeof SealedRequest>;
+
+/** Agent → signer. The agent sees what is wanted, and of secrets only the ciphertext. */
+export const SignerRequest = z.discriminatedUnion('act', [SealedRequest, ...SignRequest]);
 export type SignerRequest = z.infer<typeof SignerRequest>;
 
 /** Signer → agent: `ready` once, then one answer a request. `id` 0 answers what had no readable id. */
 export const SignerReply = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready'), publicKey: SealKey }),
   z.strictObject({ type: z.literal('done'), id: z.int().min(1), address: Address, sealed: Sealed.nullable() }),
+  z.strictObject({ type: z.literal('described'), id: z.int().min(1), address: Address, ...Described.shape }),
+  z.strictObject({ type: z.literal('signed'), id: z.int().min(1), address: Address, ...Signed.shape }),
   z.strictObject({
     type: z.literal('failed'),
     id: z.int().min(0),

@@ -18,6 +18,8 @@ export interface WalletClient {
   key(password: string): Promise<string>;
   /** The words that were asked for, in the order of their numbers. @throws WALLET_WORDS_WRONG, WALLET_LOCKED */
   confirm(words: string[]): Promise<WalletStatus>;
+  /** What may be spent of an asset within a day. @throws WALLET_MISSING, WALLET_PASSWORD_WRONG */
+  limit(secret: WalletSecret<'limit'>): Promise<WalletStatus>;
 }
 
 export function createWalletClient(call: RpcClient['call']): WalletClient {
@@ -53,5 +55,6 @@ export function createWalletClient(call: RpcClient['call']): WalletClient {
       return (await revealed('reveal', (replyKey) => ({ password, what: 'key', replyKey }), RevealedKey)).secret.privateKey;
     },
     confirm: async (words) => call('wallet.confirm', await sealed('confirm', { words })),
+    limit: async (secret) => call('wallet.limit', await sealed('limit', secret)),
   };
 }

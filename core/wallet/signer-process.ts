@@ -3,7 +3,8 @@ import type { Readable, Writable } from 'node:stream';
 import { HearthlendError } from '../contract/errors.ts';
 import { encodeFramePrefix, FrameDecoder } from '../contract/frame.ts';
 import type { SealKey } from '../contract/seal.ts';
-import { SIGNER_FRAME_LIMITS, SignerReply, type SignerRequest } from '../contract/signer.ts';
+import { type SealedRequest, SIGNER_FRAME_LIMITS, SignerReply, type SignerRequest } from '../contract/signer.ts';
+import type { ToSign } from '../contract/signing.ts';
 
 /** A started signer: frames go in at stdin and come out at stdout. */
 export interface SignerChild extends ChildProcess {
@@ -12,7 +13,9 @@ export interface SignerChild extends ChildProcess {
   stderr: Readable;
 }
 
-export type SignerDone = Extract<SignerReply, { type: 'done' }>;
+type Reply<T extends SignerReply['type']> = Extract<SignerReply, { type: T }>;
+export type SignerDone = Reply<'done'>;
+type Answered = Reply<'done' | 'described' | 'signed'>;
 
 /** Node's start takes some 100 ms; a busy machine a few seconds. */
 const READY_MS = 20_000;
@@ -21,7 +24,7 @@ const ANSWER_MS = 120_000;
 const STDERR_CHARACTERS = 2000;
 
 interface Waiting {
-  resolve(done: SignerDone): void;
+  resolve(answer: Answered): void;
   reject(error: HearthlendError): void;
   timer: NodeJS.Timeout;
 }
@@ -78,17 +81,36 @@ export class SignerProcess {
   }
 
   /** @throws what the signer says, WALLET_LOCKED where it is killed meanwhile, SIGNER_PROTOCOL */
-  async request(act: SignerRequest['act'], sealed: SignerRequest['sealed']): Promise<SignerDone> {
+  request(act: SealedRequest['act'], sealed: SealedRequest['sealed']): Promise<SignerDone> {
+    return this.#ask((id) => ({ id, act, sealed }), 'done');
+  }
+
+  /** What the signer reads off something that is to be signed. @throws as `request`, TRANSACTION_REFUSED */
+  describe(what: ToSign): Promise<Reply<'described'>> {
+    return this.#ask((id) => ({ id, act: 'describe', what }), 'described');
+  }
+
+  /** Signs what means what was `seen`. @throws as `describe`, SPEND_LIMIT_REACHED */
+  sign(what: ToSign, seen: string): Promise<Reply<'signed'>> {
+    return this.#ask((id) => ({ id, act: 'sign', what, seen }), 'signed');
+  }
+
+  async #ask<T extends Answered['type']>(request: (id: number) => SignerRequest, type: T): Promise<Reply<T>> {
     await this.#ready.promise;
     if (this.#ended) throw new HearthlendError('WALLET_LOCKED');
     const id = this.#nextId;
     this.#nextId += 1;
-    const request: SignerRequest = { id, act, sealed };
-    return new Promise((resolve, reject) => {
+    const answer = await new Promise<Answered>((resolve, reject) => {
       const timer = setTimeout(() => this.#end(protocol('it did not answer')), ANSWER_MS);
       this.#waiting.set(id, { resolve, reject, timer });
-      this.#child.stdin.write(encodeFramePrefix(request, 0, SIGNER_FRAME_LIMITS));
+      this.#child.stdin.write(encodeFramePrefix(request(id), 0, SIGNER_FRAME_LIMITS));
     });
+    if (answer.type !== type) {
+      const error = protocol('it answered something else');
+      this.#end(error);
+      throw error;
+    }
+    return answer as Reply<T>;
   }
 
   /** Ends it at once, with whatever it holds; resolves when it is gone. Whoever waits for an answer gets WALLET_LOCKED. */
@@ -122,8 +144,8 @@ export class SignerProcess {
     if (waiting === undefined) throw protocol('it answered what was not asked');
     this.#waiting.delete(reply.id);
     clearTimeout(waiting.timer);
-    if (reply.type === 'done') waiting.resolve(reply);
-    else waiting.reject(new HearthlendError(reply.code, reply.params));
+    if (reply.type === 'failed') waiting.reject(new HearthlendError(reply.code, reply.params));
+    else waiting.resolve(reply);
   }
 
   #end(error: HearthlendError): void {

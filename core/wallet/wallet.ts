@@ -5,6 +5,7 @@ import type { MessageRef } from '../contract/messages.ts';
 import type { Address } from '../contract/receipt.ts';
 import type { Sealed, SealKey } from '../contract/seal.ts';
 import type { WalletAct } from '../contract/signer.ts';
+import type { Described, Signed, ToSign } from '../contract/signing.ts';
 import { storageError } from '../contract/storage-error.ts';
 import type { WalletStatus } from '../contract/wallet.ts';
 import { sweepPartials } from './durable.ts';
@@ -43,6 +44,11 @@ export interface Wallet {
   unlock(sealed: Sealed): Promise<WalletStatus>;
   reveal(sealed: Sealed): Promise<{ status: WalletStatus; sealed: Sealed }>;
   confirm(sealed: Sealed): Promise<WalletStatus>;
+  limit(sealed: Sealed): Promise<WalletStatus>;
+  /** What the unlocked signer reads off something that is to be signed. @throws WALLET_MISSING, WALLET_LOCKED, TRANSACTION_REFUSED */
+  describe(what: ToSign): Promise<Described>;
+  /** Signs what means what was `seen`. @throws as `describe`, SPEND_LIMIT_REACHED */
+  sign(what: ToSign, seen: string): Promise<Signed>;
   /** Kills the signer; resolves when it is gone. */
   lock(): Promise<WalletStatus>;
   watch(address: string | null): WalletStatus;
@@ -148,15 +154,30 @@ export function openWallet(options: WalletOptions): Wallet {
   async function ask(act: WalletAct, sealed: Sealed): Promise<SignerDone> {
     const asked = process;
     if (asked === null || asked.ended) throw new HearthlendError('SEAL_INVALID');
-    const asking = queue.then(() => askNow(asked, act, sealed));
-    queue = asking.then(
+    return inTurn(() => askNow(asked, () => asked.request(act, sealed)));
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(work);
+    queue = turn.then(
       () => undefined,
       () => undefined,
     );
-    return asking;
+    return turn;
   }
 
-  async function askNow(asked: SignerProcess, act: WalletAct, sealed: Sealed): Promise<SignerDone> {
+  /** Asks the signer that was unlocked for what takes its key and no password. */
+  async function askUnlocked<T>(request: (signer: SignerProcess) => Promise<T>): Promise<T> {
+    const { kind } = status();
+    if (kind !== 'own') throw new HearthlendError('WALLET_MISSING');
+    return inTurn(async () => {
+      const asked = process;
+      if (asked === null || asked.ended || !unlocked) throw new HearthlendError('WALLET_LOCKED');
+      return askNow(asked, () => request(asked));
+    });
+  }
+
+  async function askNow<T>(asked: SignerProcess, request: () => Promise<T>): Promise<T> {
     // Here, where a lock doesn't wipe the count out.
     if (failures > 0) await sleep(pauseAfter(failures), undefined, { ref: false });
     if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
@@ -164,7 +185,7 @@ export function openWallet(options: WalletOptions): Wallet {
     clearTimeout(timer);
     atWork += 1;
     try {
-      const done = await asked.request(act, sealed);
+      const done = await request();
       if (asked.ended) throw new HearthlendError('WALLET_LOCKED');
       failures = 0;
       unlocked = true;
@@ -225,6 +246,18 @@ export function openWallet(options: WalletOptions): Wallet {
       const { address } = await ask('confirm', sealed);
       keep({ backedUp: address });
       return changed();
+    },
+    async limit(sealed) {
+      await ask('limit', sealed);
+      return changed();
+    },
+    async describe(what) {
+      const { words, seen } = await askUnlocked((signer) => signer.describe(what));
+      return { words, seen };
+    },
+    async sign(what, wanted) {
+      const { words, seen, signed } = await askUnlocked((signer) => signer.sign(what, wanted));
+      return { words, seen, signed };
     },
     lock,
     watch(typed) {

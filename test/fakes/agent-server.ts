@@ -216,6 +216,7 @@ export class FakeAgent {
       'wallet.unlock': notHere,
       'wallet.reveal': notHere,
       'wallet.confirm': notHere,
+      'wallet.limit': notHere,
       'wallet.lock': notHere,
       'wallet.watch': notHere,
       'wallet.keystore': notHere,

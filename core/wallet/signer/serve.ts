@@ -22,7 +22,7 @@ export function serveSigner(signer: Signer, channel: SignerChannel): (chunk: Uin
 
   async function answer(request: SignerRequest): Promise<void> {
     try {
-      send({ type: 'done', id: request.id, ...(await signer.act(request)) });
+      send({ id: request.id, ...(await signer.act(request)) });
     } catch (thrown) {
       const { code, params } = asHearthlendError(thrown);
       // An error that isn't ours may quote what it was about.

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { SigningKey } from 'ethers';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { Address } from '../../contract/receipt.ts';
 import { createSealReceiver, type Sealed, type SealKey, seal } from '../../contract/seal.ts';
@@ -7,19 +8,25 @@ import {
   PASSWORD_CHARACTERS,
   type RevealedWords,
   replyPurpose,
+  type SignerReply,
   type SignerRequest,
   sealPurpose,
   WALLET_SECRETS,
   type WalletAct,
   type WalletSecret,
 } from '../../contract/signer.ts';
+import type { Described, Signed, ToSign } from '../../contract/signing.ts';
 import { type KeystoreFile, readKeystore, replaceKeystore, writeFirstKeystore } from '../keystore.ts';
 import { decryptKey, encryptKey, type HeldKey, keyFrom, newKey } from './keys.ts';
+import { type Meaning, meaningOf, unsigned } from './meaning.ts';
+import { readSpent, spend, withLimit, writeSpent } from './spending.ts';
+
+type Answer<T> = T extends { id: number } ? Omit<T, 'id'> : never;
 
 export interface Signer {
   readonly publicKey: SealKey;
   /** Does what was asked. One at a time: the caller waits. @throws HearthlendError, which never holds anything of a secret */
-  act(request: SignerRequest): Promise<{ address: Address; sealed: Sealed | null }>;
+  act(request: SignerRequest): Promise<Answer<Extract<SignerReply, { address: Address }>>>;
 }
 
 /** The one that holds the key, from the unlocking to the end of its process. `folder`: the wallet's. */
@@ -89,15 +96,49 @@ export async function createSigner(folder: string): Promise<Signer> {
       if (!right) throw new HearthlendError('WALLET_WORDS_WRONG');
       return null;
     },
+    async limit({ password, asset, perDay }) {
+      held = await decryptKey(requireKeystore().json, password);
+      writeSpent(folder, withLimit(readSpent(folder, held), asset, perDay), held);
+      return null;
+    },
   };
+
+  function requireHeld(): HeldKey {
+    if (held === null) throw new HearthlendError('WALLET_LOCKED');
+    return held;
+  }
+
+  function meaning(what: ToSign): Meaning & { held: HeldKey } {
+    const key = requireHeld();
+    return { ...meaningOf(what, key.address, Math.floor(Date.now() / 1000)), held: key };
+  }
+
+  function describe(what: ToSign): Described {
+    const { words, seen } = meaning(what);
+    return { words, seen };
+  }
+
+  /** Signs what says the same as what was seen. What it spends is on record before there is a signature. */
+  function sign(what: ToSign, wanted: string): Signed {
+    const { words, seen, spending, digest, held } = meaning(what);
+    if (seen !== wanted) throw new HearthlendError('TRANSACTION_REFUSED', { detail: 'it says something else than what was confirmed' });
+    if (spending !== null) writeSpent(folder, spend(readSpent(folder, held), spending, Date.now()), held);
+    const signature = new SigningKey(held.privateKey).sign(digest);
+    if (what.kind !== 'transaction') return { words, seen, signed: signature.serialized };
+    const transaction = unsigned(what.transaction);
+    transaction.signature = signature;
+    return { words, seen, signed: transaction.serialized };
+  }
 
   return {
     publicKey: receiver.publicKey,
-    async act({ act, sealed }) {
+    async act(request) {
+      if (request.act === 'describe') return { type: 'described', address: requireHeld().address, ...describe(request.what) };
+      if (request.act === 'sign') return { type: 'signed', address: requireHeld().address, ...sign(request.what, request.seen) };
+      const { act, sealed } = request;
       const secret = await opened(act, sealed);
       const reply = await (acts[act] as (secret: unknown) => Promise<Sealed | null>)(secret);
-      if (held === null) throw new HearthlendError('WALLET_LOCKED');
-      return { address: held.address, sealed: reply };
+      return { type: 'done', address: requireHeld().address, sealed: reply };
     },
   };
 }
