@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSecret, writeSecret } from '../../coordinator/files.ts';
 import { credentialsOf } from '../../coordinator/nats/keys.ts';
@@ -44,6 +44,7 @@ export async function operate(request: OperateRequest, installation: Installatio
     const log = openLog(join(dir, 'coordinator.log'), Date.now, (line) => process.stderr.write(`${line}\n`));
     const given = request.nats === null ? null : readCredentials(request.nats.credentials);
     if (given?.network !== undefined) adopt(dir, given.network);
+    keepCluster(dir, given);
     const signer = openIdentity(join(dir, 'identity.json'));
     const network = openNetworkFile(dir, signer.address, {
       name: request.name,
@@ -141,6 +142,20 @@ function adopt(dir: string, { network, identity }: NonNullable<CredentialsFile['
   }
 }
 
+const Cluster = CredentialsFile.pick({ nats: true, ca: true });
+const clusterPath = (dir: string) => join(dir, 'cluster.json');
+
+/** What opened the cluster that this coordinator is on: it is what others of the network need, too. Nothing where NATS is our own. */
+function keepCluster(dir: string, given: CredentialsFile | null): void {
+  if (given === null) {
+    rmSync(clusterPath(dir), { force: true });
+    return;
+  }
+  // Of another coordinator's own server the certificate is the network's.
+  const ca = given.ca ?? given.network?.authority.certificate;
+  writeSecret(clusterPath(dir), `${JSON.stringify({ nats: given.nats, ...(ca === undefined ? {} : { ca }) })}\n`);
+}
+
 /** What another coordinator of the network of this folder needs: the file for its `--nats-creds`. @throws COORDINATOR_FILE_INVALID */
 export function shareNetwork(dir: string, out: string): void {
   const file = openSharedNetwork(dir);
@@ -153,7 +168,7 @@ function openSharedNetwork(dir: string): CredentialsFile {
   return CredentialsFile.parse({
     type: 'hearthlend coordinator credentials',
     version: 1,
-    nats: credentialsOf(openServerKeys(dir)),
+    ...(readSecret(clusterPath(dir), Cluster) ?? { nats: credentialsOf(openServerKeys(dir)) }),
     network: {
       network,
       identity: readFileSync(join(dir, 'identity.json'), 'utf8'),

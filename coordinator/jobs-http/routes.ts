@@ -231,12 +231,15 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   JOB_UNFINISHED: 409,
   REQUESTS_TOO_MANY: 429,
   CANCELLED: 503,
+  NETWORK_BUSY: 503,
 };
 /** What a requester can do something about; the rest is the operator's, and its details stay here. */
 const TOLD = /^(API_KEY|JOB|BLOB|DIGEST|TENSOR|INPUT|OUTPUT|MODEL|PARAMETER|REQUESTS|PRICE|COST|BUDGET|UPLOAD|NETWORK)_/;
 
 function refuse(response: ServerResponse, thrown: unknown, log: Log): void {
-  const error = asHearthlendError(thrown);
+  const met = asHearthlendError(thrown);
+  // It passes, and whoever asks again is answered then.
+  const error = met.code === 'STORE_UNREACHABLE' ? new HearthlendError('NETWORK_BUSY', {}, { cause: met }) : met;
   if (response.headersSent) return void response.destroy();
   const told = TOLD.test(error.code) || error.code === 'DISK_FULL' || error.code === 'CANCELLED';
   if (!told) log('error', 'request-failed', { code: error.code, detail: error.message.slice(0, 500) });

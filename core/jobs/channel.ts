@@ -65,7 +65,8 @@ export function openChannel({ network, call, patienceMs, steady }: RequesterPort
         return await ask();
       } catch (thrown) {
         const { code } = asHearthlendError(thrown);
-        const passes = code === 'NETWORK_UNREACHABLE' || code === 'NETWORK_BUSY' || code === 'REQUESTS_TOO_MANY';
+        // CANCELLED: that coordinator is just stopping.
+        const passes = code === 'NETWORK_UNREACHABLE' || code === 'NETWORK_BUSY' || code === 'REQUESTS_TOO_MANY' || code === 'CANCELLED';
         if (!passes || steady() >= until || signal?.aborted === true) throw thrown;
       }
       await sleep(RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);

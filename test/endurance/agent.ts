@@ -12,18 +12,19 @@ interface Line {
   [field: string]: unknown;
 }
 
-/** An agent in a process of its own, and what it says. */
-export class Agent {
+/** A command line of the real program in a process of its own, and the JSON lines that it says. */
+export class Program {
   readonly process: ChildProcess;
   readonly lines: Line[] = [];
   readonly exited: Promise<unknown>;
   #announce: () => void = () => undefined;
   #stderr = '';
 
-  constructor(dataDir: string, shards: number) {
-    const args = [cli, 'start', '--headless', '--network', 'local', '--shards', String(shards), '--json', '--data-dir', dataDir];
-    this.process = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.exited = once(this.process, 'close');
+  /** @param wrapper starts it: a namespace and the like */
+  constructor(dataDir: string, argv: readonly string[], wrapper: readonly string[] = []) {
+    const [command = process.execPath, ...args] = [...wrapper, process.execPath, cli, ...argv, '--json', '--data-dir', dataDir];
+    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.exited = once(this.process, 'close').finally(() => this.#announce());
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-4000);
     });
@@ -39,7 +40,7 @@ export class Agent {
   async until(event: string, count = 1): Promise<void> {
     while (this.lines.filter((line) => line.event === event).length < count) {
       if (this.process.exitCode !== null || this.process.signalCode !== null) {
-        throw new Error(`the agent ended before "${event}": ${JSON.stringify(this.lines.slice(-3))} ${this.#stderr}`);
+        throw new Error(`it ended before "${event}": ${JSON.stringify(this.lines.slice(-3))} ${this.#stderr}`);
       }
       await new Promise<void>((resolve) => {
         this.#announce = resolve;
@@ -67,6 +68,13 @@ export class Agent {
       return parent !== undefined && parent > 1 && (parent === this.process.pid || isBelow(parent));
     };
     return [...parents.keys()].filter(isBelow);
+  }
+}
+
+/** An agent that practises until so many shards are accepted. */
+export class Agent extends Program {
+  constructor(dataDir: string, shards: number) {
+    super(dataDir, ['start', '--headless', '--network', 'local', '--shards', String(shards)]);
   }
 }
 

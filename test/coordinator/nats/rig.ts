@@ -13,18 +13,18 @@ import { encodeFramePrefix, FrameDecoder } from '../../../core/contract/frame.ts
 import { WORKER_FRAME_LIMITS } from '../../../core/contract/worker-calls.ts';
 
 /** The nats-server that a coordinator runs, in a folder of its own, with clients that hold a valid JWT and nothing of ours. */
-export async function natsRig({ websocket = false } = {}) {
+export async function natsRig({ websocket = false, host = '127.0.0.1' } = {}) {
   const root = mkdtempSync(join(tmpdir(), 'hearthlend-rig-'));
   const keys = newServerKeys();
   const credentials = credentialsOf(keys);
-  const authority = openAuthority(join(root, 'tls'), 'studio', ['127.0.0.1', 'localhost'], Date.now());
+  const authority = openAuthority(join(root, 'tls'), 'studio', [...new Set([host, '127.0.0.1']), 'localhost'], Date.now());
   const revocations: Record<string, number> = {};
   const logged: string[] = [];
   const jwts = await serverJwts(keys, 100);
   const options: NatsServerOptions = {
     path: findNatsServer(process.env, process.platform),
     folder: join(root, 'nats'),
-    host: '127.0.0.1',
+    host,
     port: 0,
     websocketPort: websocket ? 0 : null,
     tls: authority.paths,
@@ -35,7 +35,7 @@ export async function natsRig({ websocket = false } = {}) {
     log: (_level, event, facts) => logged.push(`${event} ${facts.line ?? ''}`),
   };
   const server: NatsServer = await runNatsServer(options);
-  const address = () => ({ servers: [`tls://127.0.0.1:${server.port}`], ca: authority.ca });
+  const address = () => ({ servers: [`tls://${host}:${server.port}`], ca: authority.ca });
   const open: NatsConnection[] = [];
   const tls = { ca: authority.ca, checkServerIdentity: () => undefined };
 
@@ -55,7 +55,7 @@ export async function natsRig({ websocket = false } = {}) {
       const nkey = user.getPublicKey();
       const jwt = await workerJwt(credentials, nkey, expiresAt);
       const connection = await connect({
-        servers: `127.0.0.1:${server.port}`,
+        servers: `${host}:${server.port}`,
         authenticator: jwtAuthenticator(jwt, user.getSeed()),
         inboxPrefix: `_INBOX.${nkey}`,
         tls,
