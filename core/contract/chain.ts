@@ -46,13 +46,6 @@ export const CHAIN_PRESETS: readonly ChainConfig[] = [
   },
 ];
 
-/** The chain ids that have a name of their own here. */
-export const OPENLEDGER_TESTNET_ID = 161_201;
-export const LOCAL_CHAIN_ID = 31_337;
-
-/** Native token's decimals on every chain of Ethereum's kind. */
-export const NATIVE_DECIMALS = 18;
-
 /** A transaction of ours, from its signing to its end. Amounts in base units of the native token; times in ms since 1970. */
 export const TransactionRecord = z.strictObject({
   chainId: z.int().min(1),

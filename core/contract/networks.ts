@@ -52,7 +52,6 @@ const NetworkConnection = z.strictObject({
   state: z.enum(['off', 'paused', 'connecting', 'connected', 'lost', 'refused', 'suspended']),
   reason: MessageRef.nullable(),
 });
-export type NetworkConnection = z.infer<typeof NetworkConnection>;
 
 /** The four numbers of one network since the beginning, in base units of its asset. */
 export const NetworkEarnings = z.strictObject({

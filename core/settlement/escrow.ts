@@ -1,5 +1,4 @@
 import { Interface } from 'ethers';
-import { z } from 'zod';
 import artifact from '../../resources/contracts/HearthlendEscrow.json' with { type: 'json' };
 import type { Bytes32 } from '../contract/digest.ts';
 import type { Address } from '../contract/receipt.ts';
@@ -66,22 +65,4 @@ export function refusalOf(thrown: unknown): string | null {
   } catch {
     return null;
   }
-}
-
-const Log = z.looseObject({ address: z.string().max(64), topics: z.array(z.string().max(66)).max(4), data: z.string().max(100_000) });
-
-/** What a mined claim paid, by the events in its receipt: an endpoint's word, to be held against `claimed`. */
-export function paidBy(logs: unknown, domain: EscrowDomain): Array<{ channel: Bytes32; amount: bigint; cumulative: bigint }> {
-  const parsed = z.array(Log).max(10_000).safeParse(logs);
-  if (!parsed.success) return [];
-  return parsed.data.flatMap(({ address, topics, data }) => {
-    if (address.toLowerCase() !== domain.contract.toLowerCase()) return [];
-    try {
-      const event = abi.parseLog({ topics, data });
-      if (event?.name !== 'Claimed') return [];
-      return [{ channel: String(event.args[0]), amount: BigInt(event.args[3]), cumulative: BigInt(event.args[4]) }];
-    } catch {
-      return [];
-    }
-  });
 }

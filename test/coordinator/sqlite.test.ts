@@ -62,7 +62,7 @@ test('a database that can not be opened says so', () => {
 
 test('a full disk is called one, and what was written before is whole', () => {
   const database = openDatabase(path);
-  opened.push({ close: () => database.db.close() });
+  opened.push({ close: () => void database.db.close() });
   database.db.exec('CREATE TABLE filler (bytes BLOB)');
   const pages = database.db.pragma('page_count', { simple: true }) as number;
   database.db.pragma(`max_page_count = ${pages + 2}`);
@@ -73,7 +73,7 @@ test('a full disk is called one, and what was written before is whole', () => {
 
 test('a migration that fails leaves the database as it was before it', () => {
   const db = new Database(path);
-  opened.push(db);
+  opened.push({ close: () => void db.close() });
   expect(() => migrate(db, path, ['CREATE TABLE a (x)', 'CREATE TABLE b (x); CREATE TABLE a (y)'])).toThrow('already exists');
   expect(db.pragma('user_version', { simple: true })).toBe(1);
   expect(db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all()).toEqual([{ name: 'a' }]);

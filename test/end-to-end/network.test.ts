@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -16,6 +14,7 @@ import { describeModel } from '../../core/models/describe.ts';
 import { natsRig } from '../coordinator/nats/rig.ts';
 import { modelCases } from '../fixtures/onnx-models.ts';
 import { natsMissing } from '../nats.ts';
+import { freePorts } from './free-ports.ts';
 import { type Command, hearthlend, temporaryFolder } from './program.ts';
 
 const missing = natsMissing();
@@ -52,28 +51,6 @@ afterAll(async () => {
   await operated?.close();
 });
 beforeEach((context) => context.skip(missing !== null, missing ?? ''));
-
-/** The first of four free ports that follow each other. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const servers: Server[] = [];
-    const listen = async (port: number) => {
-      const server = createServer();
-      servers.push(server);
-      await once(server.listen(port, '0.0.0.0'), 'listening');
-      return (server.address() as AddressInfo).port;
-    };
-    try {
-      const port = await listen(0);
-      for (const after of [1, 2, 3]) await listen(port + after);
-      return port;
-    } catch {
-      // One of them is taken.
-    } finally {
-      for (const server of servers) server.close();
-    }
-  }
-}
 
 const [first] = modelCases();
 

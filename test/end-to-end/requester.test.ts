@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,6 +14,7 @@ import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { slowModel, slowTurns } from '../fixtures/onnx-models.ts';
 import { model, node, value } from '../fixtures/onnx-writer.ts';
 import { natsMissing } from '../nats.ts';
+import { freePorts } from './free-ports.ts';
 import { Command, hearthlend, NODE, run, temporaryFolder } from './program.ts';
 
 const missing = natsMissing();
@@ -36,7 +35,7 @@ beforeAll(async () => {
   operated = await operate(
     {
       ...{ dir: join(dataDir, 'operator'), version: installation.version, name: 'Studio', operator: 'Ann', terms, port: await freePorts() },
-      ...{ websocket: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
+      ...{ websocket: false, restoreLog: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
     },
     installation,
   );
@@ -61,28 +60,6 @@ afterAll(async () => {
   await operated?.close();
 });
 beforeEach((context) => context.skip(missing !== null, missing ?? ''));
-
-/** The first of four free ports that follow each other. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const servers: Server[] = [];
-    const listen = async (port: number) => {
-      const server = createServer();
-      servers.push(server);
-      await once(server.listen(port, '0.0.0.0'), 'listening');
-      return (server.address() as AddressInfo).port;
-    };
-    try {
-      const port = await listen(0);
-      for (const after of [1, 2, 3]) await listen(port + after);
-      return port;
-    } catch {
-      // One of them is taken.
-    } finally {
-      for (const server of servers) server.close();
-    }
-  }
-}
 
 /** A model that squares a batch, as often as it has values after the first, and eight rows for it. */
 async function squareFolder(values = ['y']): Promise<string> {

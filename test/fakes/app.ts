@@ -117,6 +117,7 @@ export class FakeApp implements App {
         return this.model;
       },
       'model.cancel': async () => ({}),
+      'model.split': () => Promise.reject(new HearthlendError('MODEL_NOT_FOUND', { path: '?' })),
       'model.list': async () => [this.model],
       'model.show': async () => this.model,
       'model.remove': async () => this.model,
