@@ -20,6 +20,7 @@ import { changedRules } from './policy/presets.ts';
 import { runningPrograms } from './policy/running-programs.ts';
 import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import type { Requests } from './requests.ts';
+import type { Sending } from './sending.ts';
 import { saveSettings } from './settings/settings.ts';
 import { decoderOf, openSplitting, ownedGraph } from './splitting.ts';
 import type { Wallet } from './wallet/wallet.ts';
@@ -36,6 +37,7 @@ interface HandlerParts {
   settings: { current: Settings };
   settingsPath: string;
   wallet: Wallet;
+  sending: Pick<Sending, 'handlers'>;
   benchmark: ReturnType<typeof openBenchmark>;
   log: Log;
 }
@@ -50,6 +52,7 @@ export function createHandlers({
   settings,
   settingsPath,
   wallet,
+  sending,
   benchmark,
   log,
 }: HandlerParts): App['handlers'] {
@@ -69,6 +72,7 @@ export function createHandlers({
   return {
     ...walletHandlers(wallet),
     ...engine.payments.handlers,
+    ...sending.handlers,
     async 'app.watch'() {
       void engine.hardware();
       return screen.snapshot();

@@ -15,6 +15,7 @@ import type { Log } from './log/log.ts';
 import { cataloguePathIn, createModels } from './model-handlers.ts';
 import { createModelStore } from './models/store.ts';
 import { openRequests } from './requests.ts';
+import { openSending } from './sending.ts';
 import { createServedModels } from './serving.ts';
 import { loadSettings } from './settings/settings.ts';
 import { payeeOf } from './wallet/state.ts';
@@ -112,6 +113,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
       onFault: ({ code, params }) => log('error', 'the wallet', { code, params }),
     });
     closers.push(() => wallet.close());
+    const sending = openSending({ dataDir, payments: engine.payments, wallet, clock, log });
+    closers.push(() => sending.close());
     const benchmark = openBenchmark({ ports, settings, engine });
     closers.push(() => benchmark.cancel());
     engine.measuredBy(benchmark.measured);
@@ -141,7 +144,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ dataDir, engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, log }),
+      handlers: createHandlers({ dataDir, engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, sending, log }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);

@@ -73,7 +73,7 @@ export interface Engine {
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
   networks: Pick<Networks, 'handlers'>;
-  payments: Pick<Payments, 'handlers'>;
+  payments: Pick<Payments, 'handlers' | 'chain' | 'records'>;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
   /** What connected networks say that they pay. */

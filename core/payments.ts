@@ -59,6 +59,10 @@ export interface Payments {
   follow(from: ConnectedNetwork): () => void;
   /** Why no more work is taken from a network just now; null while there is no reason. */
   refusal(network: string): MessageRef | null;
+  /** A chain that is set up here. @throws CHAIN_UNKNOWN */
+  chain(chainId: number): ChainRpc;
+  /** Every transaction of ours, claims and others: one file, so one who writes it. */
+  records: ReturnType<typeof openTransactionRecords>;
   /** Looks after everything once: vouchers, what the chain holds, open transactions, claims. */
   tend(): Promise<void>;
   close(): Promise<void>;
@@ -334,7 +338,9 @@ export function openPayments(parts: PaymentsParts): Payments {
         await look(id);
         await claimByItself(id);
       }
-      for (const { chainId } of records.open()) {
+      for (const { chainId, kind } of records.open()) {
+        // Sends are the wallet's, not the gas key's.
+        if (kind !== 'claim') continue;
         try {
           await senderOn(chainOf({ chainId, contract: NATIVE_TOKEN })).advance();
         } catch (thrown) {
@@ -366,6 +372,8 @@ export function openPayments(parts: PaymentsParts): Payments {
       const network = parts.networks().find((each) => each.id === id);
       return network === undefined ? null : (creditOf(network)?.stopped ?? null);
     },
+    chain: (chainId) => chainOf({ chainId, contract: NATIVE_TOKEN }),
+    records,
     tend,
     async close() {
       clearInterval(timer);

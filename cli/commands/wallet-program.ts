@@ -13,6 +13,7 @@ import {
 } from './wallet.ts';
 import { runWalletBalance, runWalletClaim } from './wallet-claims.ts';
 import { runWalletExport } from './wallet-export.ts';
+import { addSendCommands } from './wallet-send-program.ts';
 
 interface Typed {
   passwordStdin?: true;
@@ -100,6 +101,7 @@ export function addWalletCommands(program: Command, run: (command: (context: Con
     .action((typed: { network?: string; yes?: true }) =>
       run((context) => runWalletClaim(context, { network: typed.network ?? null, yes: typed.yes ?? false })),
     );
+  addSendCommands(wallet, run);
   wallet
     .command('watch')
     .argument('[address]', message('cli.help.watch-address'))

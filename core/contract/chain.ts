@@ -46,6 +46,9 @@ export const CHAIN_PRESETS: readonly ChainConfig[] = [
   },
 ];
 
+/** Native token's decimals on every chain of Ethereum's kind. */
+export const NATIVE_DECIMALS = 18;
+
 /** A transaction of ours, from its signing to its end. Amounts in base units of the native token; times in ms since 1970. */
 export const TransactionRecord = z.strictObject({
   chainId: z.int().min(1),

@@ -32,6 +32,15 @@ export function formatBaseUnits(amountBaseUnits: bigint, decimals: number): stri
   return `${sign}${digits.slice(0, -decimals)}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
+/** Base units of what somebody typed in whole units, to the last digit; null for what is no such amount, or has more digits than there are. */
+export function parseBaseUnits(text: string, decimals: number): bigint | null {
+  const typed = /^([0-9]{1,78})(?:\.([0-9]{1,36}))?$/.exec(text.trim());
+  const [, whole = '', fraction = ''] = typed ?? [];
+  if (typed === null || fraction.length > decimals) return null;
+  const units = BigInt(whole + fraction.padEnd(decimals, '0'));
+  return units >= 1n << 256n ? null : units;
+}
+
 /** What `units` cost at `unitPrice` base units each. The worker computes this for itself and refuses a receipt that says otherwise. */
 export function priceOf(units: number, unitPrice: Amount): bigint {
   if (!Number.isSafeInteger(units) || units < 0) throw new RangeError(`units must be a whole number, not ${units}`);

@@ -15,6 +15,7 @@ import { Address } from './receipt.ts';
 import { RulesChange } from './rules.ts';
 import { Sampling } from './sampler.ts';
 import { Sealed, SealKey } from './seal.ts';
+import { ConfirmedSend, Contact, ContactName, MAX_CONTACTS, SendOffer, SendRequest } from './sending.ts';
 import { Settings, SettingsChange } from './settings.ts';
 import { NetworkId } from './shard.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
@@ -227,6 +228,13 @@ export const CALLS = {
   /** What a claim would cost and bring now. */
   'payments.plan': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: ClaimOffer },
   'payments.claim': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: TransactionRecord },
+  /** What sending would cost, and what the unlocked wallet reads. */
+  'payments.send-plan': { scope: 'screen', input: SendRequest, output: SendOffer },
+  /** Sends what was planned. Not for pages: what has got into one could confirm for its user. */
+  'payments.send': { scope: 'owner', input: ConfirmedSend, output: TransactionRecord },
+  'payments.contacts': { scope: 'screen', input: nothing, output: z.array(Contact).max(MAX_CONTACTS) },
+  'payments.contact-put': { scope: 'owner', input: z.strictObject({ name: ContactName, address: z.string().max(100) }), output: Contact },
+  'payments.contact-remove': { scope: 'owner', input: z.strictObject({ name: ContactName }), output: Contact },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
   /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
   'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },

@@ -1,7 +1,7 @@
 import { keccak256 } from 'ethers';
 import { z } from 'zod';
 import type { TransactionRecord } from '../contract/chain.ts';
-import { HearthlendError } from '../contract/errors.ts';
+import { type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { Address } from '../contract/receipt.ts';
 import type { Fees } from './claim-plan.ts';
 import { type Call, estimate, gasPrice } from './fees.ts';
@@ -37,6 +37,8 @@ export interface Sender {
 
 const STUCK_MS = 180_000;
 const REPLACEMENTS = 8;
+/** Why one can't be looked after just now: an endpoint is behind another, or whoever has to sign anew is not there, or has signed enough. */
+const LATER: readonly ErrorCode[] = ['CHAIN_DISAGREES', 'WALLET_LOCKED', 'WALLET_MISSING', 'SPEND_LIMIT_REACHED'];
 
 const Receipt = z
   .looseObject({
@@ -166,8 +168,7 @@ export function createSender(
         const changed: TransactionRecord[] = [];
         for (const record of records.open().filter(mine)) {
           const next = await advanceOne(record).catch((thrown: unknown) => {
-            // One endpoint is behind the other: it is looked at again.
-            if (thrown instanceof HearthlendError && thrown.code === 'CHAIN_DISAGREES') return null;
+            if (thrown instanceof HearthlendError && LATER.includes(thrown.code)) return null;
             throw thrown;
           });
           if (next !== null) changed.push(next);

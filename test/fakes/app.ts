@@ -152,6 +152,11 @@ export class FakeApp implements App {
       'payments.status': async () => ({ networks: [], gasKey: null, transactions: [] }),
       'payments.plan': async ({ network }) => Promise.reject(new HearthlendError('NETWORK_UNPAID', { network })),
       'payments.claim': async ({ network }) => Promise.reject(new HearthlendError('NETWORK_UNPAID', { network })),
+      'payments.send-plan': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'payments.send': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'payments.contacts': async () => [],
+      'payments.contact-put': async (contact) => contact,
+      'payments.contact-remove': async ({ name }) => Promise.reject(new HearthlendError('CONTACT_UNKNOWN', { name })),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AbiCoder, getAddress, isAddress, Transaction, ZeroAddress } from 'ethers';
+import { NATIVE_DECIMALS } from '../../contract/chain.ts';
 import { ANY_NETWORK, DELEGATION_DAYS } from '../../contract/delegation.ts';
 import { delegationDigest, revocationDigest } from '../../contract/delegation-hash.ts';
 import { type Bytes32, canonicalJson } from '../../contract/digest.ts';
@@ -15,7 +16,6 @@ const TRANSFER = '0xa9059cbb';
 const TRANSFER_CHARACTERS = 2 + 2 * (4 + 64);
 /** More than any send takes; what is asked for beyond it is a mistake, or fees for somebody. */
 const MAX_GAS = 10_000_000n;
-const NATIVE_DECIMALS = 18;
 const LONGEST_SECONDS = DELEGATION_DAYS.most * 86_400;
 
 /** What would leave the wallet, in base units by asset, and the nonce under which it would. */
