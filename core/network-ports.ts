@@ -1,5 +1,6 @@
 import type { AppPorts } from './app-ports.ts';
 import { earningsEstimate } from './benchmark/earnings.ts';
+import { delegationFault } from './contract/delegation-hash.ts';
 import type { HardwareReport } from './contract/hardware.ts';
 import type { IsolationReport } from './contract/isolation.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
@@ -9,6 +10,7 @@ import type { NetworkChoices } from './contract/networks.ts';
 import { type SignalSource, STALE_MS } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Settings } from './contract/settings.ts';
+import { openDelegations } from './delegations.ts';
 import { shownAs } from './earnings/earnings.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -83,6 +85,13 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
     payments,
     ...{ dataDir: ports.dataDir, version: ports.version, clock, log: ports.log, connected, rates, cost, open, shownAs },
     worker: { address: identity.address, payee, signDigest: (digest) => identity.signDigest(digest) },
+    delegation: (networkKey) => {
+      const held = openDelegations(ports.dataDir).read().delegation;
+      if (held === null || held.delegation.wallet.toLowerCase() !== payee.toLowerCase()) return null;
+      const now = Math.floor(clock() / 1000);
+      const asked = { worker: identity.address, networkKey, now, revokedUpTo: null };
+      return delegationFault(held.delegation, asked) === null ? held : null;
+    },
     local: {
       id: coordinator.id,
       async connect() {

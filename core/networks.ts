@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { SignedDelegation } from './contract/delegation.ts';
 import type { Sha256 } from './contract/digest.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { NetworkTerms } from './contract/joining.ts';
@@ -37,6 +38,8 @@ interface NetworksParts {
   clock(): number;
   log: Log;
   worker: { address: Address; payee: Address; signDigest(digest: string): Signature };
+  /** The wallet's word for this worker that counts on the network of that key now; null where there is none. */
+  delegation(networkKey: Address): SignedDelegation | null;
   /** The network of this program itself, which needs no joining. */
   local: { id: string; connect(): Promise<ConnectedNetwork> };
   /** Those that are worked for; this keeps it. */
@@ -341,7 +344,8 @@ export function openNetworks(parts: NetworksParts): Networks {
           if (records.get(terms.id) !== undefined || terms.id === local.id)
             throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
           const { address, payee, signDigest } = parts.worker;
-          const joiner = { worker: address, payee, signDigest, version: parts.version, clock };
+          const delegation = parts.delegation(terms.coordinator);
+          const joiner = { worker: address, payee, signDigest, version: parts.version, clock, delegation };
           const joined = await joinNetwork(read, terms, joiner);
           records.put({ ...joined, choices: Choices.parse({ isolation: parts.acceptedIsolation(), ...definedFields(choices) }) });
           log('info', 'network joined', { network: terms.id, operator: terms.operator });

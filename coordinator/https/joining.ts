@@ -13,6 +13,7 @@ import {
   understands,
   type WorkerNkey,
 } from '../../core/contract/joining.ts';
+import { type ContractAccepts, delegatedPayee } from '../joining/delegations.ts';
 import type { MemberChanges, Members } from '../joining/members.ts';
 import type { Worker, WorkerService } from '../service.ts';
 import { answerJson, readJson } from './answer.ts';
@@ -31,6 +32,8 @@ export interface JoiningOptions {
   https(): string[];
   ca: string;
   clock(): number;
+  /** Asks wallets that are contracts; without it only those that are keys delegate. */
+  contractAccepts?: ContractAccepts;
 }
 
 /** A request to renew is dated; one from further away is no request of now, or of a clock that is wrong. */
@@ -85,7 +88,7 @@ function parse<T>(
   throw new HearthlendError('NETWORK_REQUEST_INVALID', { detail: where === '' ? 'not what is asked for here' : where });
 }
 
-/** @throws INVITE_*, NETWORK_VERSION, NETWORK_SIGNATURE_INVALID, NETWORK_REVOKED */
+/** @throws INVITE_*, NETWORK_VERSION, NETWORK_SIGNATURE_INVALID, NETWORK_DELEGATION_INVALID, NETWORK_REVOKED */
 async function join(options: JoiningOptions, request: JoinRequest): Promise<JoinReply> {
   const { terms, members, version, clock } = options;
   if (!understands(request.version, version)) throw new HearthlendError('NETWORK_VERSION', { running: version, version: request.version });
@@ -94,7 +97,9 @@ async function join(options: JoiningOptions, request: JoinRequest): Promise<Join
   if (signer(joinText(terms.id, request.nkey, request.payee), request.signature) !== worker || !isKey(request.nkey)) {
     throw new HearthlendError('NETWORK_SIGNATURE_INVALID');
   }
-  const { nkey, payee } = request;
+  const { nkey, delegation } = request;
+  const asked = { worker, payee: request.payee, networkKey: terms.coordinator, now: clock() };
+  const payee = delegation === undefined ? request.payee : await delegatedPayee(delegation, asked, options.contractAccepts ?? null);
   const secretHash = createHash('sha256').update(request.secret).digest('hex');
   const outcome = await members.join(secretHash, { nkey, worker, payee, version: request.version }, clock());
   if (outcome !== 'joined') throw new HearthlendError(REFUSED[outcome]);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SignedDelegation } from './delegation.ts';
 import { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
 import { Amount, AssetId } from './money.ts';
@@ -56,6 +57,8 @@ export const JoinRequest = z.strictObject({
   /** The worker identity's EIP-191 signature over `joinText`: that this key is its own. */
   signature: Signature,
   version: z.string().max(64),
+  /** The wallet's word that this worker earns for it; `payee` is that wallet then. */
+  delegation: SignedDelegation.optional(),
 });
 export type JoinRequest = z.infer<typeof JoinRequest>;
 

@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { hashMessage } from 'ethers';
 import { z } from 'zod';
+import type { SignedDelegation } from '../contract/delegation.ts';
 import { errorOf, HearthlendError } from '../contract/errors.ts';
 import { JOIN_PATHS, type JoinLink, JoinReply, type JoinRequest, joinText, NetworkTerms, parseJoinLink } from '../contract/joining.ts';
 import type { NetworkPreview } from '../contract/networks.ts';
@@ -48,6 +49,8 @@ export interface Joiner {
   version: string;
   signDigest(digest: string): Signature;
   clock(): number;
+  /** The wallet's word for this worker, where it gave one. */
+  delegation?: SignedDelegation | null;
 }
 
 /**
@@ -60,6 +63,7 @@ export async function joinNetwork(link: JoinLink, agreed: NetworkTerms, joiner: 
   const { worker, payee, version } = joiner;
   const signature = joiner.signDigest(hashMessage(joinText(agreed.id, nkey, payee)));
   const request: JoinRequest = { secret: link.secret, nkey, worker, payee, signature, version };
+  if (joiner.delegation) request.delegation = joiner.delegation;
   const { status, body } = await askJson({
     network: link.at,
     url: `https://${link.at}${JOIN_PATHS.join}`,

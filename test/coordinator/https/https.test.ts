@@ -18,11 +18,14 @@ import { addressGroup, createRates } from '../../../coordinator/https/rates.ts';
 import { type HttpsServer, serveHttps } from '../../../coordinator/https/server.ts';
 import { createTokens } from '../../../coordinator/https/tokens.ts';
 import { openUploads, type Uploads } from '../../../coordinator/https/uploads.ts';
+import { delegatedPayee } from '../../../coordinator/joining/delegations.ts';
 import { invite } from '../../../coordinator/joining/invitations.ts';
 import { createMetrics } from '../../../coordinator/metrics/metrics.ts';
 import { openSqliteStore } from '../../../coordinator/sqlite/store.ts';
 import type { AttemptRecord, ShardRecord } from '../../../coordinator/store.ts';
 import { openAuthority } from '../../../coordinator/tls/authority.ts';
+import { ANY_NETWORK, type WorkerDelegation } from '../../../core/contract/delegation.ts';
+import { DELEGATION_DOMAIN, DELEGATION_TYPES } from '../../../core/contract/delegation-hash.ts';
 import { JoinReply, type JoinRequest, joinText, NetworkTerms, parseJoinLink, renewText } from '../../../core/contract/joining.ts';
 import { fakeWorkerService } from '../../fakes/worker-service.ts';
 
@@ -169,6 +172,49 @@ test('a machine joins by an invitation, and asks again where the answer was lost
   expect((await join_(request)).status).toBe(200);
   expect(code(await join_(await joinRequest({ secret: request.secret }, Wallet.createRandom())))).toEqual([403, 'INVITE_USED']);
   expect(await store.member(request.nkey)).toMatchObject({ worker: wallet.address, payee: wallet.address, revokedAt: null });
+});
+
+test('a wallet’s delegation says whom to pay; one that is not for this worker, network and time, or not signed by the wallet, uses no invitation up', async () => {
+  const payer = Wallet.createRandom();
+  const own = Wallet.createRandom() as unknown as typeof wallet;
+  const seconds = Math.floor(now / 1000);
+  const delegation: WorkerDelegation = {
+    ...{ wallet: payer.address, worker: own.address, networkKey: terms.coordinator, scope: 'earn' },
+    ...{ notBefore: seconds, expiry: seconds + 60, nonce: 1 },
+  };
+  const signed = async (change: Partial<WorkerDelegation> = {}, by: Pick<Wallet, 'signTypedData'> = payer) => {
+    const said = { ...delegation, ...change };
+    return { delegation: said, signature: await by.signTypedData(DELEGATION_DOMAIN, DELEGATION_TYPES, said) };
+  };
+  const request = await joinRequest({ payee: payer.address }, own);
+  const wrong = [
+    await signed({ worker: wallet.address }),
+    await signed({ networkKey: wallet.address }),
+    await signed({ notBefore: seconds + 1 }),
+    await signed({ expiry: seconds }),
+    await signed({ wallet: wallet.address }, wallet),
+    await signed({}, wallet),
+    { ...(await signed()), delegation: { ...delegation, nonce: 2 } },
+  ];
+  for (const delegated of wrong) {
+    expect(code(await join_({ ...request, delegation: delegated }))).toEqual([403, 'NETWORK_DELEGATION_INVALID']);
+  }
+  expect((await join_({ ...request, delegation: await signed() })).status).toBe(200);
+  expect(await store.member(request.nkey)).toMatchObject({ worker: own.address, payee: payer.address });
+});
+
+test('a wallet that is a contract is asked whether it signed, one that is a key is not', async () => {
+  const delegation: WorkerDelegation = {
+    ...{ wallet: wallet.address, worker: wallet.address, networkKey: ANY_NETWORK, scope: 'earn', notBefore: 0, expiry: 2 ** 40, nonce: 1 },
+  };
+  const asked = { worker: wallet.address, payee: wallet.address, networkKey: terms.coordinator, now };
+  const says = (answer: boolean | null, signature: string) => delegatedPayee({ delegation, signature }, asked, async () => answer);
+  const signature = await wallet.signTypedData(DELEGATION_DOMAIN, DELEGATION_TYPES, delegation);
+  expect(await says(true, '0x00')).toBe(wallet.address);
+  expect(await says(null, signature)).toBe(wallet.address);
+  // Of a wallet with code its old key's signature says nothing.
+  await expect(says(false, signature)).rejects.toMatchObject({ code: 'NETWORK_DELEGATION_INVALID' });
+  await expect(says(null, '0x00')).rejects.toMatchObject({ code: 'NETWORK_DELEGATION_INVALID' });
 });
 
 test('the secret of an invitation is nowhere on the disk: what is kept is its hash', async () => {
