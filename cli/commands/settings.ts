@@ -43,7 +43,9 @@ function valuesOf({ rules: _rules, ...settings }: Settings): Map<string, unknown
 
 function shown(value: unknown): string {
   if (value === null) return message('cli.settings.auto');
-  return Array.isArray(value) ? value.join(',') : String(value);
+  if (!Array.isArray(value)) return String(value);
+  // Of a record its name, or what is in it: whole it is typed, and in --json.
+  return value.map((each) => (isRecord(each) ? (each.name ?? Object.values(each).join(' ')) : each)).join(',');
 }
 
 /** The change that gives one setting, by its dotted name, the value that somebody typed. @throws USAGE */
@@ -73,9 +75,18 @@ function replaced(whole: unknown, [name, ...rest]: readonly string[], value: unk
 function typedValues(typed: string, list: boolean): unknown[] {
   const several = typed === '' ? [] : typed.split(',');
   if (typed === message('cli.settings.auto')) return [null, typed];
-  if (list) return [several];
+  if (list) return typed.startsWith('[') ? [jsonOf(typed)] : [several];
   if (typed === 'true' || typed === 'false') return [typed === 'true'];
-  return /^\d+(\.\d+)?$/.test(typed) ? [Number(typed), several] : [typed, several];
+  return /^\d+(\.\d+)?$/.test(typed) ? [Number(typed), typed, several] : [typed, several];
+}
+
+/** Undefined for what is no JSON, which no setting takes. */
+function jsonOf(typed: string): unknown {
+  try {
+    return JSON.parse(typed);
+  } catch {
+    return undefined;
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -70,6 +70,8 @@ test.each([
   [['settings', 'set', 'theme', 'dark'], { theme: 'dark', practice: { shardsPerDay: 200, minutesPerDay: 10 } }],
   [['settings', 'set', 'practice.minutesPerDay', '5'], { practice: { shardsPerDay: 200, minutesPerDay: 5 } }],
   [['settings', 'set', 'worker.threads', '4'], { worker: { threads: 4 } }],
+  [['settings', 'set', 'claims.gasCapPerDay', '1000'], { claims: { gasCapPerDay: '1000' } }],
+  [['settings', 'set', 'claims.least', '[{"asset":"eip155:1/slip44:60","amount":"5"}]'], { claims: { least: [{ amount: '5' }] } }],
   [['settings', 'set', 'worker.gpus.backend', 'webgpu'], { worker: { gpus: { backend: 'webgpu', use: null } } }],
   [['settings', 'set', 'worker.gpus.memoryShare', '0.5'], { worker: { gpus: { memoryShare: 0.5 } } }],
   [['settings', 'set', 'worker.gpus.use', '0000:01:00.0'], { worker: { gpus: { use: ['0000:01:00.0'] } } }],
