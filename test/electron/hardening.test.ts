@@ -137,7 +137,8 @@ test('nothing in the shell opens anything outside, ignores a certificate, loads 
   const forbidden =
     /\b(openExternal|openPath|certificate-error|select-client-certificate|setCertificateVerifyProc|ignore-certificate-errors|appendSwitch|enableBlinkFeatures|insertCSS|loadFile|ipcMain\.handle|exposeInIsolatedWorld|allowServiceWorkers|bypassCSP)\b/g;
   expect(source.match(forbidden)).toBeNull();
-  expect(source.match(/\.loadURL\([`$]*\{?\w+/g)?.sort()).toEqual(['.loadURL(PAGE_URL', expect.stringMatching(/PAGE_ORIGIN$/)]);
+  // Our own pages, with an address inside of them that the links' rules have let through.
+  expect(new Set(source.match(/\.loadURL\([`$]*\{?\w+/g))).toEqual(new Set(['.loadURL(`${PAGE_ORIGIN', '.loadURL(`${PAGE_URL']));
   // The one page that code is run in is the GPU window's that tries to break out.
   expect(source.match(/\bexecuteJavaScript\b.*/g)).toEqual(['executeJavaScript(expression),']);
   expect(source.match(/\bshell\b.*from 'electron'/)).toBeNull();
