@@ -9,6 +9,7 @@ import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
 import { runDiagnostics } from './commands/diagnostics.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runEarnings } from './commands/earnings.ts';
+import { addIdentityCommands } from './commands/identity-program.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
 import { runPrompt } from './commands/prompt.ts';
 import { runProve, runVerifyProof } from './commands/prove.ts';
@@ -163,6 +164,7 @@ function buildProgram(world: World, act: Act): Command {
   addNetworkCommands(program, run);
   addRulesCommands(program, run);
   addWalletCommands(program, run);
+  addIdentityCommands(program, run);
   addCoordinatorCommands(program, run);
   return program;
 }

@@ -7,9 +7,11 @@ import type { App } from './app.ts';
 import type { openBenchmark } from './benchmark-ports.ts';
 import { withBackends } from './contract/backends.ts';
 import { HearthlendError } from './contract/errors.ts';
+import type { Handlers } from './contract/rpc.ts';
 import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
 import type { Engine } from './engine.ts';
+import type { IdentityCalls } from './identities.ts';
 import { writeNpz } from './jobs/npz.ts';
 import { isText, prepareGeneration, prepareJob } from './jobs/prepare.ts';
 import { splitJob } from './jobs/split.ts';
@@ -38,6 +40,7 @@ interface HandlerParts {
   settingsPath: string;
   wallet: Wallet;
   sending: Pick<Sending, 'handlers'>;
+  identities: Pick<Handlers, IdentityCalls>;
   benchmark: ReturnType<typeof openBenchmark>;
   log: Log;
 }
@@ -53,6 +56,7 @@ export function createHandlers({
   settingsPath,
   wallet,
   sending,
+  identities,
   benchmark,
   log,
 }: HandlerParts): App['handlers'] {
@@ -73,6 +77,7 @@ export function createHandlers({
     ...walletHandlers(wallet),
     ...engine.payments.handlers,
     ...sending.handlers,
+    ...identities,
     async 'app.watch'() {
       void engine.hardware();
       return screen.snapshot();

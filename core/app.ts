@@ -8,6 +8,7 @@ import type { AnyEvent, Handlers } from './contract/rpc.ts';
 import { lockDataDir } from './datadir/lock.ts';
 import { openDataDir } from './datadir/open.ts';
 import { openEngine } from './engine.ts';
+import { identityHandlers } from './identities.ts';
 import { openIdentity } from './identity/identity.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { openSpool } from './ledger/spool.ts';
@@ -115,6 +116,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     closers.push(() => wallet.close());
     const sending = openSending({ dataDir, payments: engine.payments, wallet, clock, log });
     closers.push(() => sending.close());
+    const identities = identityHandlers({ dataDir, worker: identity.address, wallet, clock });
     const benchmark = openBenchmark({ ports, settings, engine });
     closers.push(() => benchmark.cancel());
     engine.measuredBy(benchmark.measured);
@@ -144,7 +146,20 @@ export async function createApp(ports: AppPorts): Promise<App> {
     }
 
     return {
-      handlers: createHandlers({ dataDir, engine, ledger, models, requests, benchmark, settings, settingsPath, wallet, sending, log }),
+      handlers: createHandlers({
+        dataDir,
+        engine,
+        ledger,
+        models,
+        requests,
+        benchmark,
+        settings,
+        settingsPath,
+        wallet,
+        sending,
+        identities,
+        log,
+      }),
       events: (listener) => engine.screen.listen(listener),
       async start(options) {
         starting = engine.start(options);

@@ -36,6 +36,14 @@ export function revocationDigest(revocation: DelegationRevocation): Bytes32 {
   return TypedDataEncoder.hash(DELEGATION_DOMAIN, REVOCATION_TYPES, revocation);
 }
 
+/** As wallets elsewhere take it (`eth_signTypedData_v4`). */
+export function typedData(
+  claim: { kind: 'delegation'; delegation: WorkerDelegation } | { kind: 'revocation'; revocation: DelegationRevocation },
+): unknown {
+  if (claim.kind === 'delegation') return TypedDataEncoder.getPayload(DELEGATION_DOMAIN, DELEGATION_TYPES, claim.delegation);
+  return TypedDataEncoder.getPayload(DELEGATION_DOMAIN, REVOCATION_TYPES, claim.revocation);
+}
+
 /** Whether the key of `wallet` signed. A contract's signature is not told here. */
 export function signedByWallet(digest: Bytes32, signature: WalletSignature, wallet: Address): boolean {
   try {

@@ -5,6 +5,9 @@ import { BackendReport, ProvenHardware } from './backends.ts';
 import { MAX_PARTS } from './batch.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
 import { TransactionRecord } from './chain.ts';
+import { WalletSignature } from './delegation.ts';
+import { Bytes32 } from './digest.ts';
+import { ClaimWish, IdentityClaim, IdentityStatus } from './identity.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
@@ -18,6 +21,7 @@ import { Sealed, SealKey } from './seal.ts';
 import { ConfirmedSend, Contact, ContactName, MAX_CONTACTS, SendOffer, SendRequest } from './sending.ts';
 import { Settings, SettingsChange } from './settings.ts';
 import { NetworkId } from './shard.ts';
+import { Described } from './signing.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
 import { MAX_STAGES, SplitManifest } from './stages.ts';
 import { TelemetryHistory, TelemetrySample } from './telemetry.ts';
@@ -235,6 +239,18 @@ export const CALLS = {
   'payments.contacts': { scope: 'screen', input: nothing, output: z.array(Contact).max(MAX_CONTACTS) },
   'payments.contact-put': { scope: 'owner', input: z.strictObject({ name: ContactName, address: z.string().max(100) }), output: Contact },
   'payments.contact-remove': { scope: 'owner', input: z.strictObject({ name: ContactName }), output: Contact },
+  'identity.show': { scope: 'screen', input: nothing, output: IdentityStatus },
+  /** What the wallet is to sign about this machine's worker. */
+  'identity.prepare': { scope: 'owner', input: ClaimWish, output: IdentityClaim },
+  /** What the unlocked wallet here reads of it, and its signature, which is kept. */
+  'identity.describe': { scope: 'owner', input: z.strictObject({ claim: IdentityClaim }), output: Described },
+  'identity.sign': { scope: 'owner', input: z.strictObject({ claim: IdentityClaim, seen: Bytes32 }), output: IdentityStatus },
+  /** Keeps what a wallet elsewhere signed. */
+  'identity.keep': {
+    scope: 'owner',
+    input: z.strictObject({ claim: IdentityClaim, signature: WalletSignature }),
+    output: IdentityStatus,
+  },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
   /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
   'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },

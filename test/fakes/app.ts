@@ -11,7 +11,7 @@ import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { changedRules } from '../../core/policy/presets.ts';
 import { practising, task } from './snapshots.ts';
-import { walletCalls } from './wallet.ts';
+import { noIdentity, walletCalls } from './wallet.ts';
 
 /** An agent without networks, workers or files, typed by the contract, whose every move is the test's. */
 export class FakeApp implements App {
@@ -157,6 +157,11 @@ export class FakeApp implements App {
       'payments.contacts': async () => [],
       'payments.contact-put': async (contact) => contact,
       'payments.contact-remove': async ({ name }) => Promise.reject(new HearthlendError('CONTACT_UNKNOWN', { name })),
+      'identity.show': async () => noIdentity(),
+      'identity.prepare': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'identity.describe': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'identity.sign': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'identity.keep': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {

@@ -1,4 +1,5 @@
 import { HearthlendError } from '../../core/contract/errors.ts';
+import type { IdentityStatus } from '../../core/contract/identity.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { walletHandlers } from '../../core/wallet-handlers.ts';
 
@@ -15,6 +16,12 @@ export function noWallet(change: Partial<WalletStatus> = {}): WalletStatus {
     offline: { sealed: true, reason: null },
     ...change,
   };
+}
+
+/** What an agent says of its worker for which no wallet has signed. */
+export function noIdentity(): IdentityStatus {
+  const worker = noWallet().payee;
+  return { worker, payee: worker, wallet: 'none', delegation: null, fault: null, revocations: [] };
 }
 
 /** The wallet's calls of an agent that has none and can make none. */

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { DELEGATION_DAYS, DelegationRevocation, SignedDelegation, SignedRevocation, WorkerDelegation } from './delegation.ts';
+import { Address } from './receipt.ts';
+
+/** Something about the worker that the wallet is to sign. */
+export const IdentityClaim = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('delegation'), delegation: WorkerDelegation }),
+  z.strictObject({ kind: z.literal('revocation'), revocation: DelegationRevocation }),
+]);
+export type IdentityClaim = z.infer<typeof IdentityClaim>;
+
+/** What is wanted of the wallet. `networkKey`: null for any network. */
+export const ClaimWish = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('delegation'),
+    networkKey: Address.nullable(),
+    days: z.int().min(1).max(DELEGATION_DAYS.most),
+  }),
+  z.strictObject({ kind: z.literal('revocation') }),
+]);
+export type ClaimWish = z.infer<typeof ClaimWish>;
+
+/** Who works here, and for whom. */
+export const IdentityStatus = z.strictObject({
+  worker: Address,
+  payee: Address,
+  /** Where the wallet that would sign is: here, elsewhere, or nowhere. */
+  wallet: z.enum(['own', 'watch', 'none']),
+  delegation: SignedDelegation.nullable(),
+  /** Why the delegation doesn't count now; null where it does, or there is none. */
+  fault: z.enum(['other-worker', 'other-network', 'too-early', 'expired', 'revoked']).nullable(),
+  revocations: z.array(SignedRevocation).max(8),
+});
+export type IdentityStatus = z.infer<typeof IdentityStatus>;

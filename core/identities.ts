@@ -1,0 +1,82 @@
+import { ANY_NETWORK } from './contract/delegation.ts';
+import { delegationDigest, delegationFault, revocationDigest, signedByWallet } from './contract/delegation-hash.ts';
+import { HearthlendError } from './contract/errors.ts';
+import type { ClaimWish, IdentityClaim, IdentityStatus } from './contract/identity.ts';
+import type { Address } from './contract/receipt.ts';
+import type { Handlers } from './contract/rpc.ts';
+import { openDelegations } from './delegations.ts';
+import type { Wallet } from './wallet/wallet.ts';
+
+export interface IdentitiesParts {
+  dataDir: string;
+  worker: Address;
+  wallet: Pick<Wallet, 'status' | 'describe' | 'sign'>;
+  clock(): number;
+}
+
+export type IdentityCalls = Extract<keyof Handlers, `identity.${string}`>;
+
+/** Who works here and for which wallet: what the wallet signs about the worker, kept once it is signed. */
+export function identityHandlers({ dataDir, worker, wallet, clock }: IdentitiesParts): Pick<Handlers, IdentityCalls> {
+  const store = openDelegations(dataDir);
+  const seconds = () => Math.floor(clock() / 1000);
+
+  function show(): IdentityStatus {
+    const { delegation, revocations } = store.read();
+    const { kind, payee } = wallet.status();
+    const networkKey = delegation?.delegation.networkKey ?? ANY_NETWORK;
+    const asked = { worker, networkKey, now: seconds(), revokedUpTo: null };
+    return {
+      ...{ worker, payee, wallet: kind, delegation, revocations },
+      fault: delegation === null ? null : delegationFault(delegation.delegation, asked),
+    };
+  }
+
+  /** What the wallet is to sign. Its number is above all that it signed for this worker before. */
+  function prepare(wish: ClaimWish): IdentityClaim {
+    const { address } = wallet.status();
+    if (address === null) throw new HearthlendError('WALLET_MISSING');
+    const { delegation, revocations } = store.read();
+    const used = [delegation?.delegation.nonce ?? 0, ...revocations.map(({ revocation }) => revocation.nonce)];
+    const nonce = Math.max(seconds(), ...used.map((number) => number + 1));
+    const names = { wallet: address, worker };
+    if (wish.kind === 'revocation') return { kind: 'revocation', revocation: { ...names, nonce } };
+    const notBefore = seconds();
+    const expiry = notBefore + wish.days * 86_400;
+    const networkKey = wish.networkKey ?? ANY_NETWORK;
+    return { kind: 'delegation', delegation: { ...names, networkKey, scope: 'earn', notBefore, expiry, nonce } };
+  }
+
+  /** @throws DELEGATION_INVALID where it is not for the worker and wallet here, or the wallet's key did not sign it */
+  function keep(claim: IdentityClaim, signature: string): IdentityStatus {
+    const invalid = (detail: string) => new HearthlendError('DELEGATION_INVALID', { detail });
+    const said = claim.kind === 'delegation' ? claim.delegation : claim.revocation;
+    const { address } = wallet.status();
+    if (address === null) throw new HearthlendError('WALLET_MISSING');
+    if (said.wallet.toLowerCase() !== address.toLowerCase()) throw invalid(`it is of the wallet ${said.wallet}`);
+    const digest = claim.kind === 'delegation' ? delegationDigest(claim.delegation) : revocationDigest(claim.revocation);
+    if (!signedByWallet(digest, signature, said.wallet)) throw invalid('the wallet did not sign it');
+    const before = store.read();
+    if (claim.kind === 'revocation') {
+      const { delegation } = before;
+      const goes = delegation !== null && delegation.delegation.nonce <= claim.revocation.nonce;
+      const revocations = [...before.revocations, { revocation: claim.revocation, signature }];
+      store.write({ delegation: goes ? null : delegation, revocations });
+      return show();
+    }
+    const revokedUpTo = Math.max(0, ...before.revocations.map(({ revocation }) => revocation.nonce));
+    const asked = { worker, networkKey: claim.delegation.networkKey, now: seconds(), revokedUpTo };
+    const fault = delegationFault(claim.delegation, asked);
+    if (fault !== null) throw invalid(fault);
+    store.write({ ...before, delegation: { delegation: claim.delegation, signature } });
+    return show();
+  }
+
+  return {
+    'identity.show': async () => show(),
+    'identity.prepare': async (wish) => prepare(wish),
+    'identity.describe': ({ claim }) => wallet.describe(claim),
+    'identity.sign': async ({ claim, seen }) => keep(claim, (await wallet.sign(claim, seen)).signed),
+    'identity.keep': async ({ claim, signature }) => keep(claim, signature),
+  };
+}
