@@ -4,7 +4,7 @@ import type { ChangeName, Changes } from '../store.ts';
  * When an embedded coordinator's disk has a change: before it is told; before it is told, in one wait with others; or with the next one that is waited
  * for, where a power cut that takes it does no harm. (Behind a log of many coordinators, the log is what is durable.)
  */
-type Durability = 'at once' | 'together' | 'later';
+export type Durability = 'at once' | 'together' | 'later';
 
 /** One change as SQL: called inside a transaction, with arguments that may come from another coordinator's JSON. */
 interface SqliteChange<F> {

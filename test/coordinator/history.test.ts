@@ -215,6 +215,6 @@ test('in every history nothing is accepted twice, receipts have no gap, own jobs
         await world.bench.dispose();
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
 });

@@ -91,3 +91,23 @@ test.skipIf(process.platform === 'win32')('a folder that can not be made is an e
   await expect(bench.open()).rejects.toMatchObject({ code: 'DATA_DIR_UNWRITABLE' });
   await bench.dispose();
 });
+
+test('changes that are asked for at one moment are made in their order, each by itself: one that fails takes none with it', async () => {
+  const { store } = openSqliteStore(path, 'local');
+  opened.push(store);
+  const applied: string[] = [];
+  store.onApplied(({ name, args }) => applied.push(`${name} ${args[0]}`));
+  const digest = 'a'.repeat(64);
+  const outcomes = await Promise.allSettled([
+    store.hold('one', [digest]),
+    store.hold('bad', [{} as unknown as string]),
+    store.hold('two', [digest]),
+    store.letGo('one'),
+    store.letGo('two'),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled']);
+  // The digest went with the last that held it.
+  expect(outcomes.slice(3)).toMatchObject([{ value: [] }, { value: [digest] }]);
+  expect(applied).toEqual(['hold one', 'hold two', 'letGo one', 'letGo two']);
+  expect(await store.holders()).toEqual([]);
+});

@@ -106,7 +106,7 @@ test('one byte changed in any column of any entry is found and named', async () 
         expect(found.problems[0]?.detail).toContain(String(sequence));
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
 });
 
@@ -137,7 +137,7 @@ test('one byte changed in the file itself, within an entry, is found and named',
       if (copies > 0) expect(named(await verifyLedger({ path }))).toContain(`ENTRY_CHANGED ${sequence}`);
       rmSync(folder, { recursive: true });
     }),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
 });
 
@@ -157,7 +157,7 @@ test('an entry removed is found and named, wherever it was', async () => {
       const found = await verifyChanged((db) => db.prepare('DELETE FROM entries WHERE sequence BETWEEN ? AND ?').run(sequence, last));
       expect(named(found)).toContain(`ENTRY_MISSING ${sequence}`);
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   );
 });
 
