@@ -75,6 +75,7 @@ async function signedClaim(context: Context, reach: Reach, wish: ClaimWish, opti
     return null;
   }
   const { kind, unlocked } = await client.call('wallet.status', {});
+  if (kind === 'watch') throw new HearthlendError('USAGE', { detail: message('cli.usage.identity-watch') });
   if (kind === 'own' && !unlocked) {
     const password = await askPassword(await openAnswers(world.keyboard, options.passwordStdin), 'cli.wallet.ask.password');
     await withProgress(terminal, () => message('cli.progress.wallet'), createWalletClient(client.call).unlock(password));
