@@ -266,7 +266,9 @@ describe.skipIf(noAnvil !== null)('the escrow', () => {
             try {
               const call = { from: payerHere.address, to: domain.contract, data, value: `0x${value.toString(16)}` };
               await chain.rpc('eth_call', call, 'latest');
-              await chain.rpc('eth_sendTransaction', call);
+              const hash = await chain.rpc('eth_sendTransaction', call);
+              // Its block is made a moment later.
+              while ((await chain.rpc('eth_getTransactionReceipt', hash)) === null);
               return true;
             } catch {
               return false;
@@ -309,7 +311,7 @@ describe.skipIf(noAnvil !== null)('the escrow', () => {
         }
         expect(await balance(domain.contract)).toBe(held);
       }),
-      { numRuns: 6 },
+      { numRuns: 6, endOnFailure: true },
     );
   });
 });
