@@ -167,10 +167,11 @@ export function openChannel({ network, call, patienceMs, steady }: RequesterPort
     const data = new Uint8Array(bytes);
     let at = 0;
     for (let attempt = 0; at < bytes && attempt <= MAX_RESUMES; attempt += 1) {
-      const response = await patiently(() => call({ method: 'GET', path, headers: at === 0 ? {} : { range: `bytes=${at}-` } }));
-      if (response.statusCode !== (at === 0 ? 200 : 206)) {
-        const { statusCode = 0 } = response;
-        const body = await readAll(response, MAX_JSON_BYTES).catch(() => new Uint8Array(0));
+      const response = await patiently(async () => {
+        const answer = await call({ method: 'GET', path, headers: at === 0 ? {} : { range: `bytes=${at}-` } });
+        if (answer.statusCode === (at === 0 ? 200 : 206)) return answer;
+        const { statusCode = 0 } = answer;
+        const body = await readAll(answer, MAX_JSON_BYTES).catch(() => new Uint8Array(0));
         let refused: unknown = null;
         try {
           refused = JSON.parse(new TextDecoder().decode(body));
@@ -178,7 +179,7 @@ export function openChannel({ network, call, patienceMs, steady }: RequesterPort
           // Its status says enough.
         }
         throw refusalOf(statusCode, refused);
-      }
+      });
       try {
         for await (const piece of response) {
           const chunk = piece as Uint8Array;

@@ -54,9 +54,13 @@ export function createRequester(ports: RequesterPorts): Requester {
       const order = orderOf(request, inputs, terms);
       const places = placesOf(request);
       for (let round = 0; ; round += 1) {
-        const { status, body } = await patiently(() =>
-          json({ method: 'POST', path: REQUESTER_PATHS.jobs, headers: { 'content-type': 'application/json' }, body: canonicalJson(order) }),
-        );
+        const { status, body } = await patiently(async () => {
+          const headers = { 'content-type': 'application/json' };
+          const answer = await json({ method: 'POST', path: REQUESTER_PATHS.jobs, headers, body: canonicalJson(order) });
+          const busy = answer.status === 503 || answer.status === 429;
+          if (busy) throw refusalOf(answer.status, answer.body);
+          return answer;
+        });
         if (status === 200 || status === 201) return checked(JobStatus, body);
         const refusal = refusalOf(status, body);
         if (refusal.code !== 'JOB_BLOBS_MISSING' || round >= MAX_ROUNDS) throw refusal;
