@@ -1,6 +1,6 @@
 import type { Sha256 } from '../core/contract/digest.ts';
+import { createSerial } from '../core/contract/serial.ts';
 import type { Blobs } from './blobs.ts';
-import { createSerial } from './serial.ts';
 import type { BlobHolds } from './store.ts';
 
 /** Who holds which bytes: the inputs and model of a job that is open, its outputs, the inputs of a practice shard, the practice model. */

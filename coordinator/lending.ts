@@ -1,6 +1,7 @@
 import { asHearthlendError } from '../core/contract/errors.ts';
 import { type MessageRef, ref } from '../core/contract/messages.ts';
 import type { LeaseReply, LeaseRequest } from '../core/contract/network.ts';
+import { createSerial } from '../core/contract/serial.ts';
 import type { Lease, Shard } from '../core/contract/shard.ts';
 import { type Choice, createChoosing } from './choosing.ts';
 import { type Context, letGoOfShard } from './context.ts';
@@ -9,7 +10,6 @@ import { holderOf } from './holding.ts';
 import type { NewLease } from './leasing/records.ts';
 import { maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
-import { createSerial } from './serial.ts';
 import type { Worker } from './service.ts';
 import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, Sequel } from './store.ts';
 import { trackLeases } from './tracking.ts';

@@ -10,6 +10,7 @@ import type { NearbyNetwork, NetworkChoices, NetworkEarnings, NetworkRow } from 
 import { NetworkChoices as Choices } from './contract/networks.ts';
 import type { Address, Signature } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
+import { createSerial } from './contract/serial.ts';
 import { writeDurably } from './ledger/durable-file.ts';
 import type { Log } from './log/log.ts';
 import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
@@ -119,18 +120,13 @@ export function openNetworks(parts: NetworksParts): Networks {
   const offers = new Map<string, { perHour: bigint | null; at: number }>();
   let started = false;
   let looking: Promise<NearbyNetwork[]> | null = null;
-  let changing: Promise<unknown> = Promise.resolve();
   const refreshing = setInterval(() => {
     for (const { network } of active.values()) network.refresh().catch(() => undefined);
   }, REFRESH_MS);
   refreshing.unref();
 
   /** Joining, leaving and the like, one after the other. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = changing.then(work);
-    changing = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createSerial();
 
   function known(id: string): JoinedNetwork {
     const record = records.get(id);
@@ -313,7 +309,7 @@ export function openNetworks(parts: NetworksParts): Networks {
     },
     async close() {
       clearInterval(refreshing);
-      await changing;
+      await inTurn(async () => undefined);
       await Promise.all([...active.values()].map(({ network }) => network.close()));
       active.clear();
     },

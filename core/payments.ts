@@ -8,6 +8,7 @@ import type { NetworkChoices } from './contract/networks.ts';
 import type { ClaimOffer, ClaimSettings, NetworkCredit, PaymentsStatus } from './contract/payments.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
+import { createSerial } from './contract/serial.ts';
 import { assetOf, type EscrowDomain, NATIVE_TOKEN, type SignedVoucher } from './contract/voucher.ts';
 import { channelOf } from './contract/voucher-hash.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -87,16 +88,11 @@ export function openPayments(parts: PaymentsParts): Payments {
   const chains = new Map<string, ChainRpc>();
   const senders = new Map<number, Sender>();
   let gasKey: TransactionSigner | null = null;
-  let turn: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => void tend(), TEND_MS);
   timer.unref();
 
   /** One after the other: two that take the same vouchers at once would record one of them twice. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const next = turn.then(work);
-    turn = next.catch(() => undefined);
-    return next;
-  }
+  const inTurn = createSerial();
 
   function paying(id: string): PayingNetwork & { domain: EscrowDomain; payer: Address; token: Address } {
     const found = parts.networks().find((network) => network.id === id);
@@ -370,14 +366,16 @@ export function openPayments(parts: PaymentsParts): Payments {
     },
     refusal(id) {
       const network = parts.networks().find((each) => each.id === id);
-      return network === undefined ? null : (creditOf(network)?.stopped ?? null);
+      // Asked before every lease: where nothing was limited there is nothing to reckon.
+      if (network === undefined || network.choices.creditLimit === null) return null;
+      return creditOf(network)?.stopped ?? null;
     },
     chain: (chainId) => chainOf({ chainId, contract: NATIVE_TOKEN }),
     records,
     tend,
     async close() {
       clearInterval(timer);
-      await turn;
+      await inTurn(async () => undefined);
     },
     handlers: {
       'payments.status': async (): Promise<PaymentsStatus> => ({

@@ -6,6 +6,7 @@ import { formatBaseUnits, parseBaseUnits } from './contract/money.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { assetNamed, type SendOffer, type SendRequest } from './contract/sending.ts';
+import { createSerial } from './contract/serial.ts';
 import type { ToSign } from './contract/signing.ts';
 import { NATIVE_TOKEN } from './contract/voucher.ts';
 import type { Log } from './log/log.ts';
@@ -46,16 +47,11 @@ export function openSending(parts: SendingParts): Sending {
   const book = openAddressBook(join(parts.dataDir, 'payments', 'contacts.json'));
   const signers = new Map<Address, ConfirmedSigner>();
   const senders = new Map<ChainRpc, Map<Address, Sender>>();
-  let turn: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => void tend(), TEND_MS);
   timer.unref();
 
   /** One after the other, so that a plan sees the sends before it. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const next = turn.then(work);
-    turn = next.catch(() => undefined);
-    return next;
-  }
+  const inTurn = createSerial();
 
   function signerOf(address: Address): ConfirmedSigner {
     const signer = signers.get(address) ?? confirmedSigner(address, wallet);
@@ -141,7 +137,7 @@ export function openSending(parts: SendingParts): Sending {
     tend,
     async close() {
       clearInterval(timer);
-      await turn;
+      await inTurn(async () => undefined);
     },
     handlers: {
       'payments.send-plan': (request) => inTurn(async () => (await plan(request)).offer),

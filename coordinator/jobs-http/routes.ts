@@ -18,6 +18,7 @@ import {
   UPLOAD_LENGTH,
   UPLOAD_OFFSET,
 } from '../../core/contract/requesting.ts';
+import { createSerial } from '../../core/contract/serial.ts';
 import { JobId } from '../../core/contract/shard.ts';
 import type { Blobs } from '../blobs.ts';
 import { answerJson, answerWith, readJson } from '../https/answer.ts';
@@ -27,7 +28,6 @@ import type { Log } from '../log.ts';
 import { sameJobId } from '../orders.ts';
 import type { RequesterReads } from '../requesters.ts';
 import { findSameJob } from '../same-job.ts';
-import { createSerial } from '../serial.ts';
 import type { RequesterUploads } from './uploads.ts';
 
 export interface JobRouteOptions {

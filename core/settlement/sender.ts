@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { TransactionRecord } from '../contract/chain.ts';
 import { type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { Address } from '../contract/receipt.ts';
+import { createSerial } from '../contract/serial.ts';
 import type { Fees } from './claim-plan.ts';
 import { type Call, estimate, gasPrice } from './fees.ts';
 import { type FollowRules, follow, raisedFee } from './follow.ts';
@@ -62,12 +63,7 @@ export function createSender(
   const mine = (record: TransactionRecord) =>
     record.chainId === config.chainId && record.from.toLowerCase() === signer.address.toLowerCase();
   // One at a time: two that are prepared together would take the same nonce.
-  let last: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work);
-    last = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createSerial();
 
   async function broadcast(raw: string): Promise<void> {
     try {

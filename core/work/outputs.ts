@@ -1,4 +1,5 @@
 import type { Sha256 } from '../contract/digest.ts';
+import { createSerial } from '../contract/serial.ts';
 import type { WorkJournal, WorkSpool } from './ports.ts';
 
 /** Results between being computed and being accepted. Two attempts may have the same bytes, which are then kept once, until the last is done. */
@@ -12,12 +13,7 @@ export interface Outputs {
 
 /** Keeping and dropping take turns: in between, the bytes of one attempt could go with the end of another that has the same. */
 export function createOutputs({ journal, spool }: { journal: WorkJournal; spool: WorkSpool }): Outputs {
-  let last: Promise<unknown> = Promise.resolve();
-  function inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = last.then(work);
-    last = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createSerial();
   async function removeUnneeded(digests: Iterable<Sha256>): Promise<void> {
     const unneeded = [...new Set(digests)].filter((digest) => !journal.isAwaited(digest));
     await Promise.all(unneeded.map((digest) => spool.remove(digest)));
