@@ -31,6 +31,17 @@ export function reachAgent(world: World, dataDir: string): Promise<Reach> {
   });
 }
 
+/** Runs a command's work on that agent, and lets go of it afterwards. */
+export async function withAgent({ world, dataDir }: { world: World; dataDir: string }, work: (reach: Reach) => Promise<void>): Promise<0> {
+  const reach = await reachAgent(world, dataDir);
+  try {
+    await work(reach);
+  } finally {
+    await reach.close();
+  }
+  return 0;
+}
+
 /** The agent of the data folder in this process, to be started. @throws AGENT_RUNNING where another runs, and what createApp throws */
 export function openAgent(world: World, dataDir: string): Promise<App> {
   let running: AgentConnection | undefined;

@@ -7,7 +7,7 @@ import { HearthlendError } from '../../core/contract/errors.ts';
 import type { ClaimWish, IdentityClaim, IdentityStatus } from '../../core/contract/identity.ts';
 import { message } from '../../core/contract/messages.ts';
 import { createWalletClient } from '../../core/contract/wallet-client.ts';
-import { type Reach, reachAgent } from '../agent/reach.ts';
+import { type Reach, withAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { writeNewFile } from './new-file.ts';
@@ -26,7 +26,7 @@ export interface SigningOptions {
 }
 
 export async function runIdentityShow({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('identity.show', {});
     terminal.emit({ event: 'identity', ...status });
     for (const line of statusLines(status)) terminal.text(line);
@@ -36,7 +36,7 @@ export async function runIdentityShow({ world, terminal, dataDir }: Context): Pr
 /** Has the wallet sign that the worker earns for it. */
 export async function runIdentityDelegate(context: Context, wish: ClaimWish, options: SigningOptions): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
-  return withAgent(world, dataDir, async (reach) => {
+  return withAgent({ world, dataDir }, async (reach) => {
     const status = await signedClaim(context, reach, wish, options);
     if (status === null) return;
     terminal.emit({ event: 'identity', ...status });
@@ -47,7 +47,7 @@ export async function runIdentityDelegate(context: Context, wish: ClaimWish, opt
 /** Has the wallet sign that it takes that back. `revocationOut`: where the signed revocation goes; null: stdout alone. */
 export async function runIdentityRevoke(context: Context, options: SigningOptions, revocationOut: string | null): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
-  return withAgent(world, dataDir, async (reach) => {
+  return withAgent({ world, dataDir }, async (reach) => {
     const status = await signedClaim(context, reach, { kind: 'revocation' }, options);
     if (status === null) return;
     const revocation = JSON.stringify(status.revocations.at(-1));
@@ -142,14 +142,4 @@ function statusLines({ worker, payee, delegation, fault }: IdentityStatus): stri
   const anywhere = networkKey === ANY_NETWORK ? 'yes' : 'no';
   lines.push(message('cli.identity.delegated', { wallet, anywhere, network: networkKey, until }));
   return fault === null ? lines : [...lines, message('cli.identity.fault', { fault })];
-}
-
-async function withAgent(world: Context['world'], dataDir: string, work: (reach: Reach) => Promise<void>): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
-  try {
-    await work(reach);
-  } finally {
-    await reach.close();
-  }
-  return 0;
 }

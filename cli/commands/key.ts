@@ -1,12 +1,12 @@
 import { message } from '../../core/contract/messages.ts';
 import type { CallOutput } from '../../core/contract/rpc.ts';
-import { type Reach, reachAgent } from '../agent/reach.ts';
+import { withAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import type { Context, ExitCode } from './command.ts';
 
 /** A new key for programs of this machine. Its secret is told this once. */
 export async function runKeyCreate(context: Context, name: string): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal } = context;
     const { key, secret, address, port, problem } = await client.call('key.create', { name });
     terminal.emit({ event: 'key', ...key, secret, address, port, problem });
@@ -17,7 +17,7 @@ export async function runKeyCreate(context: Context, name: string): Promise<Exit
 }
 
 export async function runKeyList(context: Context): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal } = context;
     const { keys, ...where } = await client.call('key.list', {});
     for (const key of keys) terminal.emit(key);
@@ -33,21 +33,11 @@ export async function runKeyList(context: Context): Promise<ExitCode> {
 
 /** From then on nothing that is sent under it is answered. */
 export async function runKeyRemove(context: Context, wanted: string): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const key = await client.call('key.remove', { key: wanted });
     context.terminal.emit({ event: 'removed', ...key });
     context.terminal.text(message('cli.key.removed', { name: key.name }));
   });
-}
-
-async function onAgent({ world, dataDir }: Context, act: (reach: Reach) => Promise<void>): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
-  try {
-    await act(reach);
-  } finally {
-    await reach.close();
-  }
-  return 0;
 }
 
 /** Where a program is to send its work, or why it can't just now. */

@@ -4,13 +4,13 @@ import type { NetworkTerms } from '../../core/contract/joining.ts';
 import { message, messageOf } from '../../core/contract/messages.ts';
 import { formatBaseUnits, isPracticeCredit } from '../../core/contract/money.ts';
 import { NetworkChoices, NetworkChoicesChange, type NetworkRow } from '../../core/contract/networks.ts';
-import { type Reach, reachAgent } from '../agent/reach.ts';
+import { withAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 
 export function runNetworkList(context: Context): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal } = context;
     for (const row of await client.call('network.list', {})) {
       terminal.emit({ event: 'network', ...row });
@@ -22,7 +22,7 @@ export function runNetworkList(context: Context): Promise<ExitCode> {
 
 /** Those that make themselves known on the local network. To join one takes an invitation all the same. */
 export function runNetworkNearby(context: Context): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal } = context;
     const found = await withProgress(terminal, () => message('network.cli.looking'), client.call('network.nearby', {}));
     for (const network of found) {
@@ -38,7 +38,7 @@ export function runNetworkJoin(
   context: Context,
   { link, yes, refuse }: { link: string; yes: boolean; refuse: string[] },
 ): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal, world } = context;
     const { terms, at, fingerprint, joined } = await client.call('network.preview', { link });
     if (joined) throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
@@ -80,7 +80,7 @@ export async function runNetworkSet(context: Context, network: string, name: str
 
 /** How this machine stands with a network: what was found of the results that it audited. */
 export function runNetworkAudits(context: Context, network: string): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal } = context;
     const report = await client.call('network.audits', { network });
     terminal.emit({ event: 'audits', network, ...report });
@@ -99,7 +99,7 @@ export function runNetworkAudits(context: Context, network: string): Promise<Exi
 }
 
 export function runNetworkLeave(context: Context, network: string, yes: boolean): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     const { terminal, world } = context;
     if (!yes) {
       if (!world.keyboard.present) throw new HearthlendError('USAGE', { detail: message('network.cli.leave-yes') });
@@ -113,20 +113,10 @@ export function runNetworkLeave(context: Context, network: string, yes: boolean)
 }
 
 function change(context: Context, network: string, choices: NetworkChoicesChange, told: string): Promise<ExitCode> {
-  return onAgent(context, async ({ client }) => {
+  return withAgent(context, async ({ client }) => {
     context.terminal.emit({ event: 'network', ...(await client.call('network.set', { network, choices })) });
     context.terminal.text(told);
   });
-}
-
-async function onAgent({ world, dataDir }: Context, act: (reach: Reach) => Promise<void>): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
-  try {
-    await act(reach);
-  } finally {
-    await reach.close();
-  }
-  return 0;
 }
 
 function linesOf({ connection, noWork, took, choices, asset, symbol, decimals, earnings }: NetworkRow): [string, string][] {

@@ -5,14 +5,14 @@ import { message, messageOf } from '../../core/contract/messages.ts';
 import type { WalletSecret } from '../../core/contract/signer.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { createWalletClient } from '../../core/contract/wallet-client.ts';
-import { type Reach, reachAgent, reachRunning } from '../agent/reach.ts';
+import { reachRunning, withAgent } from '../agent/reach.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
 import { askNewPassword, askPassword, openAnswers } from './wallet-answers.ts';
 import { showWords } from './wallet-words.ts';
 
 export async function runWalletStatus({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('wallet.status', {});
     terminal.emit({ event: 'wallet', ...status });
     for (const line of statusLines(status)) terminal.text(line);
@@ -21,7 +21,7 @@ export async function runWalletStatus({ world, terminal, dataDir }: Context): Pr
 
 /** The address alone on its line, for other programs. @throws WALLET_MISSING */
 export async function runWalletAddress({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('wallet.status', {});
     if (status.address === null) throw new HearthlendError('WALLET_MISSING');
     terminal.emit({ event: 'wallet', ...status });
@@ -37,7 +37,7 @@ export interface CreateOptions {
 
 export async function runWalletCreate(context: Context, { passwordStdin, reveal }: CreateOptions): Promise<ExitCode> {
   const { world, terminal, dataDir } = context;
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     refuseSecond(await client.call('wallet.status', {}));
     const answers = await openAnswers(world.keyboard, passwordStdin);
     const password = await askNewPassword(answers);
@@ -60,7 +60,7 @@ export interface ImportOptions {
 
 /** The secrets are asked for in this order, which is that of the lines of --password-stdin: what is imported, its password, the old one, the new. */
 export async function runWalletImport({ world, terminal, dataDir }: Context, options: ImportOptions): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('wallet.status', {});
     if (!options.replace || status.kind === 'watch') refuseSecond(status);
     const json = options.file === null ? '' : readKeystoreFile(resolve(world.cwd, options.file));
@@ -96,7 +96,7 @@ export async function runWalletUnlock({ world, terminal, dataDir }: Context, pas
 }
 
 export async function runWalletLock({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('wallet.lock', {});
     terminal.text(message('cli.wallet.locked'));
     terminal.emit({ event: 'wallet', ...status });
@@ -105,7 +105,7 @@ export async function runWalletLock({ world, terminal, dataDir }: Context): Prom
 
 /** Watches an address of a wallet elsewhere; null: no more. */
 export async function runWalletWatch({ world, terminal, dataDir }: Context, address: string | null): Promise<ExitCode> {
-  return withAgent(world, dataDir, async ({ client }) => {
+  return withAgent({ world, dataDir }, async ({ client }) => {
     const status = await client.call('wallet.watch', { address });
     terminal.text(address === null ? message('cli.wallet.unwatched') : message('cli.wallet.watched', { address: status.address ?? '' }));
     terminal.emit({ event: 'wallet', ...status });
@@ -114,16 +114,6 @@ export async function runWalletWatch({ world, terminal, dataDir }: Context, addr
 
 function refuseSecond(status: WalletStatus): void {
   if (status.address !== null) throw new HearthlendError('WALLET_EXISTS', { address: status.address });
-}
-
-async function withAgent(world: Context['world'], dataDir: string, work: (reach: Reach) => Promise<void>): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
-  try {
-    await work(reach);
-  } finally {
-    await reach.close();
-  }
-  return 0;
 }
 
 function readKeystoreFile(path: string): string {
