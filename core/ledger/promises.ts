@@ -5,7 +5,7 @@ import type { Amount, AssetId } from '../contract/money.ts';
 import type { Address, WorkReceipt } from '../contract/receipt.ts';
 import { assetOf, type SignedVoucher } from '../contract/voucher.ts';
 import { channelOf } from '../contract/voucher-hash.ts';
-import { type CountedReceipt, checkVoucher, splitAmount, type VoucherFault } from '../contract/vouching.ts';
+import { type CountedReceipt, checkVoucher, type VoucherFault } from '../contract/vouching.ts';
 import type { Entry } from './entry.ts';
 
 interface VoucherRow {
@@ -150,9 +150,10 @@ export class Promises {
     });
     const wrong = faults.filter(({ field }) => field !== 'amount');
     if (wrong.length > 0) throw invalid(`wrong in it: ${wrong.map(({ field }) => field).join(', ')}`);
-    const added = named.reduce((sum, { receipt }) => sum + partOf(receipt, voucher.payee), 0n);
-    const expected = BigInt(before?.expected ?? 0) + added;
-    return { channel, expected, missing: amountFault(faults) };
+    const missing = amountFault(faults);
+    // What the epoch adds by the receipts is what the voucher adds, and what is missing in it.
+    const expected = BigInt(before?.expected ?? 0) + BigInt(voucher.cumulativeAmount) + missing - BigInt(before?.cumulative ?? 0);
+    return { channel, expected, missing };
   }
 
   /** How many of these receipts name a payee, in an asset. */
@@ -191,10 +192,6 @@ export class Promises {
 
 function recorded({ network, signed, first, last, expected, signer }: VoucherRow): RecordedVoucher {
   return { network, signed: JSON.parse(signed) as SignedVoucher, first, last, signer, expected };
-}
-
-function partOf(receipt: CountedReceipt['receipt'], payee: Address): bigint {
-  return splitAmount(receipt).find((part) => part.payee === payee.toLowerCase())?.amount ?? 0n;
 }
 
 function amountFault(faults: readonly VoucherFault[]): bigint {
