@@ -2,6 +2,12 @@ import { type Command, Option } from 'commander';
 import { message } from '../core/contract/messages.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 
+interface JoinTyped {
+  yes?: boolean;
+  refuse: string[];
+  creditLimit?: string | null;
+}
+
 type Run = (command: (context: Context) => Promise<ExitCode>) => Promise<void>;
 const commands = () => import('./commands/network.ts');
 
@@ -24,8 +30,9 @@ export function addNetworkCommands(program: Command, run: Run): void {
     .description(message('network.help.join'))
     .option('--yes', message('network.help.yes'))
     .addOption(new Option('--refuse <categories>', message('network.help.refuse')).argParser(list).default([], ''))
-    .action((link: string, options: { yes?: true; refuse: string[] }) =>
-      run(async (context) => (await commands()).runNetworkJoin(context, { link, yes: options.yes ?? false, refuse: options.refuse })),
+    .option('--credit-limit <amount>', message('network.help.credit'))
+    .action((link: string, { yes = false, refuse, creditLimit = null }: JoinTyped) =>
+      run(async (context) => (await commands()).runNetworkJoin(context, { link, yes, refuse, creditLimit })),
     );
   network
     .command('trust')

@@ -16,6 +16,7 @@ import type { Log } from './log/log.ts';
 import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
 import type { Link } from './network/connection.ts';
 import { findNetworks } from './network/discovery.ts';
+import { owedUnpromised, requireCreditFor } from './network/hold-back.ts';
 import { joinNetwork, readLink, readTerms } from './network/joining.ts';
 import { createNatsNetwork, type NatsNetwork } from './network/nats-network.ts';
 import { quotePerHour, shardPerHour } from './network/pay.ts';
@@ -329,7 +330,8 @@ export function openNetworks(parts: NetworksParts): Networks {
       },
       async 'network.preview'({ link }) {
         const preview = await readTerms(readLink(link));
-        return { ...preview, joined: records.get(preview.terms.id) !== undefined };
+        const owed = owedUnpromised(preview.terms, parts.tokensPerSecond());
+        return { ...preview, joined: records.get(preview.terms.id) !== undefined, owedUnpromised: owed?.toString() ?? null };
       },
       'network.join': ({ link, coordinator, choices }) =>
         inTurn(async () => {
@@ -339,6 +341,7 @@ export function openNetworks(parts: NetworksParts): Networks {
             throw new HearthlendError('INVITE_FINGERPRINT_WRONG', { at: read.at });
           if (records.get(terms.id) !== undefined || terms.id === local.id)
             throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
+          requireCreditFor(terms, choices.creditLimit, parts.tokensPerSecond());
           const { address, payee, signDigest } = parts.worker;
           const delegation = parts.delegation(terms.coordinator);
           const joiner = { worker: address, payee, signDigest, version: parts.version, clock, delegation };
@@ -352,6 +355,7 @@ export function openNetworks(parts: NetworksParts): Networks {
       'network.set': ({ network: id, choices }) =>
         inTurn(async () => {
           const record = known(id);
+          requireCreditFor(record.access.terms, choices.creditLimit, parts.tokensPerSecond());
           records.put({ ...record, choices: Choices.parse({ ...record.choices, ...definedFields(choices) }) });
           if (choices.paused === true) await deactivate(id);
           if (choices.paused === false && started) await activate(id);

@@ -2,7 +2,7 @@ import { amountText, countText } from '../../core/contract/amounts.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { NetworkTerms } from '../../core/contract/joining.ts';
 import { message, messageOf } from '../../core/contract/messages.ts';
-import { formatBaseUnits, isPracticeCredit } from '../../core/contract/money.ts';
+import { formatBaseUnits, isPracticeCredit, parseBaseUnits } from '../../core/contract/money.ts';
 import { NetworkChoices, NetworkChoicesChange, type NetworkRow } from '../../core/contract/networks.ts';
 import { withAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -36,25 +36,29 @@ export function runNetworkNearby(context: Context): Promise<ExitCode> {
 /** Shows what the invitation leads to, and joins once somebody has agreed. */
 export function runNetworkJoin(
   context: Context,
-  { link, yes, refuse }: { link: string; yes: boolean; refuse: string[] },
+  { link, yes, refuse, creditLimit }: { link: string; yes: boolean; refuse: string[]; creditLimit: string | null },
 ): Promise<ExitCode> {
   return withAgent(context, async ({ client }) => {
     const { terminal, world } = context;
-    const { terms, at, fingerprint, joined } = await client.call('network.preview', { link });
+    const { terms, at, fingerprint, joined, owedUnpromised } = await client.call('network.preview', { link });
     if (joined) throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
     const unknown = refuse.filter((id) => !terms.categories.some((category) => category.id === id));
     if (unknown.length > 0) {
       const known = terms.categories.map(({ id }) => id).join(', ');
       throw new HearthlendError('USAGE', { detail: message('network.cli.unknown-category', { unknown: unknown.join(', '), known }) });
     }
-    terminal.emit({ event: 'terms', at, fingerprint, ...terms });
-    for (const line of termsLines(terms, refuse)) terminal.text(line);
+    const { symbol, decimals } = terms;
+    const limit = creditLimit === null ? null : parseBaseUnits(creditLimit, decimals);
+    if (creditLimit !== null && limit === null) throw new HearthlendError('SEND_AMOUNT_INVALID', { amount: creditLimit, symbol, decimals });
+    terminal.emit({ event: 'terms', at, fingerprint, owedUnpromised, ...terms });
+    for (const line of termsLines(terms, refuse, owedUnpromised)) terminal.text(line);
     if (!yes) {
       if (!world.keyboard.present) throw new HearthlendError('USAGE', { detail: message('network.cli.agree') });
       const answer = await world.keyboard.ask(message('network.cli.ask', { network: terms.id }), { secret: false });
       if (!/^y(es)?$/i.test(answer.trim())) throw new HearthlendError('CANCELLED');
     }
-    const row = await client.call('network.join', { link, coordinator: terms.coordinator, choices: { refusedCategories: refuse } });
+    const choices = { refusedCategories: refuse, creditLimit: limit?.toString() ?? null };
+    const row = await client.call('network.join', { link, coordinator: terms.coordinator, choices });
     terminal.emit({ event: 'joined', ...row });
     terminal.text(message('network.cli.joined', { network: row.id }));
   });
@@ -140,7 +144,7 @@ function linesOf({ connection, noWork, took, choices, asset, symbol, decimals, e
   return lines;
 }
 
-function termsLines(terms: NetworkTerms, refused: readonly string[]): string[] {
+function termsLines(terms: NetworkTerms, refused: readonly string[], owedUnpromised: string | null): string[] {
   const { symbol, decimals } = terms;
   const price = ({ unit, perUnit, note }: NetworkTerms['prices'][number]) => {
     const amount = isPracticeCredit(terms.asset)
@@ -154,6 +158,9 @@ function termsLines(terms: NetworkTerms, refused: readonly string[]): string[] {
     [message('network.prices'), terms.prices.length === 0 ? message('network.prices.none') : terms.prices.map(price).join('; ')],
     [message('network.pays'), paysText(terms)],
     [message('network.hold-back'), holdBackText(terms)],
+    ...(owedUnpromised === null
+      ? []
+      : [[message('network.cli.owed-unpromised'), `≈ ${formatBaseUnits(BigInt(owedUnpromised), decimals)} ${symbol}`] as [string, string]]),
     [message('network.isolation'), terms.isolation.map((level) => message(`isolation.${level}`)).join('; ')],
   ];
   if (terms.categories.length > 0) {

@@ -82,7 +82,14 @@ export const NetworkRow = z.strictObject({
 export type NetworkRow = z.infer<typeof NetworkRow>;
 
 /** What somebody reads before joining. `fingerprint` is the certificate authority's that answered, and is the link's. */
-export const NetworkPreview = z.strictObject({ at: z.string(), fingerprint: Sha256, terms: NetworkTerms, joined: z.boolean() });
+export const NetworkPreview = z.strictObject({
+  at: z.string(),
+  fingerprint: Sha256,
+  terms: NetworkTerms,
+  joined: z.boolean(),
+  /** What it would owe this machine before it may promise any of it, in base units: no credit limit may be lower. Null where it promises nothing. */
+  owedUnpromised: Amount.nullable(),
+});
 export type NetworkPreview = z.infer<typeof NetworkPreview>;
 
 /** A network that makes itself known on the local network. Nobody has checked what it says of itself; to join it needs a link. */

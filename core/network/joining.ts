@@ -31,7 +31,7 @@ export function readLink(text: string): JoinLink {
  * What a network says of itself, from whoever answers under the certificate authority that the link names.
  * @throws INVITE_FINGERPRINT_WRONG, NETWORK_UNREACHABLE, NETWORK_CERTIFICATE_WRONG, NETWORK_ANSWER_INVALID
  */
-export async function readTerms(link: JoinLink): Promise<Omit<NetworkPreview, 'joined'>> {
+export async function readTerms(link: JoinLink): Promise<Pick<NetworkPreview, 'at' | 'fingerprint' | 'terms'>> {
   const ca = await pinnedAuthority(link);
   return { at: link.at, fingerprint: link.fingerprint, terms: await askTerms(link, ca) };
 }

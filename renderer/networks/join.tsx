@@ -1,9 +1,11 @@
 import { useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
+import { formatBaseUnits } from '../../core/contract/money.ts';
 import type { NetworkPreview } from '../../core/contract/networks.ts';
 import { useAgent } from '../agent/agent.ts';
 import { Field, Submit } from '../wallet/fields.tsx';
 import { useAct } from '../words/use-act.ts';
+import { baseUnits } from './amount-field.ts';
 import { Categories } from './categories.tsx';
 import { TermsList } from './terms-list.tsx';
 
@@ -41,18 +43,31 @@ function Agree({ link, preview, onBack }: { link: string; preview: NetworkPrevie
   const { networks } = useAgent();
   const act = useAct();
   const [refused, setRefused] = useState<string[]>([]);
-  const { terms, at, fingerprint, joined } = preview;
+  const { terms, at, fingerprint, joined, owedUnpromised } = preview;
+  const { symbol, decimals } = terms;
+  const [credit, setCredit] = useState('');
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
         if (joined) return;
-        void act.run(() => networks.join(link, terms.coordinator, { refusedCategories: refused })).then((done) => done && onBack());
+        const creditLimit = baseUnits(credit, decimals);
+        if (creditLimit === undefined) return act.refuse(message('networks.choices.number', { decimals }));
+        const choices = { refusedCategories: refused, creditLimit };
+        void act.run(() => networks.join(link, terms.coordinator, choices)).then((done) => done && onBack());
       }}
     >
       <p>{message('networks.join.at', { operator: terms.operator, at })}</p>
       <TermsList terms={terms} />
       <Categories terms={terms} refused={refused} onChange={setRefused} />
+      {owedUnpromised !== null && !joined && (
+        <Field
+          label={message('networks.choices.credit', { symbol })}
+          hint={message('networks.join.credit.hint', { least: `${formatBaseUnits(BigInt(owedUnpromised), decimals)} ${symbol}` })}
+          value={credit}
+          onChange={setCredit}
+        />
+      )}
       <details>
         <summary>{message('networks.join.who')}</summary>
         <p className="faint mono">{fingerprint}</p>

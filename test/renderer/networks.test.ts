@@ -61,7 +61,13 @@ async function openNetworks(networks: NetworkRow[], view: View = {}): Promise<vo
 test('an invitation leads to the terms, and joining says what the user refuses', async () => {
   await openNetworks([]);
   const { page, agent } = opened;
-  agent.overrides['network.preview'] = async () => ({ at: '192.0.2.7:7422', fingerprint: 'ab'.repeat(32), terms: TERMS, joined: false });
+  agent.overrides['network.preview'] = async () => ({
+    at: '192.0.2.7:7422',
+    fingerprint: 'ab'.repeat(32),
+    terms: TERMS,
+    joined: false,
+    owedUnpromised: '5000000000000000000',
+  });
   agent.overrides['network.join'] = async () => {
     agent.networks = [row({ choices: NetworkChoices.parse({ refusedCategories: ['code'] }) })];
     return agent.networks[0] as NetworkRow;
@@ -75,10 +81,12 @@ test('an invitation leads to the terms, and joining says what the user refuses',
   await page.getByText('On chain 1612').waitFor();
   await page.getByText(/24 h.* after a task is accepted/).waitFor();
   await page.getByLabel('Program code').uncheck();
+  await page.getByText('It comes to owe this PC about 5 OPEN').waitFor();
+  await page.getByLabel('Owed and unpaid at most (OPEN)').fill('7.5');
   await page.getByRole('button', { name: 'Join', exact: true }).click();
   await page.getByRole('heading', { name: 'You are in one network' }).waitFor();
   expect(agent.calls.filter(({ name }) => name === 'network.join').map(({ input }) => input)).toEqual([
-    { link: LINK, coordinator: TERMS.coordinator, choices: { refusedCategories: ['code'] } },
+    { link: LINK, coordinator: TERMS.coordinator, choices: { refusedCategories: ['code'], creditLimit: '7500000000000000000' } },
   ]);
 });
 
