@@ -58,6 +58,8 @@ export const WorkerRequest = z.discriminatedUnion('type', [
   z.strictObject({ ...request, ...loaded, type: z.literal('open'), decoder: DecoderConfig, positions: z.int().min(1).max(16_777_216) }),
   /** So many tokens more through the stage that was opened last. Body: what it is handed; outputs: what it gives, of logits the last token's. */
   z.strictObject({ ...request, type: z.literal('step'), tokens: z.int().min(1).max(1_000_000), outputBytes: z.int().min(0) }),
+  /** The generation with this id is to end at its next token: what it has made then is its result. Read ahead of what waits, and not answered itself. */
+  z.strictObject({ ...request, type: z.literal('end') }),
 ]);
 export type WorkerRequest = z.infer<typeof WorkerRequest>;
 

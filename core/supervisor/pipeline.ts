@@ -29,9 +29,10 @@ export class Pipeline<T extends Asked> {
     if (this.#line.length === 1) asked.begin();
   }
 
-  /** The first was answered. Gives why the worker has to end now, where what it comes to next was dropped; else null. */
+  /** The first was answered. Gives why nobody wants what the worker comes to next, where that was dropped; else null. */
   answered(): HearthlendError | null {
-    this.#line.shift();
+    const done = this.#line.shift();
+    if (done !== undefined) this.#dropped.delete(done);
     const next = this.#line[0];
     if (next === undefined) return null;
     const dropped = this.#dropped.get(next);

@@ -1,3 +1,4 @@
+import { isUnwanted } from '../contract/abort.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import { type Frame, FrameDecoder } from '../contract/frame.ts';
 import { describeError } from '../contract/messages.ts';
@@ -9,6 +10,8 @@ import { StderrTail } from './stderr-tail.ts';
 
 /** From SIGKILL to gone takes milliseconds; what takes this long hangs in the kernel. */
 const GONE_MS = 10_000;
+/** Within this time a generation that nobody wants ends at its next token, and its worker stays; what takes longer for one is killed. */
+const END_MS = 1000;
 
 type Ready = Extract<WorkerReply, { type: 'ready' }>;
 type Token = Extract<WorkerReply, { type: 'token' }>;
@@ -51,12 +54,17 @@ const WORKER_CODES = new Set<ErrorCode>([
   'INTERNAL',
 ]);
 
+/** All but the word that a generation is to end. */
+type AnsweredRequest = Extract<WorkerRequest, { type: keyof Answers }>;
+
 interface Pending extends Asked {
-  request: WorkerRequest;
+  request: AnsweredRequest;
   inputBytes: number;
   /** Largest body of its answer. */
   bodyBytes: number;
   onToken: ((reply: Token) => void) | undefined;
+  /** It was told to end, and why. */
+  ends: HearthlendError | null;
   resolve: (answer: { reply: WorkerReply; body: Uint8Array }) => void;
 }
 
@@ -64,7 +72,10 @@ export interface RequestHooks {
   onToken?: (reply: Token) => void;
   /** Called when the worker comes to it: at once, or when it has answered what it was asked before. */
   onBegin?: () => void;
-  /** Aborting it kills the worker, or where it only waits, is told at once, and kills the worker when that comes to it. */
+  /**
+   * Aborting it kills the worker, or where it only waits, is told at once, and kills the worker when that comes to it. A generation that is merely
+   * unwanted ends at its next token, and the worker goes on.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -82,6 +93,7 @@ export class WorkerProcess {
   readonly #stderr = new StderrTail();
   #starting: { resolve: (ready: Ready) => void; reject: (error: HearthlendError) => void } | null;
   readonly #pipeline = new Pipeline<Pending>();
+  #ending: NodeJS.Timeout | undefined;
   #end: HearthlendError | null = null;
 
   /** Starts it. @throws WORKER_START_FAILED where the system refuses at once */
@@ -168,24 +180,30 @@ export class WorkerProcess {
    * Sends a request and waits for its answer. What is sent before another is answered waits in the worker.
    * @throws what the worker says went wrong, or what it was killed for; WORKER_STOPPED where it was killed for something else before it came to this
    */
-  async request<T extends WorkerRequest['type']>(
-    request: Extract<WorkerRequest, { type: T }>,
+  async request<T extends keyof Answers>(
+    asked: Extract<WorkerRequest, { type: T }>,
     body?: Uint8Array,
     { onToken, onBegin, signal }: RequestHooks = {},
   ): Promise<{ reply: Answers[T]; body: Uint8Array }> {
     if (signal?.aborted) throw cancellation(signal);
     if (this.#end !== null) throw this.#end;
     const { promise, resolve, reject } = Promise.withResolvers<{ reply: WorkerReply; body: Uint8Array }>();
-    const sent: WorkerRequest = request;
-    const bodyBytes = 'outputBytes' in sent ? sent.outputBytes : 0;
+    const request: AnsweredRequest = asked;
+    const bodyBytes = 'outputBytes' in request ? request.outputBytes : 0;
     const pending: Pending = {
-      ...{ request, bodyBytes, onToken, resolve, reject },
+      ...{ request, bodyBytes, onToken, ends: null, resolve, reject },
       inputBytes: body?.byteLength ?? 0,
       begin: () => onBegin?.(),
     };
     const abort = () => {
-      if (this.#pipeline.first === pending) this.#fail(cancellation(signal));
-      else this.#pipeline.drop(pending, cancellation(signal));
+      const error = cancellation(signal);
+      const runs = this.#pipeline.first === pending;
+      if (!runs) this.#pipeline.drop(pending, error);
+      if (request.type === 'generate' && signal !== undefined && isUnwanted(signal)) {
+        pending.ends = error;
+        this.#worker.send({ type: 'end', id: request.id }, undefined);
+        if (runs) this.#awaitEnd(error);
+      } else if (runs) this.#fail(error);
     };
     signal?.addEventListener('abort', abort, { once: true });
     this.#pipeline.add(pending);
@@ -217,6 +235,7 @@ export class WorkerProcess {
   #fail(error: HearthlendError, blame: 'first' | 'answered' = 'first'): void {
     if (this.#end !== null) return;
     this.#end = error;
+    clearTimeout(this.#ending);
     this.#worker.kill();
     const starting = this.#starting;
     this.#starting = null;
@@ -226,8 +245,16 @@ export class WorkerProcess {
 
   /** The first has its answer, and the worker comes to the next. */
   #next(): void {
+    clearTimeout(this.#ending);
     const unwanted = this.#pipeline.answered();
-    if (unwanted !== null) this.#fail(unwanted);
+    if (unwanted === null) return;
+    if (this.#pipeline.first?.ends == null) this.#fail(unwanted);
+    else this.#awaitEnd(unwanted);
+  }
+
+  /** What it works on was told to end. */
+  #awaitEnd(error: HearthlendError): void {
+    this.#ending = setTimeout(() => this.#fail(error), END_MS);
   }
 
   #startFailed(detail: string): HearthlendError {
@@ -275,7 +302,7 @@ export class WorkerProcess {
     if (body.byteLength > 0 && reply.type !== 'result') throw protocol(`it sent data with ${reply.type}`);
     if (reply.type === 'token') {
       if (pending.onToken === undefined) throw protocol('it sent a token when none was asked for');
-      pending.onToken(reply);
+      if (pending.ends === null) pending.onToken(reply);
       return;
     }
     if (body.byteLength > pending.bodyBytes) this.#tooLarge(pending.bodyBytes);
@@ -286,7 +313,8 @@ export class WorkerProcess {
       return;
     }
     if (reply.type !== ANSWER_TYPES[pending.request.type]) throw protocol(`it answered ${pending.request.type} with ${reply.type}`);
-    pending.resolve({ reply, body });
+    if (pending.ends === null) pending.resolve({ reply, body });
+    else pending.reject(pending.ends);
     this.#next();
   }
 }

@@ -1,10 +1,8 @@
+import type { AbortReason } from '../contract/abort.ts';
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import type { Lease, Shard } from '../contract/shard.ts';
 import { isAway } from './deliver.ts';
 import type { AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
-
-/** Why an attempt was broken off from this side or the network's. */
-export type AbortReason = 'paused' | 'stopped' | 'revoked' | 'expired';
 
 /**
  * Ends an attempt that brought no result: recorded here, and the network may lend it to another at once. What an error says of a stranger's

@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { AbortReason } from '../contract/abort.ts';
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
 import type { Shard } from '../contract/shard.ts';
 import { askForLease, fetchShard, type ReadyShard } from './acquire.ts';
 import { isAway, networkFault, signBatches } from './deliver.ts';
 import { deliverGroup, type FreshResult, keepGroup } from './deliver-group.ts';
-import { type AbortReason, giveBack } from './give-back.ts';
+import { giveBack } from './give-back.ts';
 import { createOutputs } from './outputs.ts';
 import type { Ask, AttemptEnd, AttemptKey, ConnectedNetwork, WorkPorts } from './ports.ts';
 import { recover } from './recover.ts';

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AbortReason } from '../contract/abort.ts';
 import { asHearthlendError, type ErrorCode, HearthlendError } from '../contract/errors.ts';
 import type { StageReply } from '../contract/network.ts';
 import { unitsOf } from '../contract/shard.ts';
 import type { ReadyShard } from './acquire.ts';
 import { isAway } from './deliver.ts';
 import type { FreshResult } from './deliver-group.ts';
-import type { AbortReason } from './give-back.ts';
 import type { WorkPorts } from './ports.ts';
 import { createTelling } from './telling.ts';
 

@@ -2,6 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import type { Frame } from '../../core/contract/frame.ts';
 import { WorkerRequest } from '../../core/contract/worker-messages.ts';
+import { Endings } from '../shard/endings.ts';
 import { boundedParams } from '../shard/failure.ts';
 import { force } from '../shard/force.ts';
 import { run } from '../shard/run.ts';
@@ -23,6 +24,7 @@ async function serve(modelsDir: string): Promise<void> {
   let previous: Promise<unknown> = answer;
   readStdin(import.meta.filename, (message) => {
     if (message === 'end') process.exit(0);
+    if (endings.take(message.header)) return;
     previous = previous.then(async () => (await answer)(message));
   });
   await answer;
@@ -44,6 +46,7 @@ async function start(modelsDir: string): Promise<(frame: Frame) => Promise<void>
   };
 }
 
+const endings = new Endings();
 /** The stage whose cache is kept here. */
 let opened: { layout: StageLayout; passes: CachedPasses } | null = null;
 
@@ -69,7 +72,7 @@ async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, bod
     case 'generate': {
       const session = sessions.get(request);
       const onToken = (token: number, index: number) => writeReply({ type: 'token', id, index, token });
-      const { outputs, ...made } = await generate(ort, session, request, body, onToken);
+      const { outputs, ...made } = await generate(ort, session, request, body, onToken, endings.of(id));
       writeReply({ type: 'result', id, ...made, residentBytes: residentBytes() }, outputs);
       break;
     }
@@ -91,6 +94,7 @@ async function compute(ort: Ort, sessions: Sessions, request: WorkerRequest, bod
       writeReply({ type: 'result', id, tokensMade: 0, ...made, residentBytes: residentBytes() }, outputs);
       break;
     }
+    case 'end':
   }
 }
 

@@ -27,7 +27,7 @@ export interface Passes {
 
 /**
  * A decoder loop: the prompt in one pass, then a token a pass, with the cache kept where it is fastest. `onToken` is called as each is made.
- * Ends at a stop token, at the token limit, or where the model's positions are used up.
+ * Ends at a stop token, at the token limit, where the model's positions are used up, or between two tokens where it is told to.
  * @throws TENSOR_INVALID, INPUT_MISSING, INPUT_UNKNOWN, INPUT_MISMATCH, MODEL_NOT_GENERATIVE, RUN_FAILED, OUTPUT_TOO_LARGE, OUTPUT_NOT_FINITE
  */
 export async function generate(
@@ -36,6 +36,7 @@ export async function generate(
   request: GenerateRequest,
   body: Uint8Array,
   onToken: (token: number, index: number) => void,
+  isToEnd: () => boolean = () => false,
 ): Promise<Generated> {
   const { decoder, sampling } = request;
   const layout = readLayout(session, decoder);
@@ -61,8 +62,8 @@ export async function generate(
 
   const startedAt = performance.now();
   const passes = openPasses(layout, prompt.length + limit);
-  let more = take(await passes.first(prompt));
-  while (more) more = take(await passes.next(tokens.at(-1) as number));
+  let more = !isToEnd() && take(await passes.first(prompt));
+  while (more && !isToEnd()) more = take(await passes.next(tokens.at(-1) as number));
   const runMs = performance.now() - startedAt;
   const made = BigInt64Array.from(tokens, BigInt);
   const blob = new Map([['tokens', { type: 'int64' as const, shape: [tokens.length], data: new Uint8Array(made.buffer) }]]);

@@ -1,6 +1,7 @@
 import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
 import type { PageMessage, PageWord } from '../../core/contract/gpu-window.ts';
 import { WorkerRequest } from '../../core/contract/worker-messages.ts';
+import { Endings } from '../shard/endings.ts';
 import { boundedParams } from '../shard/failure.ts';
 import { force } from '../shard/force.ts';
 import { generate } from '../shard/generate.ts';
@@ -13,6 +14,8 @@ import { loadOnnxRuntime, type Ort } from './onnxruntime.ts';
 import { Parts } from './parts.ts';
 import { Sessions } from './sessions.ts';
 
+const endings = new Endings();
+
 /** The GPU window's page: computes shards and does nothing else. It is handed one port, and all that it works on comes over that. */
 function serve(port: MessagePort): void {
   const say = (word: PageWord) => port.postMessage(word);
@@ -20,6 +23,7 @@ function serve(port: MessagePort): void {
   let previous: Promise<unknown> = Promise.resolve();
   const parts = new Parts();
   port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
+    if (data.kind === 'request' && endings.take(data.request)) return;
     previous = previous
       .then(async () => {
         if (data.kind === 'part') parts.add(data.path, data.bytes);
@@ -81,6 +85,7 @@ async function compute(
           request,
           body,
           onToken,
+          endings.of(id),
         );
         sendReply(port, { type: 'result', id, ...made, residentBytes: null }, outputs);
       } finally {
@@ -94,7 +99,9 @@ async function compute(
     case 'force': {
       const { outputs, ...made } = await force(shared, withOutputs(sessions.get(request)), request, body);
       sendReply(port, { type: 'result', id, tokensMade: 0, ...made, residentBytes: null }, outputs);
+      break;
     }
+    case 'end':
   }
 }
 

@@ -21,6 +21,8 @@ class ToldWorker implements StartedWorker {
   residentBytes = 1000;
   /** What it was asked and hasn't answered. */
   readonly asked: Compute[] = [];
+  /** Requests that it was told to end. */
+  readonly toEnd: number[] = [];
   #listener: WorkerListener | undefined;
 
   listen(listener: WorkerListener): void {
@@ -33,7 +35,8 @@ class ToldWorker implements StartedWorker {
     if (request.type === 'load') {
       const outputs = [{ name: 'y', type: 'float32' as const, shape: [1] }];
       queueMicrotask(() => this.say({ type: 'loaded', id, loadMs: 1, inputs: [], outputs, residentBytes: this.residentBytes }));
-    } else if (request.type === 'unload') queueMicrotask(() => this.say({ type: 'unloaded', id }));
+    } else if (request.type === 'end') this.toEnd.push(id);
+    else if (request.type === 'unload') queueMicrotask(() => this.say({ type: 'unloaded', id }));
     else this.asked.push(request as Compute);
   }
 
@@ -200,6 +203,31 @@ test('cancelling what runs kills the worker, and what waited in it is computed b
   expect(workers[0]?.killed).toBe(true);
   (await asked(1, 2)).answer();
   await second;
+});
+
+test('a generation that is to end and does not is killed within a second; one that waits is told so before its turn', async () => {
+  const { supervisor, workers, asked } = open();
+  const task = generateTask(stored(), [1]);
+  const [first, second] = [new AbortController(), new AbortController()];
+  const running = failure(supervisor.run(task, { signal: first.signal }));
+  const begun = vi.fn();
+  await asked(1);
+  const waiting = failure(supervisor.run(task, { signal: second.signal, onBegin: begun }));
+  const worker = await asked(2);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  second.abort('revoked');
+  expect(await waiting).toMatchObject({ code: 'CANCELLED' });
+  first.abort('expired');
+  expect(worker.toEnd).toEqual([worker.asked[1]?.id, worker.asked[0]?.id]);
+  worker.finish([]);
+  expect(await running).toMatchObject({ code: 'CANCELLED' });
+  vi.advanceTimersByTime(999);
+  expect(worker.killed).toBe(false);
+  vi.advanceTimersByTime(2);
+  expect(worker.killed).toBe(true);
+  expect(begun).not.toHaveBeenCalled();
+  expect(workers).toHaveLength(1);
 });
 
 test('cancelling what waits is told at once and leaves what runs alone; the worker does not come to it', async () => {

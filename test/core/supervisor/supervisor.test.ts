@@ -17,6 +17,7 @@ import {
   storePracticeModel,
   supervise,
   temporaryFolder,
+  tokensOf,
 } from './workbench.ts';
 
 const inputs = new Map([['x', float32([1, 4], [1, 2, 3, 4])]]);
@@ -111,6 +112,26 @@ test('cancelling kills the worker in the middle of a run, and the next run start
   expect(await running).toEqual({ code: 'CANCELLED', params: {} });
   expect(await failure(supervisor.run(runTask(stored, slowTurns(1)), { signal: controller.signal }))).toMatchObject({ code: 'CANCELLED' });
   expect((await supervisor.run(runTask(stored, slowTurns(1)))).loadMs).toBeGreaterThan(0);
+});
+
+test('a generation that nobody wants any more ends between two tokens, and its worker goes on with the model loaded', async () => {
+  const supervisor = supervise();
+  const stored = storePracticeModel();
+  const task = generateTask(stored, [5, 6, 7], { maxNewTokens: 100, stopTokens: [] });
+  const expected = tokensOf((await supervisor.run(task)).outputs);
+  const worker = childPid();
+  const controller = new AbortController();
+  const told: number[] = [];
+  const onToken = (token: number) => {
+    told.push(token);
+    if (told.length === 3) controller.abort('revoked');
+  };
+  expect(await failure(supervisor.run(task, { onToken, signal: controller.signal }))).toMatchObject({ code: 'CANCELLED' });
+  expect(told).toEqual(expected.slice(0, 3));
+  expect(childPid()).toBe(worker);
+  const next = await supervisor.run(task);
+  expect(next.loadMs).toBeNull();
+  expect(tokensOf(next.outputs)).toEqual(expected);
 });
 
 test('a reason for cancelling that is an error of ours is what the run rejects with, even while the worker starts', async () => {
