@@ -4,6 +4,8 @@ import { isAbsolute } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
+import { approvedHandlers } from './approved.ts';
+import { balanceHandlers } from './balances.ts';
 import type { openBenchmark } from './benchmark-ports.ts';
 import { withBackends } from './contract/backends.ts';
 import { HearthlendError } from './contract/errors.ts';
@@ -77,7 +79,9 @@ export function createHandlers({
     ...walletHandlers(wallet),
     ...engine.payments.handlers,
     ...sending.handlers,
+    ...balanceHandlers({ payments: engine.payments, wallet }),
     ...identities,
+    ...approvedHandlers({ wallet, sending, identities }),
     async 'app.watch'() {
       void engine.hardware();
       return screen.snapshot();

@@ -73,7 +73,7 @@ export interface Engine {
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
   networks: Pick<Networks, 'handlers'>;
-  payments: Pick<Payments, 'handlers' | 'chain' | 'records'>;
+  payments: Pick<Payments, 'handlers' | 'chain' | 'gasAddress' | 'records'>;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
   /** What connected networks say that they pay. */
@@ -118,6 +118,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   let inventory: HardwareReport | null = null;
   let measured = (): Measured => ({ tokensPerSecond: null, watts: null });
   let toldNetworks: NodeJS.Timeout | undefined;
+  let toldPayments: NodeJS.Timeout | undefined;
   const networks = wireNetworks({
     ...{ ports, settings, identity, payee, ledger, workers, coordinator, connected, models },
     hardware: () => inventory,
@@ -129,6 +130,12 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
         toldNetworks = undefined;
         screen.emit({ event: 'network.changed', data: networks.rows() });
         screen.touch('networks');
+      }, NETWORKS_MS);
+    },
+    onPayments() {
+      toldPayments ??= setTimeout(() => {
+        toldPayments = undefined;
+        screen.emit({ event: 'payments.changed', data: {} });
       }, NETWORKS_MS);
     },
   });
@@ -327,6 +334,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       view.close();
       recent.release();
       clearTimeout(toldNetworks);
+      clearTimeout(toldPayments);
       await networks.close();
       await coordinator.close();
       await workers.close();

@@ -1,5 +1,5 @@
 import { ANY_NETWORK } from './contract/delegation.ts';
-import { delegationDigest, delegationFault, revocationDigest, signedByWallet } from './contract/delegation-hash.ts';
+import { delegationDigest, delegationFault, revocationDigest, signedByWallet, typedData } from './contract/delegation-hash.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { ClaimWish, IdentityClaim, IdentityStatus } from './contract/identity.ts';
 import type { Address } from './contract/receipt.ts';
@@ -75,6 +75,7 @@ export function identityHandlers({ dataDir, worker, wallet, clock }: IdentitiesP
   return {
     'identity.show': async () => show(),
     'identity.prepare': async (wish) => prepare(wish),
+    'identity.typed-data': async ({ claim }) => ({ json: JSON.stringify(typedData(claim), null, 2) }),
     'identity.describe': ({ claim }) => wallet.describe(claim),
     'identity.sign': async ({ claim, seen }) => keep(claim, (await wallet.sign(claim, seen)).signed),
     'identity.keep': async ({ claim, signature }) => keep(claim, signature),

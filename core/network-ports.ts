@@ -47,6 +47,8 @@ interface NetworkNeeds {
   loop: () => WorkLoop;
   measured: () => Measured;
   onChange(): void;
+  /** What is owed, or a transaction, may be another. */
+  onPayments(): void;
 }
 
 /** The networks with what they need of the other features, and what the rules are told of their pay. */
@@ -76,7 +78,11 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
   }
 
   const payments = openPayments({
-    ...{ dataDir: ports.dataDir, ledger, worker: identity.address, payee, clock, log: ports.log, onChange: needs.onChange },
+    ...{ dataDir: ports.dataDir, ledger, worker: identity.address, payee, clock, log: ports.log },
+    onChange() {
+      needs.onChange();
+      needs.onPayments();
+    },
     networks: () => networks.joined(),
     settings: () => settings.current,
     suspend: (id, { code, params }) => networks.suspend(id, ref(code, params)),

@@ -18,8 +18,15 @@ const Kept = z.array(
 /** Those that are over are kept to be looked up. */
 const KEPT = 200;
 
-/** Transactions that were sent, in a file of their own: what is open of them must not be forgotten. @throws DATA_DIR_UNWRITABLE */
-export function openTransactionRecords(folder: string): TransactionRecords & { all(): TransactionRecord[] } {
+/**
+ * Transactions that were sent, in a file of their own: what is open of them must not be forgotten.
+ * @param onChange called when one is put
+ * @throws DATA_DIR_UNWRITABLE
+ */
+export function openTransactionRecords(
+  folder: string,
+  onChange: () => void = () => undefined,
+): TransactionRecords & { all(): TransactionRecord[] } {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (thrown) {
@@ -39,6 +46,7 @@ export function openTransactionRecords(folder: string): TransactionRecords & { a
       const next = [...over, ...others.filter((each) => isOpen(each.record)), { record, call: { ...call, value: call.value.toString() } }];
       writeDurably(path, `${JSON.stringify(next)}\n`);
       kept = next;
+      onChange();
     },
     call(record): Call | null {
       const found = kept.find((each) => same(each.record, record));

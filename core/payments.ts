@@ -1,11 +1,12 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ChainConfig } from './contract/chain.ts';
+import type { ChainConfig, TransactionRecord } from './contract/chain.ts';
 import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { NetworkTerms } from './contract/joining.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import { formatBaseUnits } from './contract/money.ts';
 import type { NetworkChoices } from './contract/networks.ts';
-import type { ClaimOffer, ClaimSettings, NetworkCredit, PaymentsStatus } from './contract/payments.ts';
+import type { ChainRow, ClaimOffer, ClaimSettings, NetworkCredit, PaymentsStatus, TransactionRow } from './contract/payments.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { createSerial } from './contract/serial.ts';
@@ -21,13 +22,18 @@ import { exposureOf, overLimit, withheldSince } from './settlement/exposure.ts';
 import { openGasKey } from './settlement/gas-key.ts';
 import { type ChainRpc, openChainRpc, Quantity, quantity } from './settlement/rpc.ts';
 import { createSender, type Sender, type TransactionSigner } from './settlement/sender.ts';
+import { readTransfer } from './settlement/transfer.ts';
 import { putFile } from './wallet/durable.ts';
 import type { ConnectedNetwork } from './work/ports.ts';
 
 /** How often chains are asked, and what is open is looked after. */
 const TEND_MS = 60_000;
+/** How often while a transaction of ours is on its way. */
+const FOLLOW_MS = 10_000;
 /** An authorised signer is asked for again after so long: it may have been revoked. */
 const SIGNER_MS = 600_000;
+const GAS_KEY_FILE = 'gas-key.json';
+const SHOWN_TRANSACTIONS = 100;
 
 /** One network as payments see it: its terms where it was joined. */
 interface PayingNetwork {
@@ -64,6 +70,8 @@ export interface Payments {
   chain(chainId: number): ChainRpc;
   /** Every transaction of ours, claims and others: one file, so one who writes it. */
   records: ReturnType<typeof openTransactionRecords>;
+  /** The gas key's; null until there is one. */
+  gasAddress(): Address | null;
   /** Looks after everything once: vouchers, what the chain holds, open transactions, claims. */
   tend(): Promise<void>;
   close(): Promise<void>;
@@ -81,7 +89,7 @@ interface ChainView {
 export function openPayments(parts: PaymentsParts): Payments {
   const { ledger, clock, log } = parts;
   const folder = join(parts.dataDir, 'payments');
-  const records = openTransactionRecords(folder);
+  const records = openTransactionRecords(folder, () => parts.onChange());
   const followed = new Map<string, ConnectedNetwork>();
   const views = new Map<string, ChainView>();
   const signers = new Map<string, { at: number; holds: boolean }>();
@@ -90,6 +98,10 @@ export function openPayments(parts: PaymentsParts): Payments {
   let gasKey: TransactionSigner | null = null;
   const timer = setInterval(() => void tend(), TEND_MS);
   timer.unref();
+  const following = setInterval(() => {
+    if (records.open().some(({ kind }) => kind === 'claim')) void inTurn(followClaims);
+  }, FOLLOW_MS);
+  following.unref();
 
   /** One after the other: two that take the same vouchers at once would record one of them twice. */
   const inTurn = createSerial();
@@ -249,7 +261,7 @@ export function openPayments(parts: PaymentsParts): Payments {
 
   function gas(): TransactionSigner {
     gasKey ??= openGasKey({
-      path: join(folder, 'gas-key.json'),
+      path: join(folder, GAS_KEY_FILE),
       putNew: (path, text) => putFile(path, text, 'new'),
       capPerDay: () => BigInt(parts.settings().claims.gasCapPerDay),
       escrows: () =>
@@ -262,6 +274,30 @@ export function openPayments(parts: PaymentsParts): Payments {
       clock,
     });
     return gasKey;
+  }
+
+  /** The gas key where there is one, or has to be for what the user wants. */
+  function gasKeyShown(): Pick<PaymentsStatus, 'gasKey' | 'gasKeyTrouble'> {
+    const { automatic, gasCapPerDay } = parts.settings().claims;
+    if (gasKey === null && !automatic && !existsSync(join(folder, GAS_KEY_FILE))) return { gasKey: null, gasKeyTrouble: null };
+    try {
+      return { gasKey: { address: gas().address, capPerDay: gasCapPerDay }, gasKeyTrouble: null };
+    } catch (thrown) {
+      const { code, params } = asHearthlendError(thrown);
+      return { gasKey: null, gasKeyTrouble: ref(code, params) };
+    }
+  }
+
+  function chainRow(config: ChainConfig): ChainRow {
+    const { chainId, name, symbol, explorer, confirmations, tokens, test } = config;
+    return { chainId, name, symbol, explorer, confirmations, tokens, test, head: chains.get(JSON.stringify(config))?.seenHead ?? null };
+  }
+
+  function transactionRow(record: TransactionRecord): TransactionRow {
+    const call = record.kind === 'send' ? records.call(record) : null;
+    const sent = call === null ? null : readTransfer(call);
+    if (sent === null) return { ...record, asset: null, amount: null };
+    return { ...record, asset: assetOf({ chainId: record.chainId, contract: NATIVE_TOKEN }, sent.token), amount: sent.amount.toString() };
   }
 
   function senderOn(rpc: ChainRpc): Sender {
@@ -322,6 +358,21 @@ export function openPayments(parts: PaymentsParts): Payments {
     log('warn', what, { network: id, code, params });
   };
 
+  /** Sees how our claims fare. What one has paid is read off the chain as soon as it is final. */
+  async function followClaims(): Promise<void> {
+    // Sends are the wallet's, not the gas key's.
+    const open = records.open().filter(({ kind }) => kind === 'claim');
+    for (const chainId of new Set(open.map((record) => record.chainId))) {
+      try {
+        const ended = (await senderOn(chainOf({ chainId, contract: NATIVE_TOKEN })).advance()).some(({ state }) => state === 'final');
+        if (!ended) continue;
+        for (const { id, terms } of parts.networks()) if (terms.settlement?.chainId === chainId) await look(id);
+      } catch (thrown) {
+        failed(String(chainId), 'open transactions could not be looked after')(thrown);
+      }
+    }
+  }
+
   function tend(): Promise<void> {
     return inTurn(async () => {
       for (const from of followed.values()) {
@@ -334,15 +385,7 @@ export function openPayments(parts: PaymentsParts): Payments {
         await look(id);
         await claimByItself(id);
       }
-      for (const { chainId, kind } of records.open()) {
-        // Sends are the wallet's, not the gas key's.
-        if (kind !== 'claim') continue;
-        try {
-          await senderOn(chainOf({ chainId, contract: NATIVE_TOKEN })).advance();
-        } catch (thrown) {
-          failed(String(chainId), 'open transactions could not be looked after')(thrown);
-        }
-      }
+      await followClaims();
       parts.onChange();
     });
   }
@@ -372,16 +415,19 @@ export function openPayments(parts: PaymentsParts): Payments {
     },
     chain: (chainId) => chainOf({ chainId, contract: NATIVE_TOKEN }),
     records,
+    gasAddress: () => gasKeyShown().gasKey?.address ?? null,
     tend,
     async close() {
       clearInterval(timer);
+      clearInterval(following);
       await inTurn(async () => undefined);
     },
     handlers: {
       'payments.status': async (): Promise<PaymentsStatus> => ({
         networks: parts.networks().flatMap((network) => creditOf(network) ?? []),
-        gasKey: gasKey === null ? null : { address: gasKey.address, capPerDay: parts.settings().claims.gasCapPerDay },
-        transactions: records.all().slice(-100).reverse(),
+        ...gasKeyShown(),
+        chains: parts.settings().chains.map(chainRow),
+        transactions: records.all().slice(-SHOWN_TRANSACTIONS).reverse().map(transactionRow),
       }),
       'payments.plan': ({ network }): Promise<ClaimOffer> =>
         inTurn(async () => {

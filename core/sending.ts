@@ -19,8 +19,8 @@ import { balanceOf, transferCall } from './settlement/transfer.ts';
 import { checkedAddress } from './wallet/state.ts';
 import type { Wallet } from './wallet/wallet.ts';
 
-/** How often what was sent is looked after. */
-const TEND_MS = 60_000;
+/** How often what was sent and is not final is looked after. */
+const TEND_MS = 10_000;
 
 export interface SendingParts {
   dataDir: string;

@@ -12,6 +12,7 @@ export function walletHandlers(wallet: Wallet): Pick<Handlers, Extract<keyof Han
     'wallet.reveal': ({ sealed }) => wallet.reveal(sealed),
     'wallet.confirm': ({ sealed }) => wallet.confirm(sealed),
     'wallet.limit': ({ sealed }) => wallet.limit(sealed),
+    'wallet.limits': async () => wallet.limits(),
     'wallet.lock': () => wallet.lock(),
     'wallet.watch': async ({ address }) => wallet.watch(address),
     'wallet.keystore': async () => ({ json: wallet.keystore() }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TransactionRecord } from './chain.ts';
+import { ChainConfig, TransactionRecord } from './chain.ts';
 import { MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
@@ -51,12 +51,37 @@ export const ClaimOffer = z.strictObject({
 });
 export type ClaimOffer = z.infer<typeof ClaimOffer>;
 
+/** A transaction of ours as people are told of it. `amount`, in base units of `asset`: what was sent, or what a claim is known to have paid; null while that isn't known. */
+export const TransactionRow = z.strictObject({ ...TransactionRecord.shape, asset: AssetId.nullable(), amount: Amount.nullable() });
+export type TransactionRow = z.infer<typeof TransactionRow>;
+
+/** A chain that is set up, as people are told of it. `head`: the highest block that was seen; null before one was. */
+export const ChainRow = z.strictObject({
+  ...ChainConfig.pick({ chainId: true, name: true, symbol: true, explorer: true, confirmations: true, tokens: true, test: true }).shape,
+  head: z.int().min(0).nullable(),
+});
+export type ChainRow = z.infer<typeof ChainRow>;
+
+/** What an address has on a chain, in base units, and what the gas key has for fees. Null where the chain did not say. */
+export const ChainBalances = z.strictObject({
+  chainId: z.int().min(1),
+  address: Address,
+  assets: z
+    .array(z.strictObject({ asset: AssetId, symbol: z.string().max(32), decimals: z.int().min(0).max(36), amount: Amount.nullable() }))
+    .max(65),
+  gas: Amount.nullable(),
+});
+export type ChainBalances = z.infer<typeof ChainBalances>;
+
 export const PaymentsStatus = z.strictObject({
   networks: z.array(NetworkCredit).max(64),
-  /** The key that pays claims' fees: nothing but fees belongs on it. Null until the first claim was asked for. */
+  /** The key that pays claims' fees: nothing but fees belongs on it. Null until it is made: when a claim is first asked for, or automatic ones are. */
   gasKey: z.strictObject({ address: Address, capPerDay: Amount }).nullable(),
+  /** What is wrong with the gas key; null where nothing is. */
+  gasKeyTrouble: MessageRef.nullable(),
+  chains: z.array(ChainRow).max(16),
   /** The last of ours, the newest first. */
-  transactions: z.array(TransactionRecord).max(100),
+  transactions: z.array(TransactionRow).max(100),
 });
 export type PaymentsStatus = z.infer<typeof PaymentsStatus>;
 

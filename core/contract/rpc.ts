@@ -12,7 +12,7 @@ import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
 import { JoinLinkText, NearbyNetwork, NetworkChoicesChange, NetworkPreview, NetworkRow } from './networks.ts';
-import { ClaimOffer, PaymentsStatus } from './payments.ts';
+import { ChainBalances, ClaimOffer, PaymentsStatus } from './payments.ts';
 import { Decision, PauseRecord, PolicyStatus, RuleName, Signals } from './policy.ts';
 import { Address } from './receipt.ts';
 import { RulesChange } from './rules.ts';
@@ -25,7 +25,7 @@ import { Described } from './signing.ts';
 import { AssetEarnings, Snapshot } from './snapshot.ts';
 import { MAX_STAGES, SplitManifest } from './stages.ts';
 import { TelemetryHistory, TelemetrySample } from './telemetry.ts';
-import { WalletStatus } from './wallet.ts';
+import { MAX_SPEND_LIMITS, SpendLimit, WalletStatus } from './wallet.ts';
 
 /**
  * Who may call. `screen`: the UI, once it has its session token. `owner`: whoever can read the agent's 0600 endpoint file, which is the
@@ -234,20 +234,39 @@ export const CALLS = {
   'payments.claim': { scope: 'screen', input: z.strictObject({ network: NetworkId }), output: TransactionRecord },
   /** What sending would cost, and what the unlocked wallet reads. */
   'payments.send-plan': { scope: 'screen', input: SendRequest, output: SendOffer },
+  /** What the wallet here, else the address that is paid, has on a chain. @throws CHAIN_* */
+  'payments.balances': { scope: 'screen', input: z.strictObject({ chainId: z.int().min(1) }), output: ChainBalances },
   /** Sends what was planned. Not for pages: what has got into one could confirm for its user. */
   'payments.send': { scope: 'owner', input: ConfirmedSend, output: TransactionRecord },
   'payments.contacts': { scope: 'screen', input: nothing, output: z.array(Contact).max(MAX_CONTACTS) },
   'payments.contact-put': { scope: 'owner', input: z.strictObject({ name: ContactName, address: z.string().max(100) }), output: Contact },
   'payments.contact-remove': { scope: 'owner', input: z.strictObject({ name: ContactName }), output: Contact },
+  /**
+   * The same for pages, which an unlocked wallet alone is not enough for: each with the password, sealed for the signer over what was shown
+   * (`seen` of the send or claim, `contactSeen` of the contact), and good for once.
+   */
+  'approved.send': { scope: 'screen', input: z.strictObject({ ...ConfirmedSend.shape, sealed: Sealed }), output: TransactionRecord },
+  'approved.contact': {
+    scope: 'screen',
+    input: z.strictObject({ change: z.enum(['put', 'remove']), contact: Contact, sealed: Sealed }),
+    output: Contact,
+  },
+  'approved.sign': {
+    scope: 'screen',
+    input: z.strictObject({ claim: IdentityClaim, seen: Bytes32, sealed: Sealed }),
+    output: IdentityStatus,
+  },
   'identity.show': { scope: 'screen', input: nothing, output: IdentityStatus },
   /** What the wallet is to sign about this machine's worker. */
-  'identity.prepare': { scope: 'owner', input: ClaimWish, output: IdentityClaim },
+  'identity.prepare': { scope: 'screen', input: ClaimWish, output: IdentityClaim },
+  /** The same as wallets elsewhere take it: EIP-712 JSON for `eth_signTypedData_v4`. */
+  'identity.typed-data': { scope: 'screen', input: z.strictObject({ claim: IdentityClaim }), output: z.strictObject({ json: z.string() }) },
   /** What the unlocked wallet here reads of it, and its signature, which is kept. */
-  'identity.describe': { scope: 'owner', input: z.strictObject({ claim: IdentityClaim }), output: Described },
+  'identity.describe': { scope: 'screen', input: z.strictObject({ claim: IdentityClaim }), output: Described },
   'identity.sign': { scope: 'owner', input: z.strictObject({ claim: IdentityClaim, seen: Bytes32 }), output: IdentityStatus },
   /** Keeps what a wallet elsewhere signed. */
   'identity.keep': {
-    scope: 'owner',
+    scope: 'screen',
     input: z.strictObject({ claim: IdentityClaim, signature: WalletSignature }),
     output: IdentityStatus,
   },
@@ -261,6 +280,7 @@ export const CALLS = {
   'wallet.reveal': { scope: 'screen', input: sealed, output: revealed },
   'wallet.confirm': { scope: 'screen', input: sealed, output: WalletStatus },
   'wallet.limit': { scope: 'screen', input: sealed, output: WalletStatus },
+  'wallet.limits': { scope: 'screen', input: nothing, output: z.array(SpendLimit).max(MAX_SPEND_LIMITS) },
   /** Kills the wallet's process, and the key with it. Shells call it when the machine goes to sleep. */
   'wallet.lock': { scope: 'screen', input: nothing, output: WalletStatus },
   /** The address of a wallet elsewhere to be paid to; null: no more. */
@@ -290,6 +310,8 @@ export const EVENTS = {
   }),
   'job.changed': JobStatus,
   'wallet.changed': WalletStatus,
+  /** `payments.status` may be another. */
+  'payments.changed': nothing,
   /** All of them, when one is another. */
   'network.changed': z.array(NetworkRow).max(65),
   'model.progress': ModelProgress,

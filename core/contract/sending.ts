@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ChainConfig, NATIVE_DECIMALS } from './chain.ts';
+import type { Bytes32 } from './digest.ts';
 import { HearthlendError } from './errors.ts';
 import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
@@ -18,6 +19,13 @@ export const ContactName = z
 export const Contact = z.strictObject({ name: ContactName, address: Address });
 export type Contact = z.infer<typeof Contact>;
 export const MAX_CONTACTS = 500;
+
+/** What stands for a change of the address book where the password is typed for it. */
+export async function contactSeen(change: 'put' | 'remove', { name, address }: Contact): Promise<Bytes32> {
+  const text = JSON.stringify(['contact', change, name, address]);
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return `0x${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}
 
 /** What somebody wants to send, as it was typed. */
 export const SendRequest = z.strictObject({
@@ -69,13 +77,17 @@ export interface SendableAsset {
   decimals: number;
 }
 
+/** The native token of a chain, and the tokens that are set up for it. */
+export function assetsOn(chain: ChainConfig): SendableAsset[] {
+  const domain = { chainId: chain.chainId, contract: NATIVE_TOKEN };
+  const native = { asset: assetOf(domain, NATIVE_TOKEN), token: NATIVE_TOKEN, symbol: chain.symbol, decimals: NATIVE_DECIMALS };
+  return [native, ...chain.tokens.map(({ address, ...token }) => ({ asset: assetOf(domain, address), token: address, ...token }))];
+}
+
 /** By symbol or address, of those that are set up for the chain. @throws ASSET_UNKNOWN */
 export function assetNamed(chain: ChainConfig, typed: string | null): SendableAsset {
-  const domain = { chainId: chain.chainId, contract: NATIVE_TOKEN };
-  const wanted = typed?.toLowerCase() ?? null;
-  const native = { asset: assetOf(domain, NATIVE_TOKEN), token: NATIVE_TOKEN, symbol: chain.symbol, decimals: NATIVE_DECIMALS };
-  if (wanted === null) return native;
-  const all = [native, ...chain.tokens.map(({ address, ...token }) => ({ asset: assetOf(domain, address), token: address, ...token }))];
+  const all = assetsOn(chain);
+  const wanted = typed?.toLowerCase() ?? NATIVE_TOKEN;
   const [found, ...others] = all.filter(({ token, symbol }) => [token, symbol].some((name) => name.toLowerCase() === wanted));
   // Two of one name: only the address tells them apart.
   if (found === undefined || others.length > 0) throw new HearthlendError('ASSET_UNKNOWN', { asset: typed ?? '', chain: chain.name });

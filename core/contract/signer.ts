@@ -37,6 +37,8 @@ export const WALLET_SECRETS = {
   confirm: z.strictObject({ words: z.array(Word).length(CONFIRMED_WORDS) }),
   /** What may be spent of an asset within a day, in base units. With the password: whoever merely finds the wallet unlocked can't raise it. */
   limit: z.strictObject({ password: Password, asset: AssetId, perDay: Amount }),
+  /** Says that its owner wants what `seen` stands for, once. For askers that an unlocked wallet alone is not to be enough for: pages. */
+  approve: z.strictObject({ password: Password, seen: Bytes32 }),
 } as const;
 export type WalletAct = keyof typeof WALLET_SECRETS;
 export type WalletSecret<A extends WalletAct> = z.infer<(typeof WALLET_SECRETS)[A]>;
@@ -75,7 +77,11 @@ export type SignerRequest = z.infer<typeof SignerRequest>;
 /** Signer → agent: `ready` once, then one answer a request. `id` 0 answers what had no readable id. */
 export const SignerReply = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready'), publicKey: SealKey }),
-  z.strictObject({ type: z.literal('done'), id: z.int().min(1), address: Address, sealed: Sealed.nullable() }),
+  z.strictObject({
+    ...{ type: z.literal('done'), id: z.int().min(1), address: Address, sealed: Sealed.nullable() },
+    /** What was approved; null in the answers to other acts. */
+    approved: Bytes32.nullable(),
+  }),
   z.strictObject({ type: z.literal('described'), id: z.int().min(1), address: Address, ...Described.shape }),
   z.strictObject({ type: z.literal('signed'), id: z.int().min(1), address: Address, ...Signed.shape }),
   z.strictObject({

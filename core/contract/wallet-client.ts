@@ -1,3 +1,4 @@
+import type { Bytes32 } from './digest.ts';
 import { HearthlendError } from './errors.ts';
 import type { RpcClient } from './rpc-client.ts';
 import { createSealReceiver, type Sealed, type SealKey, seal } from './seal.ts';
@@ -20,6 +21,8 @@ export interface WalletClient {
   confirm(words: string[]): Promise<WalletStatus>;
   /** What may be spent of an asset within a day. @throws WALLET_MISSING, WALLET_PASSWORD_WRONG */
   limit(secret: WalletSecret<'limit'>): Promise<WalletStatus>;
+  /** The password over what was shown, sealed: good for one act. */
+  approval(password: string, seen: Bytes32): Promise<Sealed>;
 }
 
 export function createWalletClient(call: RpcClient['call']): WalletClient {
@@ -56,5 +59,6 @@ export function createWalletClient(call: RpcClient['call']): WalletClient {
     },
     confirm: async (words) => call('wallet.confirm', await sealed('confirm', { words })),
     limit: async (secret) => call('wallet.limit', await sealed('limit', secret)),
+    approval: async (password, seen) => (await sealed('approve', { password, seen })).sealed,
   };
 }

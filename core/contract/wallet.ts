@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MessageRef } from './messages.ts';
+import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
 
 /** What the agent knows of the wallet, none of it secret. */
@@ -21,3 +22,8 @@ export const WalletStatus = z.strictObject({
   offline: z.strictObject({ sealed: z.boolean(), reason: MessageRef.nullable() }),
 });
 export type WalletStatus = z.infer<typeof WalletStatus>;
+
+/** What may leave the wallet of an asset within 24 hours, and what has, in base units. What is not listed may not leave at all. */
+export const SpendLimit = z.strictObject({ asset: AssetId, perDay: Amount, spent: Amount });
+export type SpendLimit = z.infer<typeof SpendLimit>;
+export const MAX_SPEND_LIMITS = 200;

@@ -35,6 +35,8 @@ export interface ChainRpc {
   askTwo<T>(method: string, params: readonly unknown[], answer: z.ZodType<T>): Promise<{ value: T; alone: boolean }>;
   /** The highest block that two endpoints both have, where the chain has two: what is read at it, both can tell. */
   head(): Promise<number>;
+  /** What `head` gave last; null before. */
+  readonly seenHead: number | null;
   /** Hands a signed transaction to every endpoint: one of them may keep it to itself. */
   broadcast(raw: string): Promise<void>;
 }
@@ -44,6 +46,7 @@ export function openChainRpc(config: ChainConfig, fetcher: typeof fetch = fetch)
   /** Endpoints that have said the right chain id and have not failed since. */
   const verified = new Set<string>();
   let nextId = 1;
+  let seenHead: number | null = null;
 
   async function post(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
     const id = nextId++;
@@ -120,7 +123,11 @@ export function openChainRpc(config: ChainConfig, fetcher: typeof fetch = fetch)
     },
     async head() {
       const heads = await askSome(2, 'eth_blockNumber', [], Quantity);
-      return Math.min(...heads.map(Number));
+      seenHead = Math.min(...heads.map(Number));
+      return seenHead;
+    },
+    get seenHead() {
+      return seenHead;
     },
     async broadcast(raw) {
       const given = await Promise.allSettled(config.rpc.map((url) => askOne(url, 'eth_sendRawTransaction', [raw], z.string())));

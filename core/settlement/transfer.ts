@@ -15,6 +15,17 @@ export function transferCall(token: Address, to: Address, amount: bigint): Call 
   return { to: token, data: erc20.encodeFunctionData('transfer', [to, amount]), value: 0n };
 }
 
+/** What a call sends, as `transferCall` made it; null for any other call. */
+export function readTransfer({ to, data, value }: Call): { token: Address; amount: bigint } | null {
+  if (data === '0x') return { token: NATIVE_TOKEN, amount: value };
+  try {
+    const [, amount] = erc20.decodeFunctionData('transfer', data);
+    return { token: to, amount: amount as bigint };
+  } catch {
+    return null;
+  }
+}
+
 /** What an address has of a token, or of the native one. @throws CHAIN_*, RpcRefusal */
 export function balanceOf(rpc: ChainRpc, token: Address, account: Address): Promise<bigint> {
   if (token === NATIVE_TOKEN) return rpc.ask('eth_getBalance', [account, 'latest'], Quantity);

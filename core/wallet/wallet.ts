@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bytes32 } from '../contract/digest.ts';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { Address } from '../contract/receipt.ts';
@@ -7,10 +8,11 @@ import type { Sealed, SealKey } from '../contract/seal.ts';
 import type { WalletAct } from '../contract/signer.ts';
 import type { Described, Signed, ToSign } from '../contract/signing.ts';
 import { storageError } from '../contract/storage-error.ts';
-import type { WalletStatus } from '../contract/wallet.ts';
+import type { SpendLimit, WalletStatus } from '../contract/wallet.ts';
 import { sweepPartials } from './durable.ts';
 import { readKeystore } from './keystore.ts';
 import { pauseAfter } from './pause.ts';
+import { shownSpending } from './signer/spending.ts';
 import { type SignerChild, type SignerDone, SignerProcess } from './signer-process.ts';
 import { checkedAddress, readWalletFile, type WalletFile, writeWalletFile } from './state.ts';
 
@@ -45,6 +47,10 @@ export interface Wallet {
   reveal(sealed: Sealed): Promise<{ status: WalletStatus; sealed: Sealed }>;
   confirm(sealed: Sealed): Promise<WalletStatus>;
   limit(sealed: Sealed): Promise<WalletStatus>;
+  /** What the password was typed for: a sealed approval counts once. @throws WALLET_MISSING, WALLET_PASSWORD_WRONG, SEAL_INVALID */
+  approve(sealed: Sealed): Promise<Bytes32>;
+  /** What may leave within a day, and what has. To be shown: the signer decides by what it has checked. */
+  limits(): SpendLimit[];
   /** What the unlocked signer reads off something that is to be signed. @throws WALLET_MISSING, WALLET_LOCKED, TRANSACTION_REFUSED */
   describe(what: ToSign): Promise<Described>;
   /** Signs what means what was `seen`. @throws as `describe`, SPEND_LIMIT_REACHED */
@@ -250,6 +256,16 @@ export function openWallet(options: WalletOptions): Wallet {
     async limit(sealed) {
       await ask('limit', sealed);
       return changed();
+    },
+    async approve(sealed) {
+      const { approved } = await ask('approve', sealed);
+      if (approved === null) throw new HearthlendError('SIGNER_PROTOCOL', { detail: 'it left out what was approved' });
+      changed();
+      return approved;
+    },
+    limits() {
+      const { kind, address } = status();
+      return kind === 'own' && address !== null ? shownSpending(folder, address, clock()) : [];
     },
     async describe(what) {
       const { words, seen } = await askUnlocked((signer) => signer.describe(what));

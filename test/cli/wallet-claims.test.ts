@@ -21,7 +21,7 @@ function consoleOwed() {
   const claimed: string[] = [];
   const app = new FakeApp();
   Object.assign(app.handlers, {
-    'payments.status': async () => ({ networks: [owed], gasKey: null, transactions: [] }),
+    'payments.status': async () => ({ networks: [owed], gasKey: null, gasKeyTrouble: null, chains: [], transactions: [] }),
     'payments.plan': async () => offer,
     'payments.claim': async ({ network }: { network: string }) => {
       claimed.push(network);

@@ -149,7 +149,14 @@ describe.skipIf(noAnvil !== null)('what a network owes', () => {
     await payments.tend();
     expect((await balance()) - before).toBe(120n);
     expect(await credit()).toMatchObject({ promised: '120', paid: '120' });
-    expect((await payments.handlers['payments.status']({})).transactions.map(({ state }) => state)).toEqual(['final', 'final']);
+    const status = await payments.handlers['payments.status']({});
+    expect(status.transactions.map(({ state }) => state)).toEqual(['final', 'final']);
+    expect(status).toMatchObject({
+      gasKey: { address: plan.gasAddress },
+      gasKeyTrouble: null,
+      chains: [{ chainId: chain.chainId, name: 'Here' }],
+    });
+    expect(status.chains[0]?.head).toBe(await chain.provider.getBlockNumber());
     expect((await ledger.verify()).problems).toEqual([]);
   });
 

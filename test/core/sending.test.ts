@@ -3,9 +3,13 @@ import { join } from 'node:path';
 import { getAddress, Wallet } from 'ethers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { approvedHandlers } from '../../core/approved.ts';
+import { balanceHandlers } from '../../core/balances.ts';
 import type { ChainConfig } from '../../core/contract/chain.ts';
 import { formatBaseUnits, parseBaseUnits } from '../../core/contract/money.ts';
-import { assetNamed } from '../../core/contract/sending.ts';
+import type { Sealed } from '../../core/contract/seal.ts';
+import { assetNamed, contactSeen } from '../../core/contract/sending.ts';
+import { identityHandlers } from '../../core/identities.ts';
 import { openTransactionRecords } from '../../core/payment-records.ts';
 import { openSending } from '../../core/sending.ts';
 import { lookAlike } from '../../core/settlement/look-alike.ts';
@@ -43,7 +47,10 @@ describe.skipIf(noAnvil !== null)('money that leaves the wallet', () => {
     onTestFinished(() => sending.close());
     const limit = async (perDay: string) =>
       bench.wallet.limit(await bench.sealed('limit', { password: PASSWORD, asset: assetNamed(config, null).asset, perDay }));
-    return { ...sending, bench, records, dataDir, address, limit };
+    const identities = identityHandlers({ dataDir, worker: RECEIVER, wallet: bench.wallet, clock: Date.now });
+    const approved = approvedHandlers({ wallet: bench.wallet, sending, identities });
+    const balances = balanceHandlers({ payments: { chain: () => rpc, gasAddress: () => RECEIVER }, wallet: bench.wallet });
+    return { ...sending, bench, records, dataDir, address, limit, identities, approved, balances };
   }
   type Opened = Awaited<ReturnType<typeof open>>;
 
@@ -109,6 +116,49 @@ describe.skipIf(noAnvil !== null)('money that leaves the wallet', () => {
     expect(await handlers['payments.contacts']({})).toEqual([]);
     await opened.bench.wallet.lock();
     expect(await refusal(plan(opened))).toBe('WALLET_LOCKED');
+  });
+
+  test('that stands open gives a page nothing without the password: for what was shown, once, and not for anything else', async () => {
+    const opened = await open();
+    const { approved, bench, identities } = opened;
+    const offer = await plan(opened);
+    await opened.limit((2n * TEN_TO_18).toString());
+    const approval = (seen: string, password = PASSWORD) => bench.sealed('approve', { password, seen });
+    const sendBy = (sealed: Sealed, seen = offer.seen) =>
+      approved['approved.send']({ ...request(), seen, costs: offer.costs, newAddress: false, sealed });
+    const other = `0x${'7'.repeat(64)}`;
+    expect(await refusal(sendBy(await approval(offer.seen, 'not the password at all')))).toBe('WALLET_PASSWORD_WRONG');
+    // Typed for one thing, taken for another.
+    expect(await refusal(sendBy(await approval(other)))).toBe('TRANSACTION_REFUSED');
+    expect(await refusal(sendBy(await bench.sealed('unlock', { password: PASSWORD })))).toBe('SEAL_INVALID');
+    expect(opened.records.all()).toEqual([]);
+    const sealed = await approval(offer.seen);
+    expect(await sendBy(sealed)).toMatchObject({ kind: 'send', subject: RECEIVER });
+    expect(await refusal(sendBy(sealed))).toBe('SEAL_INVALID');
+    expect(opened.records.all().length).toBe(1);
+    const [limit] = bench.wallet.limits();
+    expect(limit).toMatchObject({ asset: `eip155:${config.chainId}/slip44:60`, perDay: '2000000000000000000' });
+    expect(BigInt(limit?.spent ?? 0)).toBeGreaterThan(1_250_000_000_000_000_000n);
+
+    const claim = await identities['identity.prepare']({ kind: 'delegation', networkKey: null, days: 30 });
+    const { seen } = await identities['identity.describe']({ claim });
+    await bench.wallet.lock();
+    const contact = { name: 'Ada', address: RECEIVER };
+    const put = await contactSeen('put', contact);
+    expect(await refusal(approved['approved.contact']({ change: 'remove', contact, sealed: await approval(put) }))).toBe(
+      'TRANSACTION_REFUSED',
+    );
+    expect(await approved['approved.contact']({ change: 'put', contact, sealed: await approval(put) })).toEqual(contact);
+    const signed = await approved['approved.sign']({ claim, seen, sealed: await approval(seen) });
+    expect(signed).toMatchObject({ delegation: { delegation: { worker: RECEIVER, wallet: opened.address } }, fault: null });
+    // It was locked before, and is again.
+    expect(bench.wallet.status().unlocked).toBe(false);
+
+    expect(await opened.balances['payments.balances']({ chainId: config.chainId })).toMatchObject({
+      address: opened.address,
+      assets: [{ symbol: 'ETH', decimals: 18, amount: (await chain.provider.getBalance(opened.address)).toString() }],
+      gas: (await chain.provider.getBalance(RECEIVER)).toString(),
+    });
   });
 });
 

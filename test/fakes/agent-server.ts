@@ -39,7 +39,7 @@ export class FakeAgent {
   snapshot: Snapshot;
   settings: Settings = Settings.parse({});
   wallet: WalletStatus = noWallet();
-  payments: PaymentsStatus = { networks: [], gasKey: null, transactions: [] };
+  payments: PaymentsStatus = { networks: [], gasKey: null, gasKeyTrouble: null, chains: [], transactions: [] };
   networks: NetworkRow[] = [];
   benchmark: BenchmarkHistory = {
     results: [],
@@ -212,12 +212,17 @@ export class FakeAgent {
       'payments.status': async () => this.payments,
       'payments.plan': notHere,
       'payments.claim': notHere,
+      'payments.balances': notHere,
       'payments.send-plan': notHere,
       'payments.send': notHere,
       'payments.contacts': notHere,
       'payments.contact-put': notHere,
       'payments.contact-remove': notHere,
+      'approved.send': notHere,
+      'approved.contact': notHere,
+      'approved.sign': notHere,
       'identity.show': notHere,
+      'identity.typed-data': notHere,
       'identity.prepare': notHere,
       'identity.describe': notHere,
       'identity.sign': notHere,
@@ -230,6 +235,7 @@ export class FakeAgent {
       'wallet.reveal': notHere,
       'wallet.confirm': notHere,
       'wallet.limit': notHere,
+      'wallet.limits': async () => [],
       'wallet.lock': notHere,
       'wallet.watch': notHere,
       'wallet.keystore': notHere,

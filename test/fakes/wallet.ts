@@ -38,6 +38,8 @@ export function walletCalls(): ReturnType<typeof walletHandlers> {
     reveal: async () => refuse(),
     confirm: async () => refuse(),
     limit: async () => refuse(),
+    limits: () => [],
+    approve: async () => refuse(),
     describe: async () => refuse(),
     sign: async () => refuse(),
     lock: async () => noWallet(),

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { SigningKey } from 'ethers';
+import type { Bytes32 } from '../../contract/digest.ts';
 import { HearthlendError } from '../../contract/errors.ts';
 import type { Address } from '../../contract/receipt.ts';
 import { createSealReceiver, type Sealed, type SealKey, seal } from '../../contract/seal.ts';
@@ -21,6 +22,9 @@ import { decryptKey, encryptKey, type HeldKey, keyFrom, newKey } from './keys.ts
 import { type Meaning, meaningOf, unsigned } from './meaning.ts';
 import { readSpent, spend, withLimit, writeSpent } from './spending.ts';
 
+/** More approvals than any person gives between two locks. */
+const MAX_APPROVALS = 10_000;
+
 type Answer<T> = T extends { id: number } ? Omit<T, 'id'> : never;
 
 export interface Signer {
@@ -34,6 +38,9 @@ export async function createSigner(folder: string): Promise<Signer> {
   const receiver = await createSealReceiver();
   let held: HeldKey | null = null;
   let asked: number[] = [];
+  /** Sealed approvals that have been used: each counts once, whoever kept a copy of it on the way here. */
+  const used = new Set<string>();
+  let approved: Bytes32 | null = null;
 
   async function opened<A extends WalletAct>(act: A, sealed: Sealed): Promise<WalletSecret<A>> {
     const secret = WALLET_SECRETS[act].safeParse(await receiver.open(sealed, sealPurpose(act)));
@@ -101,6 +108,11 @@ export async function createSigner(folder: string): Promise<Signer> {
       writeSpent(folder, withLimit(readSpent(folder, held), asset, perDay), held);
       return null;
     },
+    async approve({ password, seen }) {
+      held = await decryptKey(requireKeystore().json, password);
+      approved = seen;
+      return null;
+    },
   };
 
   function requireHeld(): HeldKey {
@@ -137,8 +149,14 @@ export async function createSigner(folder: string): Promise<Signer> {
       if (request.act === 'sign') return { type: 'signed', address: requireHeld().address, ...sign(request.what, request.seen) };
       const { act, sealed } = request;
       const secret = await opened(act, sealed);
+      approved = null;
+      if (act === 'approve') {
+        const copy = `${sealed.key} ${sealed.box}`;
+        if (used.has(copy) || used.size >= MAX_APPROVALS) throw new HearthlendError('SEAL_INVALID');
+        used.add(copy);
+      }
       const reply = await (acts[act] as (secret: unknown) => Promise<Sealed | null>)(secret);
-      return { type: 'done', address: requireHeld().address, sealed: reply };
+      return { type: 'done', address: requireHeld().address, sealed: reply, approved };
     },
   };
 }

@@ -8,6 +8,7 @@ import { HearthlendError } from '../../contract/errors.ts';
 import { Amount, AssetId } from '../../contract/money.ts';
 import type { Address } from '../../contract/receipt.ts';
 import { storageError } from '../../contract/storage-error.ts';
+import { MAX_SPEND_LIMITS, type SpendLimit } from '../../contract/wallet.ts';
 import { putFile } from '../durable.ts';
 import type { HeldKey } from './keys.ts';
 import type { Spending } from './meaning.ts';
@@ -16,7 +17,6 @@ type WalletKey = Pick<HeldKey, 'address' | 'privateKey'>;
 
 const DAY_MS = 86_400_000;
 const MAX_FILE_BYTES = 1 << 20;
-const MAX_ASSETS = 200;
 /** More signatures a day are no person's. */
 const MAX_SIGNED = 1000;
 
@@ -55,7 +55,7 @@ export function spend(before: Spent, { chainId, nonce, amounts }: Spending, now:
 /** Pure. @throws SPEND_LIMIT_REACHED where there are too many assets */
 export function withLimit(before: Spent, asset: AssetId, perDay: Amount): Spent {
   const limits = { ...before.limits, [asset]: perDay };
-  if (Object.keys(limits).length > MAX_ASSETS) throw new HearthlendError('SPEND_LIMIT_REACHED', { asset, total: perDay, limit: '0' });
+  if (Object.keys(limits).length > MAX_SPEND_LIMITS) throw new HearthlendError('SPEND_LIMIT_REACHED', { asset, total: perDay, limit: '0' });
   return { limits, signed: before.signed };
 }
 
@@ -81,6 +81,25 @@ export function readSpent(folder: string, { address, privateKey }: WalletKey): S
     // Said below.
   }
   throw new HearthlendError('SPENDING_INVALID', { path });
+}
+
+/**
+ * Limits and what was signed within the last day, as the file says, which nobody without the key can check: to be shown, not to decide by. Empty where
+ * it can't be read, since the signer says then what is wrong with it.
+ */
+export function shownSpending(folder: string, address: Address, now: number): SpendLimit[] {
+  let content: Spent;
+  try {
+    const path = spentPath(folder, address);
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? MAX_FILE_BYTES + 1) > MAX_FILE_BYTES) return [];
+    content = SpentFile.parse(JSON.parse(readFileSync(path, 'utf8'))).content;
+  } catch {
+    return [];
+  }
+  return Object.entries(content.limits).map(([asset, perDay]) => {
+    const recent = content.signed.filter((each) => each.asset === asset && now - each.at < DAY_MS);
+    return { asset, perDay, spent: recent.reduce((sum, { amount }) => sum + BigInt(amount), 0n).toString() };
+  });
 }
 
 /** Durable when it returns: what was signed and forgotten could be spent twice. @throws DISK_FULL, DATA_DIR_UNWRITABLE */

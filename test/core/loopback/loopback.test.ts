@@ -258,7 +258,8 @@ test("the owner's token is good for a program only: a page never gets the owner'
   expect(await authenticate(openSocket(page()), { token: access.ownerToken })).toMatchObject({ authenticated: false });
   const screen = openSocket();
   await authenticate(screen, { code: access.issueCode(() => undefined) });
-  for (const name of ['agent.stop', 'session.code', 'ledger.export', 'job.submit', 'job.save']) {
+  const signing = ['payments.send', 'identity.sign', 'payments.contact-put', 'payments.contact-remove', 'wallet.keystore'] as const;
+  for (const name of ['agent.stop', 'session.code', 'ledger.export', 'job.submit', 'job.save', ...signing] as const) {
     expect(await call(screen, name)).toMatchObject({ ok: false, error: { code: 'RPC_FORBIDDEN' } });
   }
 });
