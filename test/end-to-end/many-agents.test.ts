@@ -5,8 +5,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { operate } from '../../cli/operator/operate.ts';
 import type { Operated } from '../../cli/operator/request.ts';
 import { findInstallation } from '../../cli/ports/installation.ts';
-import { encodeSafetensors } from '../../core/contract/safetensors.ts';
+import { compareOutputs } from '../../coordinator/trust/comparison.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
 import { describeModel } from '../../core/models/describe.ts';
+import { LyingAgent } from '../fakes/lying-agent.ts';
 import { modelCases } from '../fixtures/onnx-models.ts';
 import { natsMissing } from '../nats.ts';
 import { type Command, hearthlend, type Line, run, temporaryFolder } from './program.ts';
@@ -115,6 +117,38 @@ test('they work side by side; one that is killed loses and doubles nothing, and 
   const recorded = () => Promise.all(folders.map(async (dataDir) => ((await rowOf(dataDir)).earnings as Line).acceptedShards as number));
   await expect.poll(async () => (await recorded()).reduce((sum, each) => sum + each, 0), { timeout: 30_000, interval: 500 }).toBe(JOBS);
   for (const dataDir of folders) expect((await run(dataDir, 'ledger', 'verify')).last).toMatchObject({ ok: true });
+});
+
+test('a machine that lies is found out and suspended, the others are blamed for nothing, and every job has the right outputs', async () => {
+  const [before] = await submitJobs(1);
+  await done([before as string]);
+  const outputsOf = async (job: string) => decodeSafetensors(await operated.intake.outputs(job));
+  const right = await outputsOf(before as string);
+  const { link } = await operated.handlers.invite({ lastingMs: 60_000 });
+  let suspendedUntil: number | null = null;
+  const liar = await LyingAgent.start({
+    ...{ link, lie: 'random output', isolation: 'process' },
+    tell(told) {
+      if (told.event === 'suspended') suspendedUntil = told.until;
+    },
+  });
+  const jobs: string[] = [];
+  try {
+    // Each is for whoever asks first.
+    while (suspendedUntil === null) {
+      expect(jobs.length).toBeLessThan(200);
+      jobs.push(...(await submitJobs(4)));
+      await done(jobs);
+    }
+  } finally {
+    await liar.stop();
+  }
+  expect(suspendedUntil).toBeGreaterThan(Date.now());
+  expect(liar.answers.map(({ lied }) => lied)).not.toContain(false);
+  expect(liar.answers.map(({ reply }) => reply)).not.toContain('accepted');
+  for (const job of jobs) expect(compareOutputs(await outputsOf(job), right, { tolerance: () => 1e-4 }).detail).toBeUndefined();
+  const { workers } = await operated.handlers.workers({});
+  expect(workers.map(({ audits }) => audits.bad)).toEqual([0, 0, 0, 2]);
 });
 
 test('one that pauses the network is asked for nothing more; one that leaves it has no key of it left', async () => {

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { BackendName } from '../../core/contract/backends.ts';
 import { type Compared, compareHonest } from '../coordinator/trust/honest.ts';
-import { answersOf, calibrated, LIARS, liesOf, seededRandom, tryLiar } from '../coordinator/trust/liars.ts';
+import { answersOf, calibrated, liesOf, tryLiar } from '../coordinator/trust/liars.ts';
 import { openPracticeRuns } from '../coordinator/trust/practice-runs.ts';
+import { LIARS, seededRandom } from '../fakes/lies.ts';
 import { checks, type Finding } from './finding.ts';
 
 /** Debian's chromium brings a Vulkan driver that needs no GPU. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Calibration } from '../../../coordinator/trust/thresholds.ts';
+import { LIARS, seededRandom } from '../../fakes/lies.ts';
 import { compareHonest } from './honest.ts';
-import { answersOf, calibrated, LIARS, liesOf, seededRandom, tryLiar } from './liars.ts';
+import { answersOf, calibrated, liesOf, tryLiar } from './liars.ts';
 import { openPracticeRuns, type PracticeRuns } from './practice-runs.ts';
 
 const SHARDS = 150;

@@ -7,10 +7,10 @@ import type { Calibration } from '../../../coordinator/trust/thresholds.ts';
 import { checkResult } from '../../../coordinator/verify.ts';
 import { canonicalJson } from '../../../core/contract/digest.ts';
 import type { LocalModel } from '../../../core/contract/jobs.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
+import { decodeSafetensors } from '../../../core/contract/safetensors.ts';
 import type { Submission } from '../../../core/contract/shard.ts';
-import type { Tensor } from '../../../core/contract/tensor.ts';
-import { digestOf, int64 } from '../workbench.ts';
+import { inputReturned, type Liar, type Random, randomLike } from '../../fakes/lies.ts';
+import { digestOf } from '../workbench.ts';
 import type { PracticeRuns, Task, Weights } from './practice-runs.ts';
 
 /** One answer to a task, the right one beside it. */
@@ -22,17 +22,6 @@ interface Answer {
   commitment?: string;
 }
 
-export const LIARS = [
-  'random output',
-  'input returned unchanged',
-  'skipped layers',
-  'int8 instead of fp32',
-  'a replayed old answer',
-  'a copied commitment',
-  'honest until trusted',
-] as const;
-export type Liar = (typeof LIARS)[number];
-
 export interface Caught {
   liar: Liar;
   shards: number;
@@ -42,19 +31,6 @@ export interface Caught {
   standardError: number;
   /** Answers that were looked at and let pass. */
   missed: number;
-}
-
-export type Random = () => number;
-
-/** Numbers in [0, 1), the same each time: mulberry32. */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Generations, passes and stages, with their right answers. */
@@ -77,18 +53,19 @@ export async function liesOf(liar: Liar, runs: PracticeRuns, honest: readonly An
   for (const answer of honest) {
     const { task, right } = answer;
     const recomputed = async (weights: Weights) => ({ ...answer, outputs: await runs.compute(task, weights) });
-    if (liar === 'random output') lies.push({ ...answer, outputs: randomLike(answer, random) });
+    if (liar === 'random output') lies.push({ ...answer, outputs: randomLike(task.shard, right, random) });
     else if (liar === 'skipped layers') lies.push(await recomputed('skipped'));
     else if (liar === 'int8 instead of fp32') lies.push(await recomputed('int8'));
     else if (liar === 'a replayed old answer') {
       const old = honest.filter((other) => other !== answer && sameForm(other, answer));
       const chosen = old[Math.floor(random() * old.length)];
       if (chosen !== undefined) lies.push({ ...answer, outputs: chosen.right });
-    } else if (liar === 'a copied commitment') lies.push({ ...answer, outputs: randomLike(answer, random), commitment: digestOf(right) });
+    } else if (liar === 'a copied commitment')
+      lies.push({ ...answer, outputs: randomLike(task.shard, right, random), commitment: digestOf(right) });
     else if (liar === 'input returned unchanged') {
-      const outputs = inputOf(answer);
+      const outputs = inputReturned(task.shard, task.inputs, right);
       if (outputs !== null) lies.push({ ...answer, outputs });
-    } else lies.push({ ...answer, outputs: randomLike(answer, random) });
+    } else lies.push({ ...answer, outputs: randomLike(task.shard, right, random) });
   }
   return lies.filter(({ right, outputs }) => Buffer.compare(right, outputs) !== 0);
 }
@@ -203,39 +180,4 @@ function sameForm(one: Answer, other: Answer): boolean {
   // A generation of any length ends somewhere; one that was cut off at the limit has the limit's length.
   if (one.task.shard.kind === 'onnx.generate') return true;
   return one.task.shard.model.digest === other.task.shard.model.digest && one.right.byteLength === other.right.byteLength;
-}
-
-function randomLike({ task, right }: Answer, random: Random): Uint8Array {
-  if (task.shard.kind === 'onnx.generate') {
-    const count = task.shard.maxNewTokens;
-    return encodeSafetensors(new Map([['tokens', int64(Array.from({ length: count }, () => 1 + Math.floor(2047 * random())))]]));
-  }
-  return encodeSafetensors(
-    new Map(
-      Array.from(decodeSafetensors(right), ([name, { type, shape, data }]): [string, Tensor] => {
-        const honest = new Float32Array(Uint8Array.from(data).buffer);
-        const size = Math.sqrt(honest.reduce((sum, value) => sum + value * value, 0) / honest.length);
-        const values = honest.map(() => size * Math.sqrt(12) * (random() - 0.5));
-        return [name, { type, shape, data: new Uint8Array(values.buffer) }];
-      }),
-    ),
-  );
-}
-
-/** The stage's input as its output, or the prompt as what follows it; null where nothing of the input has the output's form. */
-function inputOf({ task, right }: Answer): Uint8Array | null {
-  const inputs = decodeSafetensors(task.inputs);
-  if (task.shard.kind === 'onnx.generate') {
-    const { data } = inputs.get('input_ids') as Tensor;
-    const prompt = Array.from(new BigInt64Array(new Uint8Array(data).buffer), Number).filter((id) => id !== 0);
-    const { maxNewTokens } = task.shard;
-    return encodeSafetensors(
-      new Map([['tokens', int64(Array.from({ length: maxNewTokens }, (_, at) => prompt[at % prompt.length] as number))]]),
-    );
-  }
-  const [output] = decodeSafetensors(right);
-  if (output === undefined) return null;
-  const [name, { type, shape }] = output;
-  const same = [...inputs.values()].find((input) => input.type === type && input.shape.join() === shape.join());
-  return same === undefined ? null : encodeSafetensors(new Map([[name, same]]));
 }

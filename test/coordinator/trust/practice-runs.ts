@@ -13,7 +13,7 @@ import { describeModel } from '../../../core/models/describe.ts';
 import { modelDigest } from '../../../core/models/digest.ts';
 import { splitModel } from '../../../core/models/splitting/split.ts';
 import { inProcessReference } from '../../fakes/reference.ts';
-import { asInt8, withChangedWeights } from '../../fixtures/changed-weights.ts';
+import { asInt8, withChangedWeights, withoutLayer } from '../../fixtures/changed-weights.ts';
 import { digestOf, int64 } from '../workbench.ts';
 
 const folder = join(import.meta.dirname, '../../../resources/models/wordnet-lm');
@@ -171,29 +171,6 @@ function variantsOf(dir: string, honest: Uint8Array, entry = 'model.onnx'): Reco
     int8: stored(join(dir, 'int8'), entry, int8),
     skipped: stored(join(dir, 'skipped'), entry, withoutLayer(honest)),
   };
-}
-
-/** One layer in the middle adds nothing to what it is given: what leaves its attention and its network is zero. */
-function withoutLayer(honest: Uint8Array): Uint8Array {
-  const wanted = new Set<string>();
-  const seen: string[] = [];
-  const isDown = ([rows, columns]: [number, number]) => rows > columns && columns === 192;
-  let downs = 0;
-  withChangedWeights(honest, (_name, shape) => {
-    if (isDown(shape)) downs += 1;
-  });
-  let layer = 0;
-  withChangedWeights(honest, (name, shape) => {
-    if (!name.startsWith('onnx::MatMul')) return;
-    if (shape[0] === 192 && shape[1] === 192) seen.push(name);
-    if (!isDown(shape)) return;
-    // Of a layer's matrices the last square one leaves its attention, and the one that narrows leaves its network.
-    if (layer === Math.floor(downs / 2)) for (const each of [name, seen.at(-1) as string]) wanted.add(each);
-    layer += 1;
-  });
-  return withChangedWeights(honest, (name, _shape, values) => {
-    if (wanted.has(name)) values.fill(0);
-  });
 }
 
 function stored(dir: string, entry: string, bytes: Uint8Array): LocalModel {
