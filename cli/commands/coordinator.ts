@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import { renderUnicodeCompact } from 'uqr';
-import { type MessageKey, message } from '../../core/contract/messages.ts';
+import { type MessageKey, message, messageOf } from '../../core/contract/messages.ts';
 import { formatBaseUnits, isPracticeCredit } from '../../core/contract/money.ts';
+import type { EscrowStatus } from '../../core/contract/operating.ts';
 import { askCoordinator } from '../operator/reach.ts';
 import { OPERATOR_FOLDER, type Operated, type OperateRequest } from '../operator/request.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -107,8 +108,46 @@ export async function runCoordinatorStatus(context: Context): Promise<ExitCode> 
       `${formatBaseUnits(BigInt(accepted), 0)} ${isPracticeCredit(asset) ? '' : asset}`.trim(),
     ]),
   ];
+  if (status.escrow !== null) rows.push(...escrowRows(status.escrow));
   for (const line of alignColumns(rows.map(([key, value]) => [message(key), value]))) terminal.text(line);
   return 0;
+}
+
+/** What is owed against what is there for it; what the chain has not said stays unsaid. */
+function escrowRows(escrow: EscrowStatus): [MessageKey, string][] {
+  const { chainId, contract, payer, symbol, decimals, owed, holds, covered, missing, claimed, channels, channelsRead, trouble } = escrow;
+  const amount = (units: string) => formatBaseUnits(BigInt(units), decimals);
+  const unvouched = { symbol, unvouched: amount(owed.unvouched), heldBack: amount(owed.heldBack) };
+  const rows: [MessageKey, string][] = [
+    ['coordinator.status.escrow', message('coordinator.status.escrow-text', { contract, chainId: String(chainId), payer })],
+  ];
+  if (owed.total === null || owed.unclaimed === null)
+    rows.push(['coordinator.status.owed', message('coordinator.status.owed-unread', unvouched)]);
+  else {
+    const all = { ...unvouched, total: amount(owed.total), unclaimed: amount(owed.unclaimed) };
+    rows.push(['coordinator.status.owed', message('coordinator.status.owed-text', all)]);
+  }
+  if (holds === null) rows.push(['coordinator.status.holds', message('coordinator.status.holds-unread')]);
+  else {
+    const { deposit, thawing, earmarked, earmarkThawing } = holds;
+    const shown = {
+      deposit: amount(deposit),
+      thawing: amount(thawing),
+      earmarked: amount(earmarked),
+      earmarkThawing: amount(earmarkThawing),
+    };
+    rows.push(['coordinator.status.holds', message('coordinator.status.holds-text', { symbol, ...shown })]);
+  }
+  if (covered !== null && owed.total !== null) {
+    const of = { symbol, covered: amount(covered), total: amount(owed.total) };
+    rows.push(['coordinator.status.covered', message('coordinator.status.covered-text', of)]);
+  }
+  if (missing !== null && missing !== '0') rows.push(['coordinator.status.missing', `${amount(missing)} ${symbol}`]);
+  if (claimed !== null) rows.push(['coordinator.status.claimed', `${amount(claimed)} ${symbol}`]);
+  const unread = channels - channelsRead;
+  if (unread > 0) rows.push(['coordinator.status.unread', message('coordinator.status.unread-text', { count: unread })]);
+  if (trouble !== null) rows.push(['coordinator.status.trouble', messageOf(trouble)]);
+  return rows;
 }
 
 export async function runCoordinatorWorkers(context: Context): Promise<ExitCode> {

@@ -20,6 +20,7 @@ import { openReference } from '../../core/reference.ts';
 import { createFolderModels } from '../../core/serving.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
+import { chainOf, escrowReader } from './chain.ts';
 import type { Operated, OperateRequest } from './request.ts';
 
 const MAX_TERMS_BYTES = 256 * 1024;
@@ -80,6 +81,8 @@ export async function operate(request: OperateRequest, installation: Installatio
       // A cluster under a certificate that every system trusts needs none named; one of another coordinator has the network's.
       nats = { cluster: { servers, ca: given?.ca ?? given?.network?.authority.certificate ?? null } };
     }
+    const { settlement } = network.terms;
+    const chain = settlement === null ? null : chainOf(dir, settlement.chainId);
     const operating = await operateNetwork({
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
@@ -89,6 +92,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       controlPort: after(3),
       announced: request.announced,
       restoreLog: request.restoreLog,
+      readEscrow: escrowReader(chain),
     });
     closers.push(operating.close);
     const { port: controlPort, token } = operating.control;

@@ -1,8 +1,10 @@
 import type { ApiKeys } from '../../core/contract/api-keys.ts';
 import type { NetworkTerms } from '../../core/contract/joining.ts';
 import type { CoordinatorStatus, OperatorHandlers } from '../../core/contract/operating.ts';
+import { tokenOf } from '../../core/contract/voucher.ts';
 import { invite } from '../joining/invitations.ts';
 import type { Store } from '../store.ts';
+import type { EscrowWatch } from './escrow.ts';
 import { memberCounts, memberRows } from './status.ts';
 
 interface HandlerParts {
@@ -10,6 +12,8 @@ interface HandlerParts {
   keys: ApiKeys;
   terms: NetworkTerms;
   fingerprint: string;
+  /** Null where nothing is promised. */
+  escrow: EscrowWatch | null;
   trust: Pick<OperatorHandlers, 'calibrate' | 'appeals' | 'reinstate'>;
   clock(): number;
   /** host:port that invitations lead to. */
@@ -21,28 +25,29 @@ interface HandlerParts {
 }
 
 /** What the operator's commands may ask. */
-export function operatorHandlers({ store, keys, terms, fingerprint, trust, clock, at, here }: HandlerParts): OperatorHandlers {
+export function operatorHandlers({ store, keys, terms, fingerprint, escrow, trust, clock, at, here }: HandlerParts): OperatorHandlers {
   return {
     ...trust,
     async status() {
       const { connected, ...facts } = here();
-      const [counts, members, openInvitations, promised] = await Promise.all([
+      const [counts, members, openInvitations, promises, owed] = await Promise.all([
         store.counts(clock()),
         memberCounts(store),
         store.openInvitations(clock()),
-        store.promised(),
+        store.promises(),
+        escrow?.status() ?? null,
       ]);
       const { jobs, shards, audits, suspended, accepted } = counts;
       return {
         ...{ id: terms.id, operator: terms.operator, now: clock(), fingerprint, openInvitations, jobs, shards, audits, ...facts },
         workers: { ...members, suspended, connected },
         money: [...accepted].map(([asset, amount]) => {
-          // What is promised is of the token that the escrow holds.
-          const token = /\/erc20:(0x[0-9a-fA-F]{40})$/.exec(asset)?.[1];
-          const of = [...promised].find(([address]) => address.toLowerCase() === token?.toLowerCase())?.[1] ?? 0n;
-          const pays = terms.settlement !== null && token !== undefined;
-          return { asset, accepted: String(amount), promised: pays ? String(of) : null, settled: null };
+          const token = terms.settlement === null ? null : tokenOf(terms.settlement, asset);
+          const promised = promises.filter((each) => each.token === token).reduce((sum, each) => sum + each.amount, 0n);
+          const settled = owed !== null && asset === terms.asset && owed.channelsRead === owed.channels ? owed.claimed : null;
+          return { asset, accepted: String(amount), promised: token === null ? null : String(promised), settled };
         }),
+        escrow: owed,
       };
     },
     invite: ({ lastingMs }) => invite(store, { at: at(), fingerprint, now: clock(), lastingMs }),

@@ -21,6 +21,7 @@ import { createMetrics } from '../metrics/metrics.ts';
 import { openNatsBlobs } from '../nats/blobs.ts';
 import { connectNats, followConnection, type NatsAddress } from '../nats/connection.ts';
 import { answeringLogin, type NatsCredentials, storeLogin, workerJwt } from '../nats/keys.ts';
+import { openOthers } from '../nats/others.ts';
 import { openNatsStore } from '../nats/store.ts';
 import { serveWorkers } from '../nats/transport.ts';
 import { openRequesterRoutes } from '../requester-routes.ts';
@@ -31,6 +32,7 @@ import { LEAST_AUDITS } from '../trust/reputation.ts';
 import { unpredictable } from '../trust/unpredictable.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
+import { escrowMetrics, type ReadEscrow, watchEscrow } from './escrow.ts';
 import { operatorHandlers } from './handlers.ts';
 import type { NetworkFile } from './network.ts';
 import { type OwnNats, watchRevocations } from './own-nats.ts';
@@ -64,6 +66,8 @@ export interface OperateOptions {
   announced: boolean;
   /** Begins the network's log anew from this folder's replica, where it is gone or damaged. */
   restoreLog: boolean;
+  /** The way to the chain of the network's escrow; null where none is known. */
+  readEscrow: ReadEscrow | null;
   clock: () => number;
   log: Log;
 }
@@ -115,8 +119,10 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const { store } = state;
     closers.push(() => store.close());
     const blobs = await openNatsBlobs({ nc: storing, dir: join(dir, 'blobs'), networkId: id, state, clock, log });
+    const others = openOthers(storing, id, log);
+    closers.push(others.close);
     const coordinator = createCoordinator({
-      ...{ networkId: id, store, caughtUp: state.caughtUp, blobs, terms, clock, log },
+      ...{ networkId: id, store, caughtUp: state.caughtUp, others, blobs, terms, clock, log },
       ...{
         signer: options.signer,
         reference: options.reference,
@@ -190,10 +196,17 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     peers = met;
     closers.push(met.close);
     networkMetrics(metrics, store, transport.connected, clock);
+    const { settlement } = terms;
+    const watched = { store, signer: options.signer.address, read: options.readEscrow, clock, log };
+    const escrow = settlement === null ? null : watchEscrow({ ...watched, terms: { ...terms, settlement } });
+    if (escrow !== null) {
+      closers.push(escrow.close);
+      escrowMetrics(metrics, escrow);
+    }
 
     const handlers = operatorHandlers({
       trust: trustHandlers({ store, blobs, clock, log }, { reference: options.reference, inspect: options.inspect }),
-      ...{ store, keys: coordinator.keys, terms, fingerprint: authority.fingerprint, clock },
+      ...{ store, keys: coordinator.keys, terms, fingerprint: authority.fingerprint, escrow, clock },
       at: () => hostAndPort(names()[0] ?? 'localhost', listening.port),
       here: () => ({
         ...{ version, pid: process.pid, startedAt, https: httpsUrls(), servers: servers(), ownNats: own !== null },

@@ -1,5 +1,6 @@
 import type { AssetId } from '../../core/contract/money.ts';
-import type { Address } from '../../core/contract/receipt.ts';
+import type { Address, WorkReceipt } from '../../core/contract/receipt.ts';
+import { splitAmount } from '../../core/contract/vouching.ts';
 import type { Counts, OperatorReads, WorkerCounts } from '../operating/records.ts';
 import type { OpenDatabase } from './open.ts';
 
@@ -21,20 +22,34 @@ export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
     "SELECT worker, count(*) AS count FROM attempts WHERE state IN ('leased', 'submitted', 'disputed') GROUP BY worker",
   );
   // Receipts are never changed or removed: each is added up once.
-  const receiptsAfter = db.prepare<[number, number], { at: number; worker: string; asset: string; amount: string }>(
-    "SELECT rowid AS at, worker, receipt ->> '$.asset' AS asset, receipt ->> '$.amount' AS amount FROM receipts WHERE rowid > ? ORDER BY rowid LIMIT ?",
+  const receiptsAfter = db.prepare<[number, number], { at: number; receipt: string }>(
+    'SELECT rowid AS at, receipt FROM receipts WHERE rowid > ? ORDER BY rowid LIMIT ?',
   );
   let added = 0;
   const sums = new Map<Address, { accepted: number; earned: Map<AssetId, bigint> }>();
+  const channels = new Map<AssetId, Map<string, { worker: Address; payee: Address; amount: bigint }>>();
+  /** What was accepted in each minute of the longest hold-back there may be. */
+  const minutes = new Map<AssetId, Map<number, bigint>>();
 
   async function addUp(): Promise<void> {
     for (;;) {
       const rows = read(() => receiptsAfter.all(added, PAGE));
-      for (const { at, worker, asset, amount } of rows) {
+      for (const { at, receipt } of rows) {
+        const { worker, payee, furtherPayees, asset, amount, time } = JSON.parse(receipt) as WorkReceipt;
         const sum = sums.get(worker) ?? { accepted: 0, earned: new Map<AssetId, bigint>() };
         sums.set(worker, sum);
         sum.accepted += 1;
         sum.earned.set(asset, (sum.earned.get(asset) ?? 0n) + BigInt(amount));
+        const ofAsset = channels.get(asset) ?? new Map();
+        channels.set(asset, ofAsset);
+        for (const part of splitAmount({ amount, payee, furtherPayees })) {
+          const key = `${worker} ${part.payee}`;
+          ofAsset.set(key, { worker, payee: part.payee, amount: (ofAsset.get(key)?.amount ?? 0n) + part.amount });
+        }
+        const ofMinutes = minutes.get(asset) ?? new Map<number, bigint>();
+        minutes.set(asset, ofMinutes);
+        const minute = Math.floor(time / 60);
+        ofMinutes.set(minute, (ofMinutes.get(minute) ?? 0n) + BigInt(amount));
         added = at;
       }
       if (rows.length < PAGE) return;
@@ -65,6 +80,21 @@ export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
       for (const [worker, count] of open)
         counts.set(worker, { ...(counts.get(worker) ?? { accepted: 0, earned: new Map() }), open: count });
       return counts;
+    },
+    async accepted(asset) {
+      await addUp();
+      return [...(channels.get(asset)?.values() ?? [])];
+    },
+    async acceptedSince(asset, at) {
+      await addUp();
+      const ofMinutes = minutes.get(asset) ?? new Map<number, bigint>();
+      const from = Math.floor(at / 60_000);
+      let sum = 0n;
+      for (const [minute, amount] of ofMinutes) {
+        if (minute >= from) sum += amount;
+        else ofMinutes.delete(minute);
+      }
+      return sum;
     },
   };
 }

@@ -24,7 +24,10 @@ export function sqliteVouching({ db, read }: OpenDatabase): { reads: VouchingRea
   const selectAfter = db.prepare<[string, string, number, number], { offer: string }>(
     'SELECT offer FROM vouchers WHERE worker = ? AND payee = ? AND last > ? ORDER BY last, asset LIMIT ?',
   );
-  const selectAll = db.prepare<[], { offer: string }>('SELECT offer, MAX(epoch) FROM vouchers GROUP BY worker, payee, asset');
+  const selectAll = db.prepare<[], { worker: string; payee: string; token: string; amount: string }>(
+    `SELECT worker, payee, asset AS token, offer ->> '$.signed.voucher.cumulativeAmount' AS amount FROM vouchers v
+      WHERE epoch = (SELECT MAX(epoch) FROM vouchers l WHERE l.worker = v.worker AND l.payee = v.payee AND l.asset = v.asset)`,
+  );
   const selectCovered = db.prepare<[string], { last: number | null }>('SELECT MAX(last) AS last FROM epochs WHERE worker = ?');
   const insertEpoch = db.prepare('INSERT INTO epochs VALUES (?, ?, ?, ?)');
   const insertVoucher = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?)');
@@ -45,13 +48,8 @@ export function sqliteVouching({ db, read }: OpenDatabase): { reads: VouchingRea
       async vouchersAfter(worker, payee, last, limit) {
         return read(() => selectAfter.all(worker, payee.toLowerCase(), last, limit)).map(offerFrom);
       },
-      async promised() {
-        const sums = new Map<string, bigint>();
-        for (const { signed } of read(() => selectAll.all()).map(offerFrom)) {
-          const { asset, cumulativeAmount } = signed.voucher;
-          sums.set(asset, (sums.get(asset) ?? 0n) + BigInt(cumulativeAmount));
-        }
-        return sums;
+      async promises() {
+        return read(() => selectAll.all()).map(({ amount, ...channel }) => ({ ...channel, amount: BigInt(amount) }));
       },
     },
     changes: {

@@ -10,8 +10,8 @@ export interface VouchingReads {
   latestVoucher(worker: Address, payee: Address, asset: Address): Promise<Voucher | null>;
   /** A worker's vouchers for one payee that cover receipts after `last`, oldest first. */
   vouchersAfter(worker: Address, payee: Address, last: number, limit: number): Promise<OfferedVoucher[]>;
-  /** What is promised by token since the beginning, in base units. */
-  promised(): Promise<Map<Address, bigint>>;
+  /** What is promised in each channel since the beginning, in base units of a token. */
+  promises(): Promise<Array<{ worker: Address; payee: Address; token: Address; amount: bigint }>>;
 }
 
 export interface VouchingChanges {

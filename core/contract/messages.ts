@@ -8,6 +8,7 @@ import desktop from '../../resources/locales/en/desktop.json' with { type: 'json
 import errors from '../../resources/locales/en/errors.json' with { type: 'json' };
 import hardware from '../../resources/locales/en/hardware.json' with { type: 'json' };
 import network from '../../resources/locales/en/network.json' with { type: 'json' };
+import operator from '../../resources/locales/en/operator.json' with { type: 'json' };
 import payments from '../../resources/locales/en/payments.json' with { type: 'json' };
 import policy from '../../resources/locales/en/policy.json' with { type: 'json' };
 import requests from '../../resources/locales/en/requests.json' with { type: 'json' };
@@ -19,7 +20,7 @@ import { asHearthlendError, type HearthlendError } from './errors.ts';
 
 /**
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
- * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `requests` (what is said to those who send work), `payments` (sending, and what the wallet's signer reads), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `coordinator` (the operator's side of a network), `network` (joined networks, in every shell), `desktop` (tray, dialogs and notifications of the desktop app).
+ * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `requests` (what is said to those who send work), `payments` (sending, and what the wallet's signer reads), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `coordinator` (the operator's side of a network), `operator` (a network's money and its operator's page), `network` (joined networks, in every shell), `desktop` (tray, dialogs and notifications of the desktop app).
  */
 const en = {
   ...backends,
@@ -36,6 +37,7 @@ const en = {
   ...requests,
   ...coordinator,
   ...network,
+  ...operator,
   ...payments,
 };
 export type MessageKey = keyof typeof en;

@@ -3,9 +3,57 @@ import { ApiKey, ApiKeyName } from './api-keys.ts';
 import { AppealRecord, CalibrationRow } from './audits.ts';
 import { Sha256 } from './digest.ts';
 import { WorkerNkey } from './joining.ts';
+import { MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
 import { NetworkId } from './shard.ts';
+
+/**
+ * What a network owes by its receipts and vouchers against what its escrow holds for that. Amounts in base units of the network's asset; times in ms since
+ * 1970. What only the chain can say is null until it has said it.
+ */
+export const EscrowStatus = z.strictObject({
+  chainId: z.int().min(1),
+  contract: Address,
+  payer: Address,
+  asset: AssetId,
+  symbol: z.string().max(32),
+  decimals: z.int().min(0).max(36),
+  owed: z.strictObject({
+    /** Accepted, and in no voucher yet. */
+    unvouched: Amount,
+    /** The part of it whose hold-back is not over. */
+    heldBack: Amount,
+    /** Promised, and not claimed. */
+    unclaimed: Amount.nullable(),
+    /** Accepted, and not claimed. */
+    total: Amount.nullable(),
+  }),
+  holds: z
+    .strictObject({
+      deposit: Amount,
+      /** The part of the deposit that is on its way out, and from when on (null: none). */
+      thawing: Amount,
+      thawedAt: z.int().nullable(),
+      earmarked: Amount,
+      earmarkThawing: Amount,
+    })
+    .nullable(),
+  /** What is owed and the escrow holds, thawing money left out, each earmark for its own channel. */
+  covered: Amount.nullable(),
+  /** What has to be deposited for all that is owed to be covered. */
+  missing: Amount.nullable(),
+  claimed: Amount.nullable(),
+  /** Whether vouchers that this coordinator signs are paid: by whom it signs, `until` when (null: until revoked). */
+  signer: z.strictObject({ address: Address, state: z.enum(['authorised', 'revoked', 'unknown']), until: z.int().nullable() }).nullable(),
+  /** Pairs of worker and payee that are owed or were paid something, and of how many of them the chain has said how they stand. */
+  channels: z.int().min(0),
+  channelsRead: z.int().min(0),
+  checkedAt: z.int().nullable(),
+  /** Why the chain has not said it, or what is wrong; null where all is well. */
+  trouble: MessageRef.nullable(),
+});
+export type EscrowStatus = z.infer<typeof EscrowStatus>;
 
 /** How a network stands, for who runs it. Times in ms since 1970. */
 export const CoordinatorStatus = z.strictObject({
@@ -38,6 +86,8 @@ export const CoordinatorStatus = z.strictObject({
   audits: z.strictObject({ valid: z.int().min(0), bad: z.int().min(0), undecided: z.int().min(0) }),
   /** Since the beginning. `promised` and `settled` are null where the network promises nothing that is worth anything. */
   money: z.array(z.strictObject({ asset: AssetId, accepted: Amount, promised: Amount.nullable(), settled: Amount.nullable() })).max(1024),
+  /** Null where the network promises nothing that is worth anything. */
+  escrow: EscrowStatus.nullable(),
 });
 export type CoordinatorStatus = z.infer<typeof CoordinatorStatus>;
 

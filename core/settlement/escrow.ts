@@ -4,7 +4,7 @@ import type { Bytes32 } from '../contract/digest.ts';
 import type { Address } from '../contract/receipt.ts';
 import type { EscrowDomain, SignedVoucher } from '../contract/voucher.ts';
 import { channelOf } from '../contract/voucher-hash.ts';
-import { Bytes, type ChainRpc, RpcRefusal } from './rpc.ts';
+import { Bytes, type ChainRpc, quantity, RpcRefusal } from './rpc.ts';
 
 const abi = new Interface(artifact.abi);
 /** Several reads that must be of one moment: of the latest block but a few, which all endpoints have. */
@@ -48,6 +48,36 @@ export async function channelFunds(
 /** Until when (seconds since 1970, exclusive) a signer's vouchers count for a payer; 0: they don't. */
 export async function signerUntil(rpc: ChainRpc, domain: EscrowDomain, payer: Address, signer: Address): Promise<bigint> {
   return (await read(rpc, domain.contract, 'signerUntil', [payer, signer], 'latest'))[0] ?? 0n;
+}
+
+/** Channels that are asked about at the same time: endpoints turn away who asks too much at once. */
+const CHANNELS_AT_ONCE = 8;
+
+/** What a payer has in its escrow at one block, and how some of its channels stand. Amounts in base units of the token. */
+export async function readEscrow(
+  rpc: ChainRpc,
+  { domain, payer, token, signer }: { domain: EscrowDomain; payer: Address; token: Address; signer: Address },
+  wanted: ReadonlyArray<{ worker: Address; payee: Address }>,
+) {
+  const block = quantity(await rpc.head());
+  const [deposit, until] = await Promise.all([
+    read(rpc, domain.contract, 'depositOf', [payer, token], block),
+    read(rpc, domain.contract, 'signerUntil', [payer, signer], block),
+  ]);
+  const channels: Pick<ChannelFunds, 'claimed' | 'earmark'>[] = [];
+  for (let at = 0; at < wanted.length; at += CHANNELS_AT_ONCE) {
+    const some = wanted.slice(at, at + CHANNELS_AT_ONCE).map(async ({ worker, payee }) => {
+      const channel = channelOf(domain, { payer, worker, payee, asset: token });
+      const [claimed, earmark] = await Promise.all([
+        read(rpc, domain.contract, 'claimed', [channel], block),
+        read(rpc, domain.contract, 'earmarkOf', [channel], block),
+      ]);
+      return { claimed: claimed[0] ?? 0n, earmark: { amount: earmark[0] ?? 0n, thawing: earmark[1] ?? 0n } };
+    });
+    channels.push(...(await Promise.all(some)));
+  }
+  const [balance = 0n, thawing = 0n, thawedAt = 0n] = deposit;
+  return { deposit: { balance, thawing, thawedAt }, signerUntil: until[0] ?? 0n, channels };
 }
 
 /** The calldata of a claim; of several in one where there are several. */

@@ -12,7 +12,7 @@ const status: CoordinatorStatus = {
   ...{ coordinators: 1, workers: { joined: 0, connected: 0, suspended: 0, revoked: 0 }, openInvitations: 1 },
   jobs: { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 },
   shards: { queued: 0, leased: 0, settling: 0 },
-  ...{ audits: { valid: 0, bad: 0, undecided: 0 }, money: [] },
+  ...{ audits: { valid: 0, bad: 0, undecided: 0 }, money: [], escrow: null },
 };
 
 function operator(wall: Operated['wall'] = 'bubblewrap') {

@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Contract, Wallet } from 'ethers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectToAgent } from '../../cli/agent/connect.ts';
+import { writeChain } from '../../cli/operator/chain.ts';
 import { operate } from '../../cli/operator/operate.ts';
 import type { Operated } from '../../cli/operator/request.ts';
 import { findInstallation } from '../../cli/ports/installation.ts';
@@ -54,8 +55,11 @@ beforeAll(async () => {
   writeFileSync(join(agentDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
   expect((await run(agentDir, 'wallet', 'watch', payee)).code).toBe(0);
   agent = hearthlend(agentDir, 'start', '--headless');
+  const dir = join(operatorDir, 'operator');
+  mkdirSync(dir, { recursive: true });
+  writeChain(dir, here);
   const request = {
-    ...{ dir: join(operatorDir, 'operator'), version: installation.version, name: 'Studio', operator: 'Ann', terms },
+    ...{ dir, version: installation.version, name: 'Studio', operator: 'Ann', terms },
     ...{ port: await freePorts(), websocket: false, restoreLog: false, models: [], advertise: ['127.0.0.1'], nats: null, announced: false },
   };
   [operated] = await Promise.all([operate(request, installation), agent.event('started')]);
@@ -114,6 +118,13 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
 
   await runJobs(1);
   await promised(PRICE * 3n);
+  // The operator's side of it, by the chain: what was claimed, what is owed, and what is there for that.
+  const escrowNow = async () => (await operated.handlers.status({})).escrow;
+  await expect.poll(async () => (await escrowNow())?.claimed, { timeout: 60_000, interval: 500 }).toBe(`${PRICE * 2n}`);
+  expect(await escrowNow()).toMatchObject({
+    owed: { unvouched: '0', unclaimed: `${PRICE}`, total: `${PRICE}` },
+    ...{ holds: { deposit: `${PRICE * 98n}` }, covered: `${PRICE}`, missing: '0', signer: { state: 'authorised' }, trouble: null },
+  });
   expect((await run(agentDir, 'wallet', 'claim', '--network', network, '--yes')).code).toBe(0);
   expect(await chain.provider.getBalance(payee)).toBe(PRICE * 3n);
 
