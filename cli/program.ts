@@ -215,9 +215,10 @@ function addLedgerCommands(program: Command, run: Run): void {
     .description(message('cli.help.ledger-prove'))
     .requiredOption('--receipt <number>', message('cli.help.receipt'), wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .option('--network <id>', message('cli.help.prove-network'))
+    .option('--worker <address>', message('cli.help.prove-worker'))
     .option('--out <file>', message('cli.help.out'))
-    .action((options: { receipt: number; network?: string; out?: string }) =>
-      run((context) => runProve(context, { receipt: options.receipt, network: options.network ?? null, out: options.out ?? null })),
+    .action(({ receipt, network, worker, out }: { receipt: number; network?: string; worker?: string; out?: string }) =>
+      run((context) => runProve(context, { receipt, network: network ?? null, worker: worker ?? null, out: out ?? null })),
     );
   program
     .command('verify')

@@ -11,14 +11,16 @@ const MAX_PROOF_BYTES = 256 * 1024;
 export interface ProveOptions {
   receipt: number;
   network: string | null;
+  /** Null where this machine was one worker alone, or the number is of one of them alone. */
+  worker: string | null;
   /** Null: to stdout. */
   out: string | null;
 }
 
 /** Writes what the payment of a receipt rests on, for anyone to check. It reads the ledger's file, whether or not an agent runs. */
-export async function runProve({ world, terminal, dataDir }: Context, { receipt, network, out }: ProveOptions): Promise<ExitCode> {
+export async function runProve({ world, terminal, dataDir }: Context, { receipt, network, worker, out }: ProveOptions): Promise<ExitCode> {
   const { proveReceipt } = await import('../../core/ledger/prove.ts');
-  const proof = proveReceipt(join(dataDir, 'ledger.db'), network, receipt);
+  const proof = proveReceipt(join(dataDir, 'ledger.db'), { network, worker }, receipt);
   if (out === null) {
     world.stdout.write(`${JSON.stringify(proof, null, terminal.json ? 0 : 2)}\n`);
     return 0;

@@ -19,7 +19,7 @@ export interface StoredEntry {
 
 /** Appends events to the chain, and keeps the derived tables in step. */
 export class Chain {
-  readonly #worker: Address;
+  #worker: Address;
   readonly #derived: Derived;
   readonly #insert: Statement<[number, number, string, string, string, string]>;
   readonly #transaction: (events: readonly LedgerEvent[]) => ChainEnd;
@@ -36,6 +36,11 @@ export class Chain {
       derived.settle();
       return end;
     }).immediate;
+  }
+
+  /** Leases that are recorded from now on are of another worker. */
+  becomes(worker: Address): void {
+    this.#worker = worker;
   }
 
   get end(): ChainEnd {

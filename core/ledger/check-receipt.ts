@@ -1,11 +1,12 @@
 import type { Bytes32 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
+import { merkleRoot } from '../contract/merkle.ts';
 import { priceOf } from '../contract/money.ts';
 import { type Address, BATCH_RECEIPTS, type SignedBatch, type WorkReceipt } from '../contract/receipt.ts';
-import { batchSignedBy, receiptTree } from '../contract/receipt-hash.ts';
+import { batchSignedBy } from '../contract/receipt-hash.ts';
 import type { Attempt } from './attempt.ts';
 
-/** The end of one network's chain of receipts. Sequence 0 and 32 zero bytes before the first. */
+/** The end of a worker's chain of receipts of one network. Sequence 0 and 32 zero bytes before the first. */
 export interface ReceiptHead {
   sequence: number;
   hash: Bytes32;
@@ -43,12 +44,11 @@ export function checkReceipt(receipt: WorkReceipt, attempt: Attempt | undefined,
 /** A receipt as a batch sees it. */
 export interface BatchedReceipt {
   sequence: number;
-  worker: string;
   hash: Bytes32;
 }
 
 /**
- * Checks a batch against the receipts recorded here and the batch before it, and its signatures as far as they are there. Pure.
+ * Checks a batch against its worker's receipts recorded here and the batch before it, and its signatures as far as they are there. Pure.
  * @throws BATCH_INVALID saying what is wrong
  */
 export function checkBatch(
@@ -63,9 +63,8 @@ export function checkBatch(
   const size = batch.last - batch.first + 1;
   if (size < 1 || size > BATCH_RECEIPTS) throw invalid(`it holds ${size} receipts`);
   if (receipts.length !== size) throw invalid(`${size - receipts.length} of its receipts were not recorded here`);
-  if (receipts.some(({ worker }) => worker.toLowerCase() !== batch.worker.toLowerCase())) throw invalid('it names another worker');
   if (receipts.at(-1)?.hash !== batch.headHash) throw invalid('its head is not our last receipt');
-  if (receiptTree(receipts.map(({ hash }) => hash)).root !== batch.merkleRoot) throw invalid('its Merkle root is not that of our receipts');
+  if (merkleRoot(receipts.map(({ hash }) => hash)) !== batch.merkleRoot) throw invalid('its Merkle root is not that of our receipts');
   if (before !== undefined && before.coordinator.toLowerCase() !== coordinator.toLowerCase())
     throw invalid('its coordinator is another one');
   if (!batchSignedBy(batch, coordinatorSignature, coordinator)) throw invalid('the coordinator did not sign it');

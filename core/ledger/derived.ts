@@ -3,6 +3,7 @@ import { canonicalJson } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import { type Address, FIRST_PREVIOUS_HASH, type SignedBatch } from '../contract/receipt.ts';
 import { hashReceipt } from '../contract/receipt-hash.ts';
+import { isSigned, type Succession } from '../contract/succession.ts';
 import { Activity } from './activity.ts';
 import { type Attempt, advance, checkTransition, isShardEntry, type ShardEntry } from './attempt.ts';
 import { type BatchedReceipt, checkBatch, checkReceipt, type ReceiptHead } from './check-receipt.ts';
@@ -12,8 +13,8 @@ import { Promises } from './promises.ts';
 /** The derived tables, by their keys: what can be rebuilt from the entries. */
 export const DERIVED_TABLES = [
   { table: 'attempts', key: ['network', 'shardId', 'attempt'] },
-  { table: 'receipts', key: ['network', 'sequence'] },
-  { table: 'batches', key: ['network', 'last'] },
+  { table: 'receipts', key: ['network', 'worker', 'sequence'] },
+  { table: 'batches', key: ['network', 'worker', 'last'] },
   { table: 'totals', key: ['asset'] },
   { table: 'slots', key: ['asset', 'slot'] },
   { table: 'spans', key: ['id'] },
@@ -58,12 +59,12 @@ export class Derived {
   readonly #activity: Activity;
   readonly #attempt: Statement<[string, string, number], AttemptRow>;
   readonly #putAttempt: Statement<[AttemptRow]>;
-  readonly #receiptHead: Statement<[string], ReceiptHead>;
-  readonly #receipt: Statement<[string, number], { shardId: string; attempt: number }>;
-  readonly #batchedReceipts: Statement<[string, number, number], BatchedReceipt>;
-  readonly #putReceipt: Statement<[string, number, string, number, string, string, string, number]>;
-  readonly #lastBatch: Statement<[string], { last: number; coordinator: string }>;
-  readonly #putBatch: Statement<[string, number, number, string, string, string, string, string, string, number]>;
+  readonly #receiptHead: Statement<[string, string], ReceiptHead>;
+  readonly #receipt: Statement<[string, string, number], { shardId: string; attempt: number }>;
+  readonly #batchedReceipts: Statement<[string, string, number, number], BatchedReceipt>;
+  readonly #putReceipt: Statement<[string, string, number, string, number, string, string, number]>;
+  readonly #lastBatch: Statement<[string, string], { last: number; coordinator: string }>;
+  readonly #putBatch: Statement<[string, string, number, number, string, string, string, string, string, number]>;
   readonly #total: Statement<[string], Accepted>;
   readonly #putTotal: Statement<[string, string, number, number]>;
   readonly #slot: Statement<[string, number], Accepted>;
@@ -76,13 +77,13 @@ export class Derived {
     this.#putAttempt = db.prepare(`
       INSERT INTO attempts (${ATTEMPT_COLUMNS.join(', ')}) VALUES (${ATTEMPT_COLUMNS.map((column) => `@${column}`).join(', ')})
       ON CONFLICT DO UPDATE SET ${CHANGING_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', ')}`);
-    this.#receiptHead = db.prepare('SELECT sequence, hash FROM receipts WHERE network = ? ORDER BY sequence DESC LIMIT 1');
-    this.#receipt = db.prepare('SELECT shardId, attempt FROM receipts WHERE network = ? AND sequence = ?');
+    this.#receiptHead = db.prepare('SELECT sequence, hash FROM receipts WHERE network = ? AND worker = ? ORDER BY sequence DESC LIMIT 1');
+    this.#receipt = db.prepare('SELECT shardId, attempt FROM receipts WHERE network = ? AND worker = ? AND sequence = ?');
     this.#batchedReceipts = db.prepare(
-      'SELECT sequence, worker, hash FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 65',
+      'SELECT sequence, hash FROM receipts WHERE network = ? AND worker = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 65',
     );
     this.#putReceipt = db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
-    this.#lastBatch = db.prepare('SELECT last, coordinator FROM batches WHERE network = ? ORDER BY last DESC LIMIT 1');
+    this.#lastBatch = db.prepare('SELECT last, coordinator FROM batches WHERE network = ? AND worker = ? ORDER BY last DESC LIMIT 1');
     this.#putBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#total = db.prepare('SELECT acceptedAmount, acceptedShards FROM totals WHERE asset = ?');
     this.#putTotal = db.prepare('INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?)');
@@ -116,8 +117,8 @@ export class Derived {
     });
   }
 
-  receiptHead(network: string): ReceiptHead {
-    return this.#receiptHead.get(network) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH };
+  receiptHead(network: string, worker: Address): ReceiptHead {
+    return this.#receiptHead.get(network, worker.toLowerCase()) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH };
   }
 
   /** @param previousAt when the entry before was made: the last time at which the agent is known to have been there */
@@ -129,6 +130,7 @@ export class Derived {
     else if (entry.kind === 'batch') this.#applyBatch(entry);
     else if (entry.kind === 'voucher') this.promises.applyVoucher(entry);
     else if (entry.kind === 'claim.paid') this.promises.applyClaim(entry);
+    else if (entry.kind === 'identity.rekeyed') checkRekeyed(entry.body);
     else if (entry.kind === 'voucher.refused') return;
     else if (entry.kind === 'agent.started') this.#activity.closeAll(previousAt, sequence);
     else if (entry.kind === 'agent.stopped') this.#activity.closeAll(entry.at, sequence);
@@ -147,9 +149,9 @@ export class Derived {
     this.#held.set(nameOf(network, shardId, attempt), { attempt: after, changed: true });
   }
 
-  #accept(entry: Entry<'shard.accepted'>, { asset, amount }: Attempt): void {
+  #accept(entry: Entry<'shard.accepted'>, { asset, amount, worker }: Attempt): void {
     const { network, shardId, attempt, receiptSequence } = entry.body;
-    const receipt = this.#receipt.get(network, receiptSequence);
+    const receipt = this.#receipt.get(network, worker.toLowerCase(), receiptSequence);
     if (receipt?.shardId !== shardId || receipt.attempt !== attempt || amount === null) {
       throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `the receipt ${receiptSequence} is not for it` });
     }
@@ -162,35 +164,43 @@ export class Derived {
 
   #applyReceipt({ sequence, body: receipt }: Entry<'receipt'>): void {
     const { network, shardId } = receipt;
+    const worker = receipt.worker.toLowerCase();
     const attempt = this.attempt(network, shardId, receipt.attempt);
-    checkReceipt(receipt, attempt, this.receiptHead(network));
+    checkReceipt(receipt, attempt, this.receiptHead(network, worker));
     checkTransition(shardId, attempt?.state, 'accepted');
     const name = nameOf(network, shardId, receipt.attempt);
     // A receipt refers to its attempt.
     if (attempt !== undefined && this.#held.get(name)?.changed === true) this.#write(attempt);
     if (attempt !== undefined) this.#held.set(name, { attempt, changed: false });
     const hash = hashReceipt(receipt);
-    this.#putReceipt.run(network, receipt.sequence, shardId, receipt.attempt, receipt.worker, canonicalJson(receipt), hash, sequence);
+    this.#putReceipt.run(network, worker, receipt.sequence, shardId, receipt.attempt, canonicalJson(receipt), hash, sequence);
   }
 
-  /** The last receipt of a network that a co-signed batch covers; 0 where there is none. */
-  lastBatched(network: string): number {
-    return this.#lastBatch.get(network)?.last ?? 0;
+  /** The last of a worker's receipts of a network that a co-signed batch covers; 0 where there is none. */
+  lastBatched(network: string, worker: Address): number {
+    return this.#lastBatch.get(network, worker.toLowerCase())?.last ?? 0;
   }
 
   /** @throws BATCH_INVALID */
   checkBatch(signed: SignedBatch, coordinator: Address): void {
     const { network, first, last } = signed.batch;
-    checkBatch(signed, coordinator, this.#batchedReceipts.all(network, first, last), this.#lastBatch.get(network));
+    const worker = signed.batch.worker.toLowerCase();
+    checkBatch(signed, coordinator, this.#batchedReceipts.all(network, worker, first, last), this.#lastBatch.get(network, worker));
   }
 
   #applyBatch({ sequence, body }: Entry<'batch'>): void {
     const { coordinator, ...signed } = body;
     this.checkBatch(signed, coordinator);
-    const { network, first, last, worker, merkleRoot, headHash } = signed.batch;
+    const { network, worker, first, last, merkleRoot, headHash } = signed.batch;
     const { coordinatorSignature, workerSignature } = signed;
-    this.#putBatch.run(network, first, last, worker, merkleRoot, headHash, coordinator, coordinatorSignature, workerSignature, sequence);
+    const row = [network, worker.toLowerCase(), first, last, merkleRoot, headHash] as const;
+    this.#putBatch.run(...row, coordinator, coordinatorSignature, workerSignature, sequence);
   }
+}
+
+/** @throws REKEY_INVALID */
+function checkRekeyed(succession: Succession): void {
+  if (!isSigned(succession)) throw new HearthlendError('REKEY_INVALID', { worker: succession.from, detail: 'it did not sign that' });
 }
 
 function nameOf(network: string, shardId: string, attempt: number): string {

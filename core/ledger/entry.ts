@@ -5,6 +5,7 @@ import { Amount, AssetId } from '../contract/money.ts';
 import { Freed } from '../contract/policy.ts';
 import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/receipt.ts';
 import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
+import { Succession } from '../contract/succession.ts';
 import { SignedVoucher } from '../contract/voucher.ts';
 
 /** Foreign words that are kept with an entry (an error's detail): bounded, since they stay for good. */
@@ -77,6 +78,8 @@ export const ENTRY_BODIES = {
   }),
   'agent.started': z.strictObject({ version: z.string().max(64), worker: Address }),
   'agent.stopped': z.strictObject({}),
+  /** From here on this machine is another worker; the one that it was said so. */
+  'identity.rekeyed': Succession,
   'agent.paused': z.strictObject({ reason: KeptMessage }),
   /** What the last pause gave back, and how long that took from what led to it. */
   'agent.yielded': z.strictObject({ yieldMs: z.number().min(0), freed: Freed }),

@@ -32,7 +32,8 @@ export function* exportRows(
   try {
     const rows = db.prepare<[number, number], Joined>(`
       SELECT attempts.*, receipts.hash AS receiptHash
-      FROM attempts LEFT JOIN receipts ON receipts.network = attempts.network AND receipts.sequence = attempts.receiptSequence
+      FROM attempts LEFT JOIN receipts
+        ON receipts.network = attempts.network AND receipts.worker = lower(attempts.worker) AND receipts.sequence = attempts.receiptSequence
       WHERE attempts.at >= ? AND attempts.at < ? ORDER BY attempts.firstEntry`);
     for (const joined of rows.iterate(fromMs ?? 0, toMs ?? Number.MAX_SAFE_INTEGER)) {
       const row = exportRow(joined);

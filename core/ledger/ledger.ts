@@ -7,10 +7,11 @@ import type { Address, SignedBatch, WorkReceipt } from '../contract/receipt.ts';
 import type { LedgerVerification } from '../contract/rpc.ts';
 import type { DaySpan, TaskRow } from '../contract/snapshot.ts';
 import { storageError } from '../contract/storage-error.ts';
+import { pathBetween, type Succession } from '../contract/succession.ts';
 import { Activity } from './activity.ts';
 import { Chain } from './append.ts';
 import type { Attempt } from './attempt.ts';
-import { checkEnd } from './check-end.ts';
+import { checkEnd, recordedWorker } from './check-end.ts';
 import type { ReceiptHead } from './check-receipt.ts';
 import { connectWriter } from './connect.ts';
 import { Derived } from './derived.ts';
@@ -26,6 +27,8 @@ export interface LedgerOptions {
   /** The database file. The signed head, `ledger.head`, lies beside it. */
   path: string;
   signer: HeadSigner;
+  /** The words of this machine's former worker keys for those that followed them. */
+  successions?: readonly Succession[];
 }
 
 /** An unsigned end is not left for longer than this once more is recorded. Signing it at every entry would cost more than the entry. */
@@ -49,7 +52,7 @@ export function openLedger(options: LedgerOptions): Ledger {
 export class Ledger {
   readonly #db: Database;
   readonly #path: string;
-  readonly #signer: HeadSigner;
+  #signer: HeadSigner;
   readonly #derived: Derived;
   readonly #chain: Chain;
   readonly #queries: Queries;
@@ -61,7 +64,7 @@ export class Ledger {
   #signedAt = 0;
   #headDue = false;
 
-  constructor(db: Database, { path, signer }: LedgerOptions) {
+  constructor(db: Database, { path, signer, successions = [] }: LedgerOptions) {
     this.#db = db;
     this.#path = path;
     this.#signer = signer;
@@ -75,6 +78,8 @@ export class Ledger {
     const problem = checkEnd(db, head, signer.address)[0];
     if (problem !== undefined) throw new HearthlendError('LEDGER_BROKEN', { detail: problem.detail });
     this.#signedSequence = typeof head === 'object' ? head.sequence : -1;
+    // A crash came between the new key and its record here.
+    if (successions.length > 0) this.#follow(signer.address, successions, this.#chain.end.at);
     this.#signHead();
   }
 
@@ -119,6 +124,21 @@ export class Ledger {
     if (end.sequence > this.#durableEnd.sequence) this.#durableEnd = end;
   }
 
+  /**
+   * Goes on under another worker key, by the old one's word for it. @throws REKEY_INVALID where the words don't lead from the worker on record to the
+   * new one; as `record`
+   */
+  rekey(signer: HeadSigner, successions: readonly Succession[], at: number): void {
+    const before = this.#signer.address;
+    if (!this.#follow(signer.address, successions, at)) {
+      throw new HearthlendError('REKEY_INVALID', { worker: before, detail: `it said nothing of ${signer.address}` });
+    }
+    this.#signer = signer;
+    this.#chain.becomes(signer.address);
+    this.#signedSequence = -1;
+    this.#signHead();
+  }
+
   attempt(network: string, shardId: string, attempt: number): Attempt | null {
     return this.#derived.attempt(network, shardId, attempt) ?? null;
   }
@@ -157,6 +177,16 @@ export class Ledger {
     return this.#queries.networkTotals(network);
   }
 
+  /** Those who have receipts of a network: this machine under its worker keys, the present one and those before it. In small letters. */
+  workersOf(network: string): Address[] {
+    return this.#queries.workersOf(network);
+  }
+
+  /** What a network accepted of one of them since the beginning, in base units. */
+  acceptedOf(network: string, worker: Address): bigint {
+    return this.#queries.acceptedOf(network, worker).amount;
+  }
+
   recentRuns(limit: number): ReturnType<Queries['recentRuns']> {
     return this.#queries.recentRuns(limit);
   }
@@ -165,19 +195,19 @@ export class Ledger {
     return this.#queries.acceptedCount();
   }
 
-  /** Sequence and hash of a network's last receipt; 0 and 32 zero bytes before the first. */
-  receiptHead(network: string): ReceiptHead {
-    return this.#derived.receiptHead(network);
+  /** Sequence and hash of a worker's last receipt of a network; 0 and 32 zero bytes before the first. */
+  receiptHead(network: string, worker: Address = this.#signer.address): ReceiptHead {
+    return this.#derived.receiptHead(network, worker);
   }
 
-  /** Receipts `first` to `last` of a network, as far as they are there, oldest first. */
-  receiptsOf(network: string, first: number, last: number): WorkReceipt[] {
-    return this.#queries.receiptsOf(network, first, last);
+  /** A worker's receipts `first` to `last` of a network, as far as they are there, oldest first. */
+  receiptsOf(network: string, first: number, last: number, worker: Address = this.#signer.address): WorkReceipt[] {
+    return this.#queries.receiptsOf(network, worker, first, last);
   }
 
-  /** The last receipt of a network that a co-signed batch covers; 0 where there is none. */
-  lastBatched(network: string): number {
-    return this.#derived.lastBatched(network);
+  /** The last of a worker's receipts of a network that a co-signed batch covers; 0 where there is none. */
+  lastBatched(network: string, worker: Address = this.#signer.address): number {
+    return this.#derived.lastBatched(network, worker);
   }
 
   /**
@@ -217,6 +247,14 @@ export class Ledger {
       void this.#log.close();
       this.#db.close();
     }
+  }
+
+  /** Records how the worker on record came to be another. False where the words for it don't lead there. */
+  #follow(worker: Address, successions: readonly Succession[], at: number): boolean {
+    const recorded = recordedWorker(this.#db, this.#chain.end.sequence) ?? this.#signer.address;
+    const path = pathBetween(successions, recorded, worker);
+    if (path !== null) this.record(path.map((succession) => ({ kind: 'identity.rekeyed', at, ...succession })));
+    return path !== null;
   }
 
   #append(events: readonly LedgerEvent[]): void {

@@ -3,6 +3,7 @@ import { HearthlendError } from '../contract/errors.ts';
 import { entries } from './migrations/0001-entries.ts';
 import { yields } from './migrations/0002-yields.ts';
 import { vouchers } from './migrations/0003-vouchers.ts';
+import { workers } from './migrations/0004-workers.ts';
 
 /** One step of the database's form, in SQL. Steps are numbered from 1 without gaps and never changed once released. */
 export interface Migration {
@@ -10,7 +11,7 @@ export interface Migration {
   up: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [entries, yields, vouchers];
+export const MIGRATIONS: readonly Migration[] = [entries, yields, vouchers, workers];
 
 /** Marks the file as a ledger ("HLdg"), so that another program's database is not taken for one. */
 const APPLICATION_ID = 0x484c6467;

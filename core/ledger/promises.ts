@@ -3,7 +3,7 @@ import { canonicalJson } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import type { Amount, AssetId } from '../contract/money.ts';
 import type { Address, WorkReceipt } from '../contract/receipt.ts';
-import { assetOf, type SignedVoucher } from '../contract/voucher.ts';
+import { assetOf, type SignedVoucher, type Voucher } from '../contract/voucher.ts';
 import { channelOf } from '../contract/voucher-hash.ts';
 import { type CountedReceipt, checkVoucher, type VoucherFault } from '../contract/vouching.ts';
 import type { Entry } from './entry.ts';
@@ -12,6 +12,7 @@ interface VoucherRow {
   channel: string;
   epoch: number;
   network: string;
+  worker: string;
   asset: string;
   payee: string;
   first: number;
@@ -47,35 +48,42 @@ export interface VoucherOffer {
 export class Promises {
   readonly #latest: Statement<[string], VoucherRow>;
   readonly #latestAll: Statement<[], VoucherRow>;
-  readonly #covering: Statement<[{ network: string; sequence: number }], VoucherRow>;
-  readonly #receipts: Statement<[string, number, number], { body: string; hash: string }>;
-  readonly #countNaming: Statement<[{ network: string; first: number; last: number; payee: string; asset: string }], { count: number }>;
-  readonly #put: Statement<[string, number, string, string, string, number, number, string, string, string, string, number, number]>;
+  readonly #covering: Statement<[{ network: string; worker: string; sequence: number }], VoucherRow>;
+  readonly #receipts: Statement<[string, string, number, number], { body: string; hash: string }>;
+  readonly #countNaming: Statement<
+    [{ network: string; worker: string; first: number; last: number; payee: string; asset: string }],
+    { count: number }
+  >;
+  readonly #put: Statement<
+    [string, number, string, string, string, string, number, number, string, string, string, string, number, number]
+  >;
   readonly #claims: Statement<[string], { cumulative: Amount }>;
   readonly #putClaim: Statement<[string, string, string, string, string | null, number, number, number]>;
   readonly #sum: Statement<[string], { promised: Amount; paid: Amount }>;
   readonly #sums: Statement<[], { asset: AssetId; promised: Amount; paid: Amount }>;
   readonly #putSum: Statement<[string, string, string, number]>;
-  readonly #lastBatched: Statement<[string], { last: number }>;
+  readonly #lastBatched: Statement<[string, string], { last: number }>;
 
   constructor(db: Database) {
     this.#latest = db.prepare('SELECT * FROM vouchers WHERE channel = ? ORDER BY epoch DESC LIMIT 1');
     this.#latestAll = db.prepare('SELECT *, max(epoch) FROM vouchers GROUP BY channel ORDER BY channel');
     this.#covering = db.prepare(
-      'SELECT * FROM vouchers WHERE network = :network AND last >= :sequence AND first <= :sequence ORDER BY last',
+      'SELECT * FROM vouchers WHERE network = :network AND worker = :worker AND last >= :sequence AND first <= :sequence ORDER BY last',
     );
-    this.#receipts = db.prepare('SELECT body, hash FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence');
+    this.#receipts = db.prepare(
+      'SELECT body, hash FROM receipts WHERE network = ? AND worker = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
+    );
     this.#countNaming = db.prepare(
-      `SELECT count(*) AS count FROM receipts WHERE network = :network AND sequence BETWEEN :first AND :last
+      `SELECT count(*) AS count FROM receipts WHERE network = :network AND worker = :worker AND sequence BETWEEN :first AND :last
         AND instr(lower(body), :payee) > 0 AND json_extract(body, '$.asset') = :asset`,
     );
-    this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#claims = db.prepare('SELECT cumulative FROM claims WHERE channel = ?');
     this.#putClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
     this.#sum = db.prepare('SELECT promised, paid FROM promises WHERE asset = ?');
     this.#sums = db.prepare('SELECT asset, promised, paid FROM promises');
     this.#putSum = db.prepare('INSERT OR REPLACE INTO promises VALUES (?, ?, ?, ?)');
-    this.#lastBatched = db.prepare('SELECT last FROM batches WHERE network = ? ORDER BY last DESC LIMIT 1');
+    this.#lastBatched = db.prepare('SELECT last FROM batches WHERE network = ? AND worker = ? ORDER BY last DESC LIMIT 1');
   }
 
   /** The voucher that was recorded last for a channel. */
@@ -89,15 +97,16 @@ export class Promises {
     return this.#latestAll.all().map(recorded);
   }
 
-  /** The voucher whose epoch has a receipt of a network, for the receipt's payee; null where none has it yet. */
-  covering(network: string, sequence: number, payee: Address): RecordedVoucher | null {
-    const row = this.#covering.all({ network, sequence }).find((each) => each.payee === payee.toLowerCase());
+  /** The voucher whose epoch has a worker's receipt of a network, for the receipt's payee; null where none has it yet. */
+  covering(network: string, worker: Address, sequence: number, payee: Address): RecordedVoucher | null {
+    const row = this.#covering.all({ network, worker: worker.toLowerCase(), sequence }).find((each) => each.payee === payee.toLowerCase());
     return row === undefined ? null : recorded(row);
   }
 
-  /** Receipts of an epoch, as the voucher counts them. */
-  counted(network: string, first: number, last: number): CountedReceipt[] {
-    return this.#receipts.all(network, first, last).map(({ body, hash }) => ({ receipt: JSON.parse(body) as WorkReceipt, hash }));
+  /** A worker's receipts of an epoch, as the voucher counts them. */
+  counted(network: string, worker: Address, first: number, last: number): CountedReceipt[] {
+    const rows = this.#receipts.all(network, worker.toLowerCase(), first, last);
+    return rows.map(({ body, hash }) => ({ receipt: JSON.parse(body) as WorkReceipt, hash }));
   }
 
   sums(): Array<{ asset: AssetId; promised: Amount; paid: Amount }> {
@@ -134,13 +143,14 @@ export class Promises {
     const previous = before === undefined ? null : recorded(before).signed.voucher;
     const next = (before?.last ?? 0) + 1;
     // Receipts that it passes over must be others': of another payee, or of another asset.
-    const passedOver = first > next ? this.#naming(network, next, first - 1, voucher.payee, assetOf(domain, voucher.asset)) : 0;
+    const passedOver = first > next ? this.#naming(network, voucher, next, first - 1, assetOf(domain, voucher.asset)) : 0;
     if (first < next || passedOver > 0) {
       throw invalid(`it covers receipts from ${first} on, where ${next} is the first that no voucher covers`);
     }
     if (last < first) throw invalid('it covers no receipts');
-    if (last > (this.#lastBatched.get(network)?.last ?? 0)) throw invalid(`receipt ${last} is in no batch that both sides have signed`);
-    const receipts = this.counted(network, first, last);
+    if (last > (this.#lastBatched.get(network, voucher.worker.toLowerCase())?.last ?? 0))
+      throw invalid(`receipt ${last} is in no batch that both sides have signed`);
+    const receipts = this.counted(network, voucher.worker, first, last);
     const named = receipts.filter(({ receipt }) => assetOf(domain, voucher.asset) === receipt.asset);
     const own = named.find(({ receipt }) => receipt.payee.toLowerCase() === voucher.payee.toLowerCase());
     if (own === undefined) throw invalid('it pays nobody whom those receipts name');
@@ -156,9 +166,10 @@ export class Promises {
     return { channel, expected, missing };
   }
 
-  /** How many of these receipts name a payee, in an asset. */
-  #naming(network: string, first: number, last: number, payee: Address, asset: AssetId): number {
-    return this.#countNaming.get({ network, first, last, payee: payee.toLowerCase(), asset })?.count ?? 0;
+  /** How many of a worker's receipts name a payee, in an asset. */
+  #naming(network: string, { worker, payee }: Voucher, first: number, last: number, asset: AssetId): number {
+    const names = { worker: worker.toLowerCase(), payee: payee.toLowerCase() };
+    return this.#countNaming.get({ network, ...names, first, last, asset })?.count ?? 0;
   }
 
   applyVoucher({ sequence, at, body }: Entry<'voucher'>): void {
@@ -167,8 +178,9 @@ export class Promises {
     const { voucher, domain } = signed;
     const before = this.#latest.get(channel);
     const asset = assetOf(domain, voucher.asset);
-    const row = [network, asset, voucher.payee.toLowerCase(), first, last, voucher.cumulativeAmount, expected.toString()] as const;
-    this.#put.run(channel, voucher.epoch, ...row, canonicalJson(signed), body.signer, at, sequence);
+    const names = [network, voucher.worker.toLowerCase(), asset, voucher.payee.toLowerCase()] as const;
+    const row = [first, last, voucher.cumulativeAmount, expected.toString()] as const;
+    this.#put.run(channel, voucher.epoch, ...names, ...row, canonicalJson(signed), body.signer, at, sequence);
     this.#add(asset, BigInt(voucher.cumulativeAmount) - BigInt(before?.cumulative ?? 0), 0n, sequence);
   }
 

@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3';
 import { HearthlendError } from '../contract/errors.ts';
 import { isPracticeCredit } from '../contract/money.ts';
 import { type ProofBundle, pathOf } from '../contract/proof.ts';
-import type { WorkReceipt } from '../contract/receipt.ts';
+import type { Address, WorkReceipt } from '../contract/receipt.ts';
 import { hashReceipt } from '../contract/receipt-hash.ts';
 import { assetOf, type SignedVoucher } from '../contract/voucher.ts';
 import { splitAmount } from '../contract/vouching.ts';
@@ -13,7 +13,6 @@ import { Promises } from './promises.ts';
 interface BatchRow {
   first: number;
   last: number;
-  worker: string;
   merkleRoot: string;
   headHash: string;
   coordinator: string;
@@ -23,44 +22,51 @@ interface BatchRow {
 
 /**
  * What the payment of one receipt rests on, for anyone to check without this ledger. Reads only; an agent may be writing meanwhile.
- * @param network whose receipt; null: the one network that has receipts which aren't practice
+ * @param of whose receipt: of which network, and of which worker where this machine was several. Null: the only one that isn't practice
  * @throws RECEIPT_UNKNOWN, SELF_ISSUED for practice, RECEIPT_UNSIGNED before both sides have signed for it, DATABASE_*
  */
-export function proveReceipt(path: string, network: string | null, sequence: number): ProofBundle {
-  if (!existsSync(path)) throw new HearthlendError('RECEIPT_UNKNOWN', { receipt: sequence, network: network ?? '?' });
+export function proveReceipt(path: string, of: { network: string | null; worker: Address | null }, sequence: number): ProofBundle {
+  if (!existsSync(path)) throw new HearthlendError('RECEIPT_UNKNOWN', { receipt: sequence, network: of.network ?? '?' });
   const db = connectReader(path);
   try {
-    return prove(db, network ?? onlyNetwork(db, sequence), sequence);
+    return prove(db, theOnly(db, of, sequence));
   } finally {
     db.close();
   }
 }
 
-function onlyNetwork(db: Database, sequence: number): string {
+/** @throws RECEIPT_UNKNOWN, USAGE where several are meant */
+function theOnly(db: Database, { network, worker }: { network: string | null; worker: Address | null }, sequence: number): WorkReceipt {
   const found = db
-    .prepare<[number], { network: string; body: string }>('SELECT network, body FROM receipts WHERE sequence = ?')
-    .all(sequence);
-  const paid = found.filter(({ body }) => !isPracticeCredit((JSON.parse(body) as WorkReceipt).asset));
+    .prepare<[{ network: string | null; worker: string | null; sequence: number }], string>(
+      `SELECT body FROM receipts
+        WHERE sequence = :sequence AND network = ifnull(:network, network) AND worker = ifnull(:worker, worker) ORDER BY network, worker`,
+    )
+    .pluck()
+    .all({ network, worker: worker?.toLowerCase() ?? null, sequence })
+    .map((body) => JSON.parse(body) as WorkReceipt);
+  const paid = found.filter(({ asset }) => !isPracticeCredit(asset));
   const [only, ...others] = paid.length > 0 ? paid : found;
-  if (only === undefined) throw new HearthlendError('RECEIPT_UNKNOWN', { receipt: sequence, network: '?' });
-  if (others.length === 0) return only.network;
-  const networks = [only, ...others].map((each) => each.network).join(', ');
-  throw new HearthlendError('USAGE', { detail: `Receipt ${sequence} is there in several networks: say which one (${networks})` });
+  if (only === undefined) throw new HearthlendError('RECEIPT_UNKNOWN', { receipt: sequence, network: network ?? '?' });
+  if (others.length === 0) return only;
+  const each = [only, ...others].map((receipt) => `${receipt.network} ${receipt.worker}`).join(', ');
+  throw new HearthlendError('USAGE', { detail: `Receipt ${sequence} is there several times: say of which network and worker (${each})` });
 }
 
-function prove(db: Database, network: string, sequence: number): ProofBundle {
+function prove(db: Database, receipt: WorkReceipt): ProofBundle {
   const promises = new Promises(db);
-  const receipt = promises.counted(network, sequence, sequence)[0]?.receipt as WorkReceipt | undefined;
-  if (receipt === undefined) throw new HearthlendError('RECEIPT_UNKNOWN', { receipt: sequence, network });
+  const { network, worker, sequence } = receipt;
   if (isPracticeCredit(receipt.asset)) throw new HearthlendError('SELF_ISSUED', { receipt: sequence });
   const hash = hashReceipt(receipt);
   const row = db
-    .prepare<[string, number], BatchRow>('SELECT * FROM batches WHERE network = ? AND last >= ? ORDER BY last LIMIT 1')
-    .get(network, sequence);
+    .prepare<[string, string, number], BatchRow>(
+      'SELECT * FROM batches WHERE network = ? AND worker = ? AND last >= ? ORDER BY last LIMIT 1',
+    )
+    .get(network, worker.toLowerCase(), sequence);
   if (row === undefined || row.first > sequence) throw new HearthlendError('RECEIPT_UNSIGNED', { receipt: sequence, network });
-  const { first, last, worker, merkleRoot, headHash, coordinator, coordinatorSignature, workerSignature } = row;
-  const hashes = (from: number, to: number) => promises.counted(network, from, to);
-  const covering = promises.covering(network, sequence, receipt.payee);
+  const { first, last, merkleRoot, headHash, coordinator, coordinatorSignature, workerSignature } = row;
+  const hashes = (from: number, to: number) => promises.counted(network, worker, from, to);
+  const covering = promises.covering(network, worker, sequence, receipt.payee);
   return {
     kind: 'hearthlend-proof',
     version: 1,

@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { Sha256 } from '../contract/digest.ts';
 import type { NetworkEarnings } from '../contract/networks.ts';
-import type { WorkReceipt } from '../contract/receipt.ts';
+import type { Address, WorkReceipt } from '../contract/receipt.ts';
 import type { AssetEarnings, TaskRow } from '../contract/snapshot.ts';
 import { channelOf } from '../contract/voucher-hash.ts';
 import { knownMessage } from './activity.ts';
@@ -23,12 +23,13 @@ export class Queries {
   readonly #totals: Statement<[], { asset: string; acceptedAmount: string; acceptedShards: number }>;
   readonly #slots: Statement<[string, number, number], { acceptedAmount: string; acceptedShards: number }>;
   readonly #accepted: Statement<[], number>;
-  readonly #amounts: Statement<[string, number], { sequence: number; amount: string }>;
+  readonly #amounts: Statement<[string, string, number], { sequence: number; amount: string }>;
   readonly #expectedOf: Statement<[string], { amount: string }>;
   readonly #recentRuns: Statement<[number], { network: string; model: Sha256; priceUnit: 'run' | 'token'; units: number; runMs: number }>;
-  /** Receipts only ever come behind those that were summed up. */
-  readonly #byNetwork = new Map<string, { sequence: number; accepted: bigint; shards: number }>();
-  readonly #receipts: Statement<[string, number, number], string>;
+  readonly #workers: Statement<[{ network: string }], Address>;
+  /** By network and worker: receipts only ever come behind those that were summed up. */
+  readonly #summed = new Map<string, { sequence: number; accepted: bigint; shards: number }>();
+  readonly #receipts: Statement<[string, string, number, number], string>;
 
   readonly #promises: Promises;
 
@@ -48,7 +49,8 @@ export class Queries {
     this.#slots = db.prepare('SELECT acceptedAmount, acceptedShards FROM slots WHERE asset = ? AND slot >= ? AND slot < ?');
     this.#accepted = db.prepare<[], number>('SELECT coalesce(sum(acceptedShards), 0) FROM totals').pluck();
     this.#amounts = db.prepare(
-      "SELECT sequence, json_extract(body, '$.amount') AS amount FROM receipts WHERE network = ? AND sequence > ? ORDER BY sequence",
+      `SELECT sequence, json_extract(body, '$.amount') AS amount FROM receipts
+        WHERE network = ? AND worker = ? AND sequence > ? ORDER BY sequence`,
     );
     this.#expectedOf = db.prepare(
       `SELECT amount FROM attempts WHERE network = ? AND ${UNFINISHED} AND state IN ('computed', 'submitted', 'disputed')`,
@@ -56,9 +58,19 @@ export class Queries {
     this.#recentRuns = db.prepare(
       'SELECT network, model, priceUnit, units, runMs FROM (SELECT * FROM attempts ORDER BY lastEntry DESC LIMIT ?) WHERE units > 0 AND runMs > 0',
     );
+    // From one worker to the next in the order of the key, however many receipts each of them has.
+    this.#workers = db
+      .prepare<[{ network: string }], Address>(
+        `WITH RECURSIVE found (worker) AS (
+          SELECT min(worker) FROM receipts WHERE network = :network
+          UNION ALL
+          SELECT (SELECT min(worker) FROM receipts WHERE network = :network AND worker > found.worker) FROM found WHERE worker IS NOT NULL
+        ) SELECT worker FROM found WHERE worker IS NOT NULL`,
+      )
+      .pluck();
     this.#receipts = db
-      .prepare<[string, number, number], string>(
-        'SELECT body FROM receipts WHERE network = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
+      .prepare<[string, string, number, number], string>(
+        'SELECT body FROM receipts WHERE network = ? AND worker = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
       )
       .pluck();
   }
@@ -94,8 +106,8 @@ export class Queries {
   }
 
   /** How far an accepted shard has got since: what is promised and paid is known by ranges of receipts, not shard by shard. */
-  #promisedState({ network, receiptSequence, payee }: AttemptRow): TaskRow['state'] {
-    const covering = receiptSequence === null ? null : this.#promises.covering(network, receiptSequence, payee);
+  #promisedState({ network, receiptSequence, worker, payee }: AttemptRow): TaskRow['state'] {
+    const covering = receiptSequence === null ? null : this.#promises.covering(network, worker, receiptSequence, payee);
     if (covering === null) return 'accepted';
     const { domain, voucher } = covering.signed;
     return this.#promises.claimed(channelOf(domain, voucher)) >= BigInt(voucher.cumulativeAmount) ? 'settled' : 'vouched';
@@ -123,25 +135,35 @@ export class Queries {
 
   /** The four numbers of one network, of whatever asset it pays in. */
   networkTotals(network: string): NetworkEarnings {
-    const before = this.#byNetwork.get(network) ?? { sequence: 0, accepted: 0n, shards: 0 };
-    const total = { ...before };
-    for (const { sequence, amount } of this.#amounts.iterate(network, before.sequence)) {
+    const accepted = this.workersOf(network).map((worker) => this.acceptedOf(network, worker));
+    let expected = 0n;
+    for (const { amount } of this.#expectedOf.iterate(network)) expected += BigInt(amount);
+    const { promised, paid } = this.#promises.sumsOf(network);
+    return {
+      expected: expected.toString(),
+      accepted: accepted.reduce((sum, { amount }) => sum + amount, 0n).toString(),
+      promised: promised.toString(),
+      paid: paid.toString(),
+      acceptedShards: accepted.reduce((sum, { shards }) => sum + shards, 0),
+    };
+  }
+
+  /** Those who have receipts of a network: this machine under its worker keys, the present one and those before it. In small letters. */
+  workersOf(network: string): Address[] {
+    return this.#workers.all({ network });
+  }
+
+  /** What a network accepted of a worker since the beginning. */
+  acceptedOf(network: string, worker: Address): { amount: bigint; shards: number } {
+    const key = `${network} ${worker.toLowerCase()}`;
+    const total = { ...(this.#summed.get(key) ?? { sequence: 0, accepted: 0n, shards: 0 }) };
+    for (const { sequence, amount } of this.#amounts.iterate(network, worker.toLowerCase(), total.sequence)) {
       total.sequence = sequence;
       total.accepted += BigInt(amount);
       total.shards += 1;
     }
-    this.#byNetwork.set(network, total);
-    let expected = 0n;
-    for (const { amount } of this.#expectedOf.iterate(network)) expected += BigInt(amount);
-    const { accepted, shards } = total;
-    const { promised, paid } = this.#promises.sumsOf(network);
-    return {
-      expected: expected.toString(),
-      accepted: accepted.toString(),
-      promised: promised.toString(),
-      paid: paid.toString(),
-      acceptedShards: shards,
-    };
+    this.#summed.set(key, total);
+    return { amount: total.accepted, shards: total.shards };
   }
 
   /** What was computed last, the newest first: how fast this machine is with each model. */
@@ -153,7 +175,7 @@ export class Queries {
     return this.#accepted.get() ?? 0;
   }
 
-  receiptsOf(network: string, first: number, last: number): WorkReceipt[] {
-    return this.#receipts.all(network, first, last).map((body) => JSON.parse(body) as WorkReceipt);
+  receiptsOf(network: string, worker: Address, first: number, last: number): WorkReceipt[] {
+    return this.#receipts.all(network, worker.toLowerCase(), first, last).map((body) => JSON.parse(body) as WorkReceipt);
   }
 }

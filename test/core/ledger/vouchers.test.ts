@@ -121,13 +121,13 @@ test('a proof of a receipt holds by itself on any machine, and any change of it 
   workThrough(ledger, 1, 2);
   ledger.record([batched(ledger, 1, 2, DAY_MS + 2500)]);
   earn(ledger, 3, 9);
-  expect(() => proveReceipt(path, null, 2)).toThrow(/SELF_ISSUED/);
-  expect(() => proveReceipt(path, null, 99)).toThrow(/RECEIPT_UNKNOWN/);
-  expect(verifyProof(proveReceipt(path, NETWORK, 5))).toMatchObject({ ok: true, channel: null });
+  expect(() => proveReceipt(path, { network: null, worker: null }, 2)).toThrow(/SELF_ISSUED/);
+  expect(() => proveReceipt(path, { network: null, worker: null }, 99)).toThrow(/RECEIPT_UNKNOWN/);
+  expect(verifyProof(proveReceipt(path, { network: NETWORK, worker: null }, 5))).toMatchObject({ ok: true, channel: null });
   // Practice is passed over: the first voucher covers from receipt 1 on.
   const offered = await signed(right(ledger, 1, 9));
   ledger.record([event(1, 9, offered)]);
-  const proof = proveReceipt(path, null, 5);
+  const proof = proveReceipt(path, { network: null, worker: null }, 5);
   expect(verifyProof(proof)).toMatchObject({ ok: true, signedByPayer: true, channel: { chainId: 31_337, contract: domain.contract } });
 
   const changes: Array<(bundle: ProofBundle) => void> = [
