@@ -1,7 +1,19 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { link, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fdatasync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { link, open, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type BlobRef, Sha256 } from '../core/contract/digest.ts';
 import { HearthlendError } from '../core/contract/errors.ts';
 
@@ -32,6 +44,10 @@ export interface FileBlobs extends Blobs {
   digests(): Sha256[];
 }
 
+/** Up to this bytes are written at once: handing them to another thread, call by call, takes longer than writing them. */
+const AT_ONCE_BYTES = 1 << 16;
+const datasynced = promisify(fdatasync);
+
 /** What is being written, until it is whole. */
 const INCOMING = 'incoming-';
 
@@ -51,11 +67,12 @@ export function openBlobs(dir: string): FileBlobs {
   const at = (digest: Sha256) => join(dir, Sha256.parse(digest));
 
   /** Runs `write` on a new name and puts what it wrote in place; leaves nothing behind otherwise. */
-  async function place(digest: Sha256, write: (path: string) => Promise<void>): Promise<void> {
+  async function place(digest: Sha256, write: (path: string) => Promise<void>, small = false): Promise<void> {
     const path = temporary();
     try {
       await write(path);
-      await rename(path, at(digest));
+      if (small) renameSync(path, at(digest));
+      else await rename(path, at(digest));
     } catch (thrown) {
       await rm(path, { force: true });
       throw fileError(thrown, path);
@@ -63,6 +80,7 @@ export function openBlobs(dir: string): FileBlobs {
   }
 
   async function isThere(digest: Sha256): Promise<boolean> {
+    if (!existsSync(at(digest))) return false;
     try {
       return (await digestOf(at(digest))).digest === digest;
     } catch (thrown) {
@@ -75,15 +93,8 @@ export function openBlobs(dir: string): FileBlobs {
     async putBytes(bytes) {
       const digest = createHash('sha256').update(bytes).digest('hex');
       if (!(await isThere(digest))) {
-        await place(digest, async (path) => {
-          const file = await open(path, 'wx', 0o600);
-          try {
-            await file.writeFile(bytes);
-            await file.datasync();
-          } finally {
-            await file.close();
-          }
-        });
+        if (bytes.byteLength <= AT_ONCE_BYTES) await place(digest, (path) => writeSmall(path, bytes), true);
+        else await place(digest, (path) => writeLarge(path, bytes));
       }
       return { digest, bytes: bytes.byteLength };
     },
@@ -113,7 +124,9 @@ export function openBlobs(dir: string): FileBlobs {
       }
     },
     async remove(digest) {
-      await rm(at(digest), { force: true });
+      await unlink(at(digest)).catch((thrown: unknown) => {
+        if (codeOf(thrown) !== 'ENOENT') throw thrown;
+      });
     },
     async keepOnly(held) {
       const there = readdirSync(dir);
@@ -124,6 +137,26 @@ export function openBlobs(dir: string): FileBlobs {
     },
     digests: () => readdirSync(dir).filter((name) => Sha256.safeParse(name).success),
   };
+}
+
+async function writeSmall(path: string, bytes: Uint8Array): Promise<void> {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    for (let written = 0; written < bytes.byteLength; ) written += writeSync(file, bytes, written);
+    await datasynced(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function writeLarge(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** False where the file system can't: another disk, no links, or a file that isn't ours to link. */

@@ -5,6 +5,7 @@ import { HearthlendError } from '../core/contract/errors.ts';
 import type { EmbeddedCoordinator, PracticeSource } from '../core/contract/jobs.ts';
 import { type Blobs, openBlobs } from './blobs.ts';
 import { type Coordinator, type CoordinatorOptions, createCoordinator } from './core.ts';
+import { createLendingAhead } from './lending-ahead.ts';
 import type { Log } from './log.ts';
 import type { Worker } from './service.ts';
 import { openSqliteStore } from './sqlite/store.ts';
@@ -36,21 +37,22 @@ export function createEmbeddedCoordinator(options: EmbeddedOptions): EmbeddedCoo
   }
   const blobs = openBlobs(join(dir, 'blobs'));
   const { store, book } = openSqliteStore(join(dir, 'coordinator.db'), networkId);
+  const monotonic = options.monotonic ?? (() => performance.now());
   const coordinator = createCoordinator({
     ...options,
     store,
     blobs,
-    monotonic: options.monotonic ?? (() => performance.now()),
+    monotonic,
     log: options.log ?? (() => undefined),
     practice: { source, book, quota },
   });
-  return forOneWorker(coordinator, { id: networkId, blobs, closeStore: store.close });
+  return forOneWorker(coordinator, { id: networkId, blobs, closeStore: store.close, monotonic });
 }
 
 /** A coordinator as the network of the one worker that connects to it in this process. */
 export function forOneWorker(
   { service, intake, keys, practice, close }: Coordinator,
-  { id, blobs, closeStore }: { id: string; blobs: Blobs; closeStore: () => Promise<void> },
+  { id, blobs, closeStore, monotonic }: { id: string; blobs: Blobs; closeStore: () => Promise<void>; monotonic: () => number },
 ): EmbeddedCoordinator {
   let worker: Worker | undefined;
   let closing: Promise<void> | undefined;
@@ -60,6 +62,15 @@ export function forOneWorker(
     return worker;
   }
 
+  const lending = createLendingAhead({
+    lease: (request) => service.lease(connected(), request),
+    release: (key, reason) => service.release(connected(), key, reason, null),
+    monotonic,
+  });
+  service.subscribe((event) => {
+    if (event.type === 'revoked') lending.drop(event);
+  });
+
   return {
     ...intake,
     keys,
@@ -68,7 +79,8 @@ export function forOneWorker(
       worker = { address, payee };
       return service.connect(worker, holds);
     },
-    lease: async (request) => service.lease(connected(), request),
+    lease: lending.lease,
+    dropAhead: lending.dropAll,
     progress: async (shardId, attempt, fraction, made) => service.progress(connected(), { shardId, attempt }, fraction, made),
     exchange: async (shardId, attempt, step, outputs) => service.exchange(connected(), { shardId, attempt }, step, outputs),
     fetchBlob: async (digest) => ({ type: 'file', path: await blobs.path(digest) }),

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { closeSync, existsSync, fsync, openSync, renameSync, writeSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import { storageError } from '../contract/storage-error.ts';
@@ -17,6 +18,10 @@ export interface Spool {
   /** Deletes all but these: what a crash left behind. */
   sweep(keep: ReadonlySet<Sha256>): Promise<void>;
 }
+
+/** Up to this a result is written at once: handing it to another thread, call by call, takes longer than writing it. */
+const AT_ONCE_BYTES = 1 << 16;
+const synced = promisify(fsync);
 
 /** @throws DATA_DIR_UNWRITABLE, DISK_FULL */
 export async function openSpool(folder: string): Promise<Spool> {
@@ -34,7 +39,7 @@ export async function openSpool(folder: string): Promise<Spool> {
       check(digest, bytes, `The recorded result of task ${shard}`);
       return bytes;
     },
-    remove: (digest) => stored(folder, () => rm(join(folder, Sha256.parse(digest)), { force: true })),
+    remove: (digest) => stored(folder, () => unlink(join(folder, Sha256.parse(digest))).catch(unlessGone)),
     sweep: (keep) =>
       stored(folder, async () => {
         for (const name of await readdir(folder)) if (!keep.has(name)) await rm(join(folder, name), { force: true, recursive: true });
@@ -55,21 +60,44 @@ function check(digest: Sha256, bytes: Uint8Array, what: string): void {
   if (actual !== digest) throw new HearthlendError('DIGEST_MISMATCH', { what, actual, expected: digest });
 }
 
+function unlessGone(thrown: unknown): void {
+  if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+}
+
 async function write(folder: string, digest: Sha256, bytes: Uint8Array, syncNames: () => Promise<void>): Promise<void> {
   const partial = join(folder, `${digest}.${randomUUID()}.partial`);
   try {
-    const file = await open(partial, 'wx', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+    if (bytes.byteLength <= AT_ONCE_BYTES) {
+      await writeSmall(partial, bytes);
+      renameSync(partial, join(folder, digest));
+    } else {
+      await writeLarge(partial, bytes);
+      await rename(partial, join(folder, digest));
     }
-    await rename(partial, join(folder, digest));
     await syncNames();
   } catch (thrown) {
     await rm(partial, { force: true });
     throw thrown;
+  }
+}
+
+async function writeSmall(path: string, bytes: Uint8Array): Promise<void> {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    for (let written = 0; written < bytes.byteLength; ) written += writeSync(file, bytes, written);
+    await synced(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function writeLarge(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

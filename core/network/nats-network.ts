@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { Ahead } from '../contract/ahead.ts';
 import type { AuditReport } from '../contract/audits.ts';
 import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { ref } from '../contract/messages.ts';
@@ -14,7 +15,6 @@ import type {
 } from '../contract/network.ts';
 import type { Lease, Submission } from '../contract/shard.ts';
 import { INLINE_BYTES } from '../contract/worker-calls.ts';
-import { Ahead } from './ahead.ts';
 import { Blobs } from './blobs.ts';
 import { Connection, type Link } from './connection.ts';
 import type { JoinedNetwork } from './records.ts';
@@ -227,7 +227,14 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     },
     async exchange(shardId, attempt, step, outputs) {
       const asked = { shardId, attempt, step, handed: outputs !== null };
-      const reply: StageReply = await connection.call('exchange', asked, outputs ?? undefined);
+      const bytes = outputs?.byteLength ?? 0;
+      const of = Math.ceil(bytes / INLINE_BYTES);
+      for (let index = 0; index < of - 1; index += 1) {
+        const piece = outputs?.subarray(index * INLINE_BYTES, (index + 1) * INLINE_BYTES);
+        await connection.call('exchange', { ...asked, part: { index, of } }, piece);
+      }
+      const last = of > 1 ? { ...asked, part: { index: of - 1, of } } : asked;
+      const reply: StageReply = await connection.call('exchange', last, outputs?.subarray(Math.max(0, of - 1) * INLINE_BYTES));
       return reply;
     },
     fetchBlob: (digest, offset) => blobs.fetch(digest, offset),

@@ -44,7 +44,7 @@ describe.skipIf(natsMissing() !== null)('behind NATS', () => {
     const state = await openNatsStore({ nc, dir: bench.dir, networkId, log });
     const blobs = await openNatsBlobs({ nc, dir: join(bench.dir, 'blobs'), networkId, state, clock, log });
     const core = createCoordinator({ ...options, store: state.store, blobs, practice: { source, book: state.book, quota } });
-    const network = forOneWorker(core, { id: networkId, blobs, closeStore: state.store.close });
+    const network = forOneWorker(core, { id: networkId, blobs, closeStore: state.store.close, monotonic: () => performance.now() });
     const close = async () => {
       await network.close();
       await nc.close();

@@ -1,5 +1,5 @@
-import type { LeaseRequest } from '../contract/network.ts';
-import type { Lease } from '../contract/shard.ts';
+import type { LeaseRequest } from './network.ts';
+import type { Lease } from './shard.ts';
 
 /** So much work is held ahead at most: what lies longer keeps others waiting. */
 const AHEAD_MS = 2000;
@@ -17,6 +17,12 @@ export class Ahead {
   #everyMs: number | null = null;
   #handedOutAt: number | null = null;
   #roundTripMs = 0;
+  readonly #leastMs: number;
+
+  /** @param leastMs so much work is asked for at once, where a shard takes less */
+  constructor(leastMs = 0) {
+    this.#leastMs = leastMs;
+  }
 
   get size(): number {
     return this.#leases.length;
@@ -79,13 +85,13 @@ export class Ahead {
   }
 
   /**
-   * How many leases to ask for at once: one, until it is known how fast they go; then as many as are done while two round trips pass, twice over, and
-   * never more than some seconds' work.
+   * How many leases to ask for at once: one, until it is known how fast they go; then as many as are done while two round trips pass, twice over, or in
+   * `leastMs`, and never more than some seconds' work.
    */
   count(): number {
     if (this.#everyMs === null) return 1;
     const every = Math.max(this.#everyMs, 0.5);
-    const hidden = Math.ceil((4 * this.#roundTripMs) / every);
+    const hidden = Math.ceil(Math.max(4 * this.#roundTripMs, this.#leastMs) / every);
     const most = Math.max(1, Math.floor(AHEAD_MS / every));
     return Math.max(1, Math.min(hidden, most, MOST_AHEAD));
   }
