@@ -19,6 +19,7 @@ import { serveLatest, takeInLatest } from './latest.ts';
 import { createLending } from './lending.ts';
 import type { Log } from './log.ts';
 import { createMachines } from './machines.ts';
+import type { Others } from './others.ts';
 import { createPractising, type Practising } from './practising.ts';
 import { mayRead } from './reading.ts';
 import { retire, sweep } from './recovery.ts';
@@ -37,6 +38,8 @@ export interface CoordinatorOptions {
   blobs: Blobs;
   /** Resolves when everything that any coordinator had recorded at the call is in the store; left out where this one is alone. */
   caughtUp?: () => Promise<void>;
+  /** The network's other coordinators, where messages reach them. */
+  others?: Others;
   signer: CoordinatorSigner;
   reference: ReferenceWorker;
   /** What its operator says of it. Left out where it lends its owner's work to its owner's machine alone. */
@@ -136,14 +139,23 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     random: options.random,
     inspect,
   });
-  const staging = createStaging(context, async (key) => {
-    const attempt = await store.attempt(key);
-    if (attempt !== null) await lending.release({ address: attempt.worker, payee: attempt.payee }, key, 'crashed', null);
+  const others = options.others ?? null;
+  const madeTokens = createListeners<MadeOfShard>(log);
+  const tellMade = (made: MadeOfShard) => {
+    madeTokens.emit(made);
+    // Whoever reads along may have asked another coordinator.
+    others?.tellMade(made);
+  };
+  const staging = createStaging(context, {
+    async drop(key) {
+      const attempt = await store.attempt(key);
+      if (attempt !== null) await lending.release({ address: attempt.worker, payee: attempt.payee }, key, 'crashed', null);
+    },
+    ...{ tellMade, others },
   });
   const settling = createSettling(context, practising, batching, auditor, staging);
   const lending = createLending(context, practising, settling.isSettling);
   const intake = createIntake(context, terms ?? null);
-  const madeTokens = createListeners<MadeOfShard>(log);
   const info: NetworkInfo = {
     id: networkId,
     coordinator: signer.address,
@@ -196,6 +208,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   async function shutDown(): Promise<void> {
     clearInterval(tidying);
     clearInterval(closingLeft);
+    unlisten?.();
     unfollow();
     await inOrder.catch(() => undefined);
     try {
@@ -227,10 +240,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     progress: (worker, key, fraction, made) =>
       whenOpen(async () => {
         const held = await lending.progress(worker, key, fraction);
-        if (held && made !== undefined) madeTokens.emit({ shardId: key.shardId, ...made });
+        if (held && made !== undefined) tellMade({ shardId: key.shardId, ...made });
         return held;
       }),
-    exchange: (worker, key, step, outputs) => whenOpen(() => staging.exchange(worker, key, step, outputs)),
+    exchange: (worker, key, step, outputs, how) => whenOpen(() => staging.exchange(worker, key, step, outputs, how)),
     submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
     release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
     receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
@@ -267,8 +280,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   };
 
   const { caughtUp } = options;
+  const served = caughtUp === undefined ? service : serveLatest(service, store, caughtUp);
+  const unlisten = others?.onMade(madeTokens.emit);
+  others?.answer(({ worker, key, step, part }, outputs) => served.exchange(worker, key, step, outputs, { part, passedOn: true }));
   return {
-    service: caughtUp === undefined ? service : serveLatest(service, store, caughtUp),
+    service: served,
     intake: caughtUp === undefined ? jobs : takeInLatest(jobs, store, caughtUp),
     keys: createKeys(store, clock),
     practice: practising ?? NO_PRACTICE,

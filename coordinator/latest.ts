@@ -22,9 +22,9 @@ export function serveLatest(service: WorkerService, store: Store, caughtUp: () =
       await knowing(key);
       return service.progress(worker, key, fraction, made);
     },
-    async exchange(worker, key, step, outputs) {
+    async exchange(worker, key, step, outputs, how) {
       await knowing(key);
-      return service.exchange(worker, key, step, outputs);
+      return service.exchange(worker, key, step, outputs, how);
     },
     async submit(worker, submission, outputs) {
       await knowing(submission);

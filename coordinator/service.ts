@@ -12,6 +12,7 @@ import type {
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Submission } from '../core/contract/shard.ts';
 import type { OfferedVoucher } from '../core/contract/voucher.ts';
+import type { Exchanging } from './others.ts';
 import type { AttemptKey, Failure } from './store.ts';
 
 /** A worker as its transport has proven it. */
@@ -29,7 +30,7 @@ export interface WorkerService {
   lease(worker: Worker, request: LeaseRequest): Promise<LeaseReply>;
   progress(worker: Worker, key: AttemptKey, fraction: number | null, made?: MadeTokens): Promise<boolean>;
   /** See Network.exchange. */
-  exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null): Promise<StageReply>;
+  exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null, how?: Exchanging): Promise<StageReply>;
   submit(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;

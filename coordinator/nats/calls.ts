@@ -38,8 +38,8 @@ const CALLS: Calls = {
   async progress({ service }, worker, { shardId, attempt, fraction, made }) {
     return { held: await service.progress(worker, { shardId, attempt }, fraction, made) };
   },
-  exchange: ({ service }, worker, { shardId, attempt, step, handed }, body) =>
-    service.exchange(worker, { shardId, attempt }, step, handed ? body : null),
+  exchange: ({ service }, worker, { shardId, attempt, step, handed, part }, body) =>
+    service.exchange(worker, { shardId, attempt }, step, handed ? body : null, { part }),
   async submit({ service, takeUpload, uploadDone }, worker, { submission, inline }, body) {
     if (inline) return service.submit(worker, submission, body);
     const reply = await service.submit(worker, submission, await takeUpload(worker, submission.commitment));

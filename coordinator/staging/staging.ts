@@ -1,15 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asHearthlendError, HearthlendError } from '../../core/contract/errors.ts';
+import type { MadeOfShard } from '../../core/contract/jobs.ts';
 import type { StageReply } from '../../core/contract/network.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../core/contract/safetensors.ts';
 import type { GenerateShard, RunShard, Shard, Submission } from '../../core/contract/shard.ts';
 import type { Tensors } from '../../core/contract/tensor.ts';
 import type { Context } from '../context.ts';
+import type { Exchanging, Others } from '../others.ts';
 import type { Worker } from '../service.ts';
 import type { AttemptKey } from '../store.ts';
 import { advance } from './chain.ts';
 import { type Next, StagedGeneration } from './generation.ts';
+import { Parts } from './parts.ts';
 import { GenerationPlan } from './plan.ts';
 import { tokensAs } from './steps.ts';
 
@@ -26,10 +29,20 @@ const STALE_MS = 20_000;
 /** Jobs that are looked at after a crash, the newest first. */
 const LOOK_AT = 1000;
 
+/** What staging needs beside the coordinator's own. */
+interface StagingPorts {
+  /** Ends the lease of a stage whose worker is not heard of any more, so that it is lent again. */
+  drop(key: AttemptKey): Promise<void>;
+  /** Tokens of a generation that somebody reads along, as they are drawn. */
+  tellMade(made: MadeOfShard): void;
+  /** The network's other coordinators; null where this one is alone, or can't reach them. */
+  others: Others | null;
+}
+
 /** Drives generations whose stages are lent to several workers. */
 export interface Staging {
   /** What a worker's stage does next, once that is known; see Network.exchange. */
-  exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null): Promise<StageReply>;
+  exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null, how?: Exchanging): Promise<StageReply>;
   /** What is wrong with the result of a stage, in words; undefined where it is what was handed in step by step. */
   fault(shard: GenerateShard, submission: Submission): Promise<string | undefined>;
   /** A stage's result was accepted, or its job is over. */
@@ -47,14 +60,14 @@ interface Running {
   moved: PromiseWithResolvers<void>;
 }
 
-/** @param drop ends the lease of a stage whose worker is not heard of any more, so that it is lent again */
-export function createStaging(context: Context, drop: (key: AttemptKey) => Promise<void>): Staging {
+export function createStaging(context: Context, { drop, tellMade, others }: StagingPorts): Staging {
   const { store, blobs, log, monotonic, clock, origin } = context;
   const running = new Map<string, Promise<Running>>();
   /** By which this coordinator is told from the network's others, and when it last said that it drives a job. */
-  const self = randomBytes(8).toString('hex');
+  const self = others?.self ?? randomBytes(8).toString('hex');
   const driven = new Map<string, number>();
   const holders = new Map<string, { key: AttemptKey; jobId: string; index: number }>();
+  const parts = new Parts();
   let closed = false;
   const looking = setInterval(
     () => void look().catch((thrown: unknown) => log('error', 'stages-not-watched', { detail: asHearthlendError(thrown).message })),
@@ -76,26 +89,27 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
     return { generation: new StagedGeneration(parsed), heard: [], moved: Promise.withResolvers() };
   }
 
-  /** Whether this coordinator drives a job: it alone knows the steps. One that was not heard of for long loses it, and must know that by itself. */
-  async function drives(jobId: string): Promise<boolean> {
-    if (origin === 'own') return true;
+  /** Which coordinator drives a job: it alone knows the steps. One that was not heard of for long loses it, and must know that by itself. */
+  async function driverOf(jobId: string): Promise<string> {
+    if (origin === 'own') return self;
     const since = driven.get(jobId);
-    if (since !== undefined && monotonic() - since < STALE_MS / 2) return true;
+    if (since !== undefined && monotonic() - since < STALE_MS / 2) return self;
     const driver = await store.driver(jobId);
-    if (driver !== null && driver.coordinator !== self && driver.seenAt >= clock() - STALE_MS) return false;
+    if (driver !== null && driver.coordinator !== self && driver.seenAt >= clock() - STALE_MS) return driver.coordinator;
     return take(jobId);
   }
 
-  async function take(jobId: string): Promise<boolean> {
+  async function take(jobId: string): Promise<string> {
     const at = monotonic();
-    if ((await store.drive(jobId, self, clock(), clock() - STALE_MS)) === self) {
+    const driver = await store.drive(jobId, self, clock(), clock() - STALE_MS);
+    if (driver === self) {
       driven.set(jobId, at);
-      return true;
+      return self;
     }
     driven.delete(jobId);
     (await running.get(jobId))?.moved.resolve();
     running.delete(jobId);
-    return false;
+    return driver;
   }
 
   /** Ends the leases of stages that nobody computes any more, and forgets generations whose jobs are over. */
@@ -113,13 +127,18 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
     for (const [name, { key, jobId, index }] of holders) {
       const each = await running.get(jobId);
       const silentMs = monotonic() - (each?.heard[index] ?? 0);
-      if (each === undefined) holders.delete(name);
+      if (each === undefined) forget(name);
       else if (silentMs > (each.generation.isBusy(index) ? STEP_MS : SILENT_MS)) {
-        holders.delete(name);
+        forget(name);
         log('warn', 'stage-silent', { shard: key.shardId, attempt: key.attempt, silentMs });
         await drop(key);
       }
     }
+  }
+
+  function forget(attempt: string): void {
+    holders.delete(attempt);
+    parts.drop(attempt);
   }
 
   async function stageShard(worker: Worker, key: AttemptKey): Promise<GenerateShard & { stage: NonNullable<GenerateShard['stage']> }> {
@@ -159,21 +178,31 @@ export function createStaging(context: Context, drop: (key: AttemptKey) => Promi
   }
 
   return {
-    async exchange(worker, key, step, outputs) {
+    async exchange(worker, key, step, given, { part, passedOn = false } = {}) {
       const shard = await stageShard(worker, key);
       const { index } = shard.stage;
-      if (!(await drives(shard.jobId))) throw new HearthlendError('NETWORK_BUSY');
+      const driver = await driverOf(shard.jobId);
+      if (driver !== self) {
+        if (others === null || passedOn) throw new HearthlendError('NETWORK_BUSY');
+        return others.exchange(driver, { worker, key, step, ...(part === undefined ? {} : { part }) }, given);
+      }
       // After a restart, a stage that was told that it is over is told so again.
       if (!running.has(shard.jobId) && !isLast(shard) && (await store.stageResult(key)) !== null) return { type: 'done' };
       const each = await generationOf(shard);
       const { generation } = each;
       generation.claim(index, key.attempt, step);
-      holders.set(`${key.shardId}#${key.attempt}`, { key, jobId: shard.jobId, index });
+      const holder = `${key.shardId}#${key.attempt}`;
+      holders.set(holder, { key, jobId: shard.jobId, index });
       each.heard[index] = monotonic();
+      const outputs = given === null || part === undefined ? given : parts.add(holder, step, part, given);
+      if (part !== undefined && outputs === null) return { type: 'wait' };
       if (outputs !== null) {
+        const from = generation.tokens.length;
         const digest = createHash('sha256').update(outputs).digest('hex');
         generation.handIn(index, step, tensorsOf(shard.id, outputs), digest);
         moved(each);
+        const tokens = generation.tokens.slice(from);
+        if (shard.stream === true && tokens.length > 0) tellMade({ shardId: shard.id, from, tokens });
       }
       const until = monotonic() + WAIT_MS;
       for (;;) {

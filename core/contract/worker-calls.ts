@@ -6,6 +6,9 @@ import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
 import { ShardId, Submission } from './shard.ts';
 import { OfferedVoucher } from './voucher.ts';
 
+/** Which of several messages the outputs of a step come in, where they are over INLINE_BYTES: logits of a large vocabulary are. */
+export const StagePart = z.strictObject({ index: z.int().min(0), of: z.int().min(2).max(64) }).refine(({ index, of }) => index < of);
+
 /**
  * What a worker asks of a coordinator behind NATS: a request on `w.<W>.<call>`, W being the worker's nkey, which nats-server has proven. Request and
  * reply are one frame each (frame.ts): a header of JSON, and outputs as its body where they are small. `connect` comes first on every connection.
@@ -31,9 +34,18 @@ export const WORKER_CALLS = {
     }),
     output: z.strictObject({ held: z.boolean() }),
   },
-  /** See Network.exchange. `handed`: the outputs are the frame's body; a step's inputs are the reply's. */
+  /**
+   * See Network.exchange. `handed`: the outputs are the frame's body, or that `part` of them, sent in order; only the last one's answer counts. A step's
+   * inputs are the reply's body.
+   */
   exchange: {
-    input: z.strictObject({ shardId: ShardId, attempt: z.int().min(1), step: z.int().min(0).max(1_000_000), handed: z.boolean() }),
+    input: z.strictObject({
+      shardId: ShardId,
+      attempt: z.int().min(1),
+      step: z.int().min(0).max(1_000_000),
+      handed: z.boolean(),
+      part: StagePart.optional(),
+    }),
     output: StageReply,
   },
   /** The outputs are the frame's body, or where they are over INLINE_BYTES were put by HTTPS before, under their digest. */
