@@ -1,36 +1,17 @@
 // Apart from receipt.ts, so that what only reads receipts (the screen) doesn't carry ethers.
-import { SimpleMerkleTree } from '@openzeppelin/merkle-tree';
-import { id, recoverAddress, type TypedDataDomain, TypedDataEncoder, type TypedDataField } from 'ethers';
+import { id, keccak256, recoverAddress, type TypedDataDomain, TypedDataEncoder, type TypedDataField } from 'ethers';
 import type { Bytes32 } from './digest.ts';
 import { HearthlendError } from './errors.ts';
+import { merkleRoot, putHex } from './merkle.ts';
 import { type Address, BATCH_RECEIPTS, type ReceiptBatch, type Signature, type WorkReceipt } from './receipt.ts';
 
-/** EIP-712 struct types; SHA-256 digests travel as bytes32. */
-const RECEIPT_TYPES: Record<string, TypedDataField[]> = {
-  WorkReceipt: [
-    { name: 'network', type: 'string' },
-    { name: 'jobId', type: 'string' },
-    { name: 'shardId', type: 'string' },
-    { name: 'attempt', type: 'uint32' },
-    { name: 'worker', type: 'address' },
-    { name: 'payee', type: 'address' },
-    { name: 'furtherPayees', type: 'FurtherPayee[]' },
-    { name: 'modelHash', type: 'bytes32' },
-    { name: 'inputHash', type: 'bytes32' },
-    { name: 'outputCommitment', type: 'bytes32' },
-    { name: 'units', type: 'uint64' },
-    { name: 'unitPrice', type: 'uint256' },
-    { name: 'amount', type: 'uint256' },
-    { name: 'asset', type: 'string' },
-    { name: 'time', type: 'uint64' },
-    { name: 'sequence', type: 'uint64' },
-    { name: 'previousHash', type: 'bytes32' },
-  ],
-  FurtherPayee: [
-    { name: 'payee', type: 'address' },
-    { name: 'shareBasisPoints', type: 'uint16' },
-  ],
-};
+/** EIP-712 struct types of a receipt; SHA-256 digests travel as bytes32. */
+const FURTHER_PAYEE = 'FurtherPayee(address payee,uint16 shareBasisPoints)';
+const WORK_RECEIPT = `WorkReceipt(string network,string jobId,string shardId,uint32 attempt,address worker,address payee,FurtherPayee[] furtherPayees,bytes32 modelHash,bytes32 inputHash,bytes32 outputCommitment,uint64 units,uint256 unitPrice,uint256 amount,string asset,uint64 time,uint64 sequence,bytes32 previousHash)${FURTHER_PAYEE}`;
+const RECEIPT_TYPE = id(WORK_RECEIPT);
+const FURTHER_PAYEE_TYPE = id(FURTHER_PAYEE);
+const NOBODY = keccak256(new Uint8Array(0));
+const WORD = 32;
 
 const BATCH_TYPES: Record<string, TypedDataField[]> = {
   ReceiptBatch: [
@@ -43,14 +24,12 @@ const BATCH_TYPES: Record<string, TypedDataField[]> = {
   ],
 };
 
-const receiptEncoder = TypedDataEncoder.from(RECEIPT_TYPES);
-
 /** The EIP-712 domain of a network's receipts: its salt is the network id's keccak-256. Source: EIP-712, "Definition of domainSeparator". */
 export function receiptDomain(network: string): TypedDataDomain {
   return { name: 'Hearthlend', version: '1', salt: id(network) };
 }
 
-/** Hashes of the latest receipts, by their content: each is needed when it is made, recorded, and put into a batch, and costs 0.2 ms. */
+/** Hashes of the latest receipts, by their content: each is needed when it is made, recorded, and put into a batch. */
 const latest = new Map<string, Bytes32>();
 const LATEST = 2 * BATCH_RECEIPTS;
 
@@ -59,12 +38,7 @@ export function hashReceipt(receipt: WorkReceipt): Bytes32 {
   const content = JSON.stringify(receipt);
   const known = latest.get(content);
   if (known !== undefined) return known;
-  const hash = receiptEncoder.hashStruct('WorkReceipt', {
-    ...receipt,
-    modelHash: `0x${receipt.modelHash}`,
-    inputHash: `0x${receipt.inputHash}`,
-    outputCommitment: `0x${receipt.outputCommitment}`,
-  });
+  const hash = structHash(receipt);
   latest.set(content, hash);
   for (const oldest of latest.keys()) {
     if (latest.size <= LATEST) break;
@@ -73,14 +47,64 @@ export function hashReceipt(receipt: WorkReceipt): Bytes32 {
   return hash;
 }
 
+/** EIP-712's `hashStruct`, without a general encoder's way through the types: a ledger of a million receipts is hashed anew when it is verified. */
+function structHash(receipt: WorkReceipt): Bytes32 {
+  const further = receipt.furtherPayees.map(({ payee, shareBasisPoints }) =>
+    keccak256(words([FURTHER_PAYEE_TYPE, payee, numberHex(shareBasisPoints)])),
+  );
+  return keccak256(
+    words([
+      RECEIPT_TYPE,
+      textHash(receipt.network),
+      textHash(receipt.jobId),
+      id(receipt.shardId),
+      numberHex(receipt.attempt),
+      receipt.worker,
+      receipt.payee,
+      further.length === 0 ? NOBODY : keccak256(words(further)),
+      receipt.modelHash,
+      receipt.inputHash,
+      receipt.outputCommitment,
+      numberHex(receipt.units),
+      numberHex(BigInt(receipt.unitPrice)),
+      numberHex(BigInt(receipt.amount)),
+      textHash(receipt.asset),
+      numberHex(receipt.time),
+      numberHex(receipt.sequence),
+      receipt.previousHash,
+    ]),
+  ) as Bytes32;
+}
+
+/** Hex numbers, each right-aligned in a word of 32 bytes. */
+function words(values: readonly string[]): Uint8Array {
+  const bytes = new Uint8Array(values.length * WORD);
+  values.forEach((hex, index) => {
+    putHex(bytes, (index + 1) * WORD, hex);
+  });
+  return bytes;
+}
+
+function numberHex(value: number | bigint): string {
+  return value.toString(16);
+}
+
+/** keccak-256 of texts that many receipts share. */
+const textHashes = new Map<string, Bytes32>();
+const TEXTS = 256;
+
+function textHash(text: string): Bytes32 {
+  const known = textHashes.get(text);
+  if (known !== undefined) return known;
+  if (textHashes.size >= TEXTS) textHashes.clear();
+  const hash = id(text) as Bytes32;
+  textHashes.set(text, hash);
+  return hash;
+}
+
 /** The digest that both sides sign for a batch: EIP-712 over the network's domain. */
 export function batchDigest(batch: ReceiptBatch): Bytes32 {
   return TypedDataEncoder.hash(receiptDomain(batch.network), BATCH_TYPES, batch);
-}
-
-/** The Merkle tree over receipt hashes, in sequence order, whose proofs OpenZeppelin's MerkleProof verifies. */
-export function receiptTree(hashes: readonly Bytes32[]): SimpleMerkleTree {
-  return SimpleMerkleTree.of([...hashes], { sortLeaves: false });
 }
 
 /** The batch over these receipts, which must be one network's and worker's, in sequence and chained. @throws BATCH_INVALID */
@@ -105,7 +129,7 @@ export function batchOf(receipts: readonly WorkReceipt[]): ReceiptBatch {
     worker: first.worker,
     first: first.sequence,
     last: last.sequence,
-    merkleRoot: receiptTree(hashes).root as Bytes32,
+    merkleRoot: merkleRoot(hashes),
     headHash: hashes.at(-1) as Bytes32,
   };
 }

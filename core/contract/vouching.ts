@@ -1,7 +1,7 @@
 import type { Bytes32 } from './digest.ts';
+import { merkleRoot } from './merkle.ts';
 import type { Amount } from './money.ts';
 import type { Address, WorkReceipt } from './receipt.ts';
-import { receiptTree } from './receipt-hash.ts';
 import { type EscrowDomain, FIRST_PREVIOUS_VOUCHER, type SignedVoucher, tokenOf, type Voucher } from './voucher.ts';
 import { hashVoucher, voucherSigner } from './voucher-hash.ts';
 
@@ -38,7 +38,7 @@ function epochOf(payee: Address, receipts: readonly CountedReceipt[]): { amount:
     named.push(hash);
     amount += part.amount;
   }
-  return named.length === 0 ? null : { amount, root: receiptTree(named).root as Bytes32, count: named.length };
+  return named.length === 0 ? null : { amount, root: merkleRoot(named), count: named.length };
 }
 
 /**

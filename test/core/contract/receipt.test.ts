@@ -1,10 +1,11 @@
 import { SimpleMerkleTree } from '@openzeppelin/merkle-tree';
-import { computeAddress, keccak256, SigningKey, solidityPackedKeccak256, TypedDataEncoder, toUtf8Bytes } from 'ethers';
+import { computeAddress, getAddress, keccak256, SigningKey, solidityPackedKeccak256, TypedDataEncoder, toUtf8Bytes } from 'ethers';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { merkleRoot } from '../../../core/contract/merkle.ts';
 import { practiceCredit } from '../../../core/contract/money.ts';
 import { BATCH_RECEIPTS, FIRST_PREVIOUS_HASH, ReceiptBatch, WorkReceipt } from '../../../core/contract/receipt.ts';
-import { batchDigest, batchOf, batchSignedBy, hashReceipt, receiptDomain, receiptTree } from '../../../core/contract/receipt-hash.ts';
+import { batchDigest, batchOf, batchSignedBy, hashReceipt, receiptDomain } from '../../../core/contract/receipt-hash.ts';
 
 const hex = (characters: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${characters}}$`));
 const address = hex(40).map((digits) => `0x${digits}`);
@@ -56,6 +57,44 @@ test("a receipt's hash is the same for the same content in any order of its fiel
   );
 });
 
+test("a receipt's hash is EIP-712's, as a general encoder works it out", () => {
+  const types = {
+    WorkReceipt: [
+      ...['string network', 'string jobId', 'string shardId', 'uint32 attempt', 'address worker', 'address payee'],
+      ...['FurtherPayee[] furtherPayees', 'bytes32 modelHash', 'bytes32 inputHash', 'bytes32 outputCommitment', 'uint64 units'],
+      ...['uint256 unitPrice', 'uint256 amount', 'string asset', 'uint64 time', 'uint64 sequence', 'bytes32 previousHash'],
+    ].map(fieldOf),
+    FurtherPayee: ['address payee', 'uint16 shareBasisPoints'].map(fieldOf),
+  };
+  const encoder = TypedDataEncoder.from(types);
+  fc.assert(
+    fc.property(receipts, (receipt) => {
+      const [modelHash, inputHash, outputCommitment] = [receipt.modelHash, receipt.inputHash, receipt.outputCommitment].map(
+        (hash) => `0x${hash}`,
+      );
+      const general = encoder.hashStruct('WorkReceipt', { ...receipt, modelHash, inputHash, outputCommitment });
+      expect(hashReceipt(receipt)).toBe(general);
+      expect(hashReceipt({ ...receipt, payee: getAddress(receipt.payee) })).toBe(general);
+    }),
+  );
+});
+
+test("a tree's root is OpenZeppelin's, whatever number of leaves it has", () => {
+  fc.assert(
+    fc.property(fc.array(hex(64), { minLength: 1, maxLength: 130 }), (digits) => {
+      const hashes = digits.map((each) => `0x${each}`);
+      expect(merkleRoot(hashes)).toBe(SimpleMerkleTree.of(hashes, { sortLeaves: false }).root);
+    }),
+    { numRuns: 40 },
+  );
+  expect(() => merkleRoot([])).toThrow(RangeError);
+});
+
+function fieldOf(text: string): { name: string; type: string } {
+  const [type = '', name = ''] = text.split(' ');
+  return { name, type };
+}
+
 test('a batch digest is that of EIP-712, worked out from its definition', () => {
   const batch: ReceiptBatch = {
     network: 'local',
@@ -84,7 +123,7 @@ test('a batch is over its receipts in their order, and each can be proven to be 
       const hashes = chain.map(hashReceipt);
       const batch = ReceiptBatch.parse(batchOf(chain));
       expect(batch).toMatchObject({ network: template.network, first, last: first + count - 1, headHash: hashes.at(-1) });
-      const tree = receiptTree(hashes);
+      const tree = SimpleMerkleTree.of(hashes, { sortLeaves: false });
       const index = count - 1;
       expect(SimpleMerkleTree.verify(batch.merkleRoot, hashes[index] ?? '', tree.getProof(index))).toBe(true);
       expect(SimpleMerkleTree.verify(batch.merkleRoot, FIRST_PREVIOUS_HASH, tree.getProof(index))).toBe(false);
@@ -92,7 +131,7 @@ test('a batch is over its receipts in their order, and each can be proven to be 
     { numRuns: 15 },
   );
   const [a, b] = [`0x${'11'.repeat(32)}`, `0x${'22'.repeat(32)}`];
-  expect(receiptTree([b, a]).root).toBe(solidityPackedKeccak256(['bytes32', 'bytes32'], [a, b]));
+  expect(merkleRoot([b, a])).toBe(solidityPackedKeccak256(['bytes32', 'bytes32'], [a, b]));
 });
 
 test('receipts that are none, too many, out of order, unchained or of several workers make no batch', () => {
