@@ -11,6 +11,7 @@ import { embeddingOf } from './models/embedding.ts';
 import { findAdded } from './models/find.ts';
 import type { ModelStore } from './models/store.ts';
 import { ownLimits } from './prompt-model.ts';
+import { splitBeside } from './splitting.ts';
 import { loadChatTemplate } from './text/chat-template.ts';
 import { loadEncoder } from './text/encoder.ts';
 import { type ModelFolder, readJson } from './text/files.ts';
@@ -85,7 +86,7 @@ export function createServedModels({ store, practiceModel, startedAt }: ServingP
   };
 }
 
-/** Models that lie on this machine as files, each called as its folder is. */
+/** Models that lie on this machine as files, each called as its folder is, and served in stages where those lie beside it. */
 export function createFolderModels(paths: readonly string[], startedAt: number): ServedModels {
   const byId = new Map(paths.map((path) => [basename(path).replace(/\.onnx$/, ''), path]));
   const opened = new Map<string, Promise<Omit<OpenedModel, 'release'>>>();
@@ -93,7 +94,8 @@ export function createFolderModels(paths: readonly string[], startedAt: number):
   async function openFolder(path: string): Promise<Omit<OpenedModel, 'release'>> {
     const { modelPath, folder } = await findDecoder(path);
     const described = await describeModel(modelPath);
-    return { ...described, limits: ownLimits(), ...readModel(folder, described) };
+    const split = await splitBeside(folder, described);
+    return { ...described, limits: ownLimits(), ...(split === null ? {} : { split }), ...readModel(folder, described) };
   }
 
   return {

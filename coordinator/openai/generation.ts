@@ -135,6 +135,7 @@ function requestOf(opened: OpenedModel, { decoder, stopTokens }: Generating, ask
   return {
     kind: 'onnx.generate',
     model: { manifest: opened.manifest, files: opened.files },
+    ...(opened.split === undefined ? {} : { split: opened.split }),
     inputs: encodeSafetensors(new Map([['input_ids', { type: 'int64', shape: [1, ids.length], data }]])),
     limits: { ...opened.limits, outputBytes: Math.min(opened.limits.outputBytes, OUTPUT_BYTES) },
     session: { intraOpThreads: 0, graphOptimization: 'all' },

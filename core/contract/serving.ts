@@ -1,4 +1,4 @@
-import type { DescribedModel } from './jobs.ts';
+import type { DescribedModel, SplitModel } from './jobs.ts';
 import type { DecoderConfig } from './model.ts';
 import type { Limits } from './shard.ts';
 
@@ -45,6 +45,8 @@ export interface Embedding {
 /** A served model, opened: its files stay where they are until `release`. */
 export interface OpenedModel extends DescribedModel {
   limits: Limits;
+  /** The same model in stages, where its texts are to be made by several workers. */
+  split?: SplitModel;
   /** @throws MODEL_NOT_GENERATIVE, TOKENIZER_INVALID */
   generating(): Promise<Generating>;
   /** @throws MODEL_NO_EMBEDDING, TOKENIZER_INVALID */
