@@ -78,14 +78,14 @@ export interface SendableAsset {
 }
 
 /** The native token of a chain, and the tokens that are set up for it. */
-export function assetsOn(chain: ChainConfig): SendableAsset[] {
+export function assetsOn(chain: Pick<ChainConfig, 'chainId' | 'symbol' | 'tokens'>): SendableAsset[] {
   const domain = { chainId: chain.chainId, contract: NATIVE_TOKEN };
   const native = { asset: assetOf(domain, NATIVE_TOKEN), token: NATIVE_TOKEN, symbol: chain.symbol, decimals: NATIVE_DECIMALS };
   return [native, ...chain.tokens.map(({ address, ...token }) => ({ asset: assetOf(domain, address), token: address, ...token }))];
 }
 
 /** By symbol or address, of those that are set up for the chain. @throws ASSET_UNKNOWN */
-export function assetNamed(chain: ChainConfig, typed: string | null): SendableAsset {
+export function assetNamed(chain: Pick<ChainConfig, 'chainId' | 'name' | 'symbol' | 'tokens'>, typed: string | null): SendableAsset {
   const all = assetsOn(chain);
   const wanted = typed?.toLowerCase() ?? NATIVE_TOKEN;
   const [found, ...others] = all.filter(({ token, symbol }) => [token, symbol].some((name) => name.toLowerCase() === wanted));

@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { type BenchmarkActs, createBenchmarkActs } from './benchmark-acts.ts';
 import { connect, type Open } from './connection.ts';
+import { createMoneyActs, type MoneyActs } from './money-acts.ts';
 import { createNetworkActs, type NetworkActs } from './network-acts.ts';
 import { createPolicyActs, type PolicyActs } from './policy-acts.ts';
 import type { Store } from './store.ts';
@@ -31,6 +32,7 @@ export interface Agent {
   readonly benchmark: BenchmarkActs;
   readonly policy: PolicyActs;
   readonly networks: NetworkActs;
+  readonly money: MoneyActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -54,13 +56,18 @@ export function createAgent(store: Store, open: Open): Agent {
       void wallet.refresh();
       void refreshTelemetry();
       void benchmark.refresh();
+      money.changed();
     },
   });
 
   function watchEvents(client: RpcClient): void {
     client.on('changed', (data) => store.changeSoon((state) => applyChanged(state, data, Date.now())));
     client.on('current.text', (data) => store.changeSoon((state) => applyCurrentText(state, data, Date.now())));
-    client.on('wallet.changed', (status) => change((state) => ({ ...state, wallet: status, walletTrouble: null })));
+    client.on('wallet.changed', (status) => {
+      change((state) => ({ ...state, wallet: status, walletTrouble: null }));
+      money.changed();
+    });
+    client.on('payments.changed', money.changed);
     client.on('network.changed', (networks) => store.changeSoon((state) => ({ ...state, networks })));
     client.on('telemetry.sample', (sample) => store.changeSoon((state) => ({ ...state, telemetry: addSample(state.telemetry, sample) })));
     client.on('benchmark.progress', (running) => {
@@ -82,6 +89,7 @@ export function createAgent(store: Store, open: Open): Agent {
 
   const wallet = createWalletActs(call, store);
   const benchmark = createBenchmarkActs(call, store);
+  const money = createMoneyActs(call, store);
 
   async function noticing(work: Promise<unknown>): Promise<void> {
     try {
@@ -167,6 +175,7 @@ export function createAgent(store: Store, open: Open): Agent {
     benchmark,
     policy: createPolicyActs(call, store),
     networks: createNetworkActs(call, store),
+    money,
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };

@@ -1,13 +1,16 @@
 import type { BenchmarkHistory } from '../../core/contract/benchmark.ts';
 import type { HearthlendError } from '../../core/contract/errors.ts';
+import type { IdentityStatus } from '../../core/contract/identity.ts';
 import type { NetworkRow } from '../../core/contract/networks.ts';
+import type { ClaimSettings, PaymentsStatus } from '../../core/contract/payments.ts';
 import type { PauseRecord, PolicyStatus } from '../../core/contract/policy.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { Rules } from '../../core/contract/rules.ts';
+import type { Contact } from '../../core/contract/sending.ts';
 import type { Settings } from '../../core/contract/settings.ts';
 import type { CurrentShard, Snapshot } from '../../core/contract/snapshot.ts';
 import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
-import type { WalletStatus } from '../../core/contract/wallet.ts';
+import type { SpendLimit, WalletStatus } from '../../core/contract/wallet.ts';
 import type { Answer } from './answers.ts';
 import { applyPromptText } from './answers.ts';
 
@@ -18,6 +21,15 @@ export type Link =
   | { name: 'lost'; retryAt: number | null }
   | { name: 'refused' }
   | { name: 'broken'; error: HearthlendError };
+
+/** What the Wallet page shows of money. */
+export interface Money {
+  status: PaymentsStatus;
+  contacts: readonly Contact[];
+  limits: readonly SpendLimit[];
+  identity: IdentityStatus;
+  claims: ClaimSettings;
+}
 
 /** Everything that the page draws. */
 export interface AppState {
@@ -33,6 +45,9 @@ export interface AppState {
   /** Null until the first word of it came, and where it can't be read: `walletTrouble` then says why. */
   wallet: WalletStatus | null;
   walletTrouble: HearthlendError | null;
+  /** What is owed, sent and may be spent. Null until the Wallet page asked; `moneyTrouble`: why it could not be told. */
+  money: Money | null;
+  moneyTrouble: HearthlendError | null;
   telemetry: TelemetryHistory;
   /** Null until it was told. */
   benchmark: BenchmarkHistory | null;
@@ -54,6 +69,8 @@ export const FIRST_STATE: AppState = {
   early: [],
   wallet: null,
   walletTrouble: null,
+  money: null,
+  moneyTrouble: null,
   telemetry: { samples: [], energies: [] },
   benchmark: null,
   when: null,

@@ -1,6 +1,7 @@
 import { type MessageKey, message } from '../../core/contract/messages.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { Brand } from './brand.tsx';
+import { Lock } from './lock.tsx';
 import { ADDRESS, type Route } from './use-route.ts';
 
 const PAGES: Array<{ route: Route; name: MessageKey }> = [
@@ -26,6 +27,7 @@ export function SideBar({ route, alone, wallet }: { route: Route; alone: boolean
                   {message(page.name)}
                   {page.route === 'wallet' && wallet?.kind === 'own' && <LockWord unlocked={wallet.unlocked} />}
                 </a>
+                {page.route === 'wallet' && wallet?.kind === 'own' && <Lock wallet={wallet} />}
               </li>
             ))}
           </ul>

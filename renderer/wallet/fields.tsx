@@ -59,3 +59,27 @@ export function Submit({ act, label, children }: { act: Act; label: string; chil
     </>
   );
 }
+
+interface SelectProps {
+  label: string;
+  value: string;
+  options: ReadonlyArray<{ value: string; name: string }>;
+  onChange(value: string): void;
+}
+
+/** One of several, by name. */
+export function Select({ label, value, options, onChange }: SelectProps): React.ReactNode {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
+        {options.map((option) => (
+          <option key={option.value} value={option.value}>
+            {option.name}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}

@@ -6,7 +6,7 @@ import { useAgent } from '../agent/agent.ts';
 import { say } from '../words/say.ts';
 import { timeText } from '../words/times.ts';
 import { useAct } from '../words/use-act.ts';
-import { Field, Submit } from './fields.tsx';
+import { PasswordForm } from './password-form.tsx';
 
 /** Locked or not, and the way from one to the other. */
 export function Lock({ wallet: status }: { wallet: WalletStatus }): React.ReactNode {
@@ -72,31 +72,5 @@ export function BackUp({ wallet: status, onWords }: { wallet: WalletStatus; onWo
         />
       )}
     </section>
-  );
-}
-
-function PasswordForm({ label, submit }: { label: string; submit(password: string): Promise<unknown> }): React.ReactNode {
-  const act = useAct();
-  const [password, setPassword] = useState('');
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (password === '') return act.refuse(message('screen.wallet.password.empty'));
-        void act.run(async () => {
-          setPassword('');
-          await submit(password);
-        });
-      }}
-    >
-      <Field
-        label={message('screen.wallet.password')}
-        type="password"
-        autoComplete="current-password"
-        value={password}
-        onChange={setPassword}
-      />
-      <Submit act={act} label={label} />
-    </form>
   );
 }

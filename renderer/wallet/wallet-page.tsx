@@ -1,5 +1,6 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { message } from '../../core/contract/messages.ts';
+import type { ChainRow } from '../../core/contract/payments.ts';
 import type { RevealedWords } from '../../core/contract/signer.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { useAgent } from '../agent/agent.ts';
@@ -9,15 +10,26 @@ import { RetryCountdown } from '../frame/retry.tsx';
 import { shortAddress } from '../words/plain.ts';
 import { sayError } from '../words/say.ts';
 import { useAct } from '../words/use-act.ts';
+import { Automatic } from './automatic.tsx';
+import { Balances } from './balances.tsx';
+import { Contacts } from './contacts.tsx';
+import { Delegation } from './delegation.tsx';
+import { Limits } from './limits.tsx';
+import { Owed } from './owed.tsx';
 import { BackUp, Lock } from './own.tsx';
 import { Qr } from './qr.tsx';
+import { Send } from './send.tsx';
+import { Transactions } from './transactions.tsx';
 import { Ways } from './ways.tsx';
 import { Words } from './words.tsx';
 
 /** Where am I paid, and is it locked? */
-export function WalletPage({ state: { wallet, walletTrouble, link } }: { state: AppState }): React.ReactNode {
+export function WalletPage({ state: { wallet, walletTrouble, money, moneyTrouble, link } }: { state: AppState }): React.ReactNode {
+  const agent = useAgent();
   // Here and nowhere else in the page: they are gone when somebody leaves it.
   const [words, setWords] = useState<RevealedWords | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, for as long as the page is shown
+  useEffect(() => agent.money.watch(), []);
   if (walletTrouble !== null) return <Trouble trouble={walletTrouble} />;
   if (wallet === null) return <h1 role="status">{message('screen.wallet.looking')}</h1>;
   if (words !== null) {
@@ -38,12 +50,32 @@ export function WalletPage({ state: { wallet, walletTrouble, link } }: { state: 
           {message('screen.link.lost')}. <RetryCountdown link={link} />
         </p>
       )}
-      {wallet.address !== null && <Receive wallet={wallet} address={wallet.address} />}
+      {wallet.kind === 'own' && !wallet.backedUp && <BackUp wallet={wallet} onWords={setWords} />}
       {wallet.kind === 'none' && <Ways onWords={setWords} />}
+      {moneyTrouble !== null && <MoneyTrouble trouble={moneyTrouble} />}
+      {money !== null && (money.status.networks.length > 0 || wallet.kind !== 'none') && <Owed status={money.status} />}
+      {money !== null && <Transactions status={money.status} />}
+      {wallet.address !== null && (
+        <div className="pair">
+          <Receive wallet={wallet} address={wallet.address} chains={money?.status.chains ?? []} />
+          {money !== null && <Balances status={money.status} address={wallet.address} />}
+        </div>
+      )}
+      {wallet.kind === 'own' && money !== null && (
+        <>
+          <Send wallet={wallet} money={money} />
+          <div className="pair">
+            <Limits money={money} />
+            <Contacts money={money} />
+          </div>
+        </>
+      )}
+      {money !== null && money.status.networks.length > 0 && <Automatic money={money} />}
+      {money !== null && wallet.kind !== 'none' && <Delegation wallet={wallet} identity={money.identity} />}
       {wallet.kind === 'own' && (
         <div className="pair">
           <Lock wallet={wallet} />
-          <BackUp wallet={wallet} onWords={setWords} />
+          {wallet.backedUp && <BackUp wallet={wallet} onWords={setWords} />}
         </div>
       )}
       {wallet.kind === 'watch' && <StopWatching />}
@@ -57,7 +89,7 @@ export function WalletPage({ state: { wallet, walletTrouble, link } }: { state: 
   );
 }
 
-function Receive({ wallet, address }: { wallet: WalletStatus; address: string }): React.ReactNode {
+function Receive({ wallet, address, chains }: { wallet: WalletStatus; address: string; chains: readonly ChainRow[] }): React.ReactNode {
   return (
     <section className="card receive" aria-labelledby="receive-title">
       <Qr address={address} />
@@ -65,6 +97,7 @@ function Receive({ wallet, address }: { wallet: WalletStatus; address: string })
         <h2 id="receive-title">{message('screen.wallet.receive')}</h2>
         <p className="mono address">{address}</p>
         <CopyButton text={address} what="screen.copy.wallet" />
+        {chains.length > 0 && <p className="soft">{message('money.receive.on', { chains: chains.map(({ name }) => name).join(', ') })}</p>}
         {wallet.payee !== address && <p className="soft">{message('screen.wallet.later', { payee: shortAddress(wallet.payee) })}</p>}
       </div>
     </section>
@@ -85,6 +118,19 @@ function StopWatching(): React.ReactNode {
         </p>
       )}
     </div>
+  );
+}
+
+function MoneyTrouble({ trouble }: { trouble: NonNullable<AppState['moneyTrouble']> }): React.ReactNode {
+  const { what, next, code } = sayError(trouble);
+  return (
+    <section className="card" role="alert">
+      <h2>{message('money.broken')}</h2>
+      <p>
+        {what} <span className="soft">{next}</span>
+      </p>
+      <p className="faint">{message('screen.notice.code', { code })}</p>
+    </section>
   );
 }
 

@@ -15,3 +15,15 @@ export function durationText(ms: number): string {
   if (minutes < 60) return message('screen.duration.minutes', { minutes });
   return message('screen.duration.hours', { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
+
+const day = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** Local day, Nov 21, 2026. */
+export function dayText(atMs: number): string {
+  return day.format(atMs);
+}
+
+/** Local day and time of day. */
+export function dateTimeText(atMs: number): string {
+  return message('screen.day-and-time', { day: day.format(atMs), time: clock.format(atMs) });
+}
