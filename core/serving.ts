@@ -11,7 +11,7 @@ import { embeddingOf } from './models/embedding.ts';
 import { findAdded } from './models/find.ts';
 import type { ModelStore } from './models/store.ts';
 import { ownLimits } from './prompt-model.ts';
-import { splitBeside } from './splitting.ts';
+import { stagesBeside } from './stages-beside.ts';
 import { loadChatTemplate } from './text/chat-template.ts';
 import { loadEncoder } from './text/encoder.ts';
 import { type ModelFolder, readJson } from './text/files.ts';
@@ -94,7 +94,7 @@ export function createFolderModels(paths: readonly string[], startedAt: number):
   async function openFolder(path: string): Promise<Omit<OpenedModel, 'release'>> {
     const { modelPath, folder } = await findDecoder(path);
     const described = await describeModel(modelPath);
-    const split = await splitBeside(folder, described);
+    const split = await stagesBeside(folder, described);
     return { ...described, limits: ownLimits(), ...(split === null ? {} : { split }), ...readModel(folder, described) };
   }
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { HearthlendError } from './contract/errors.ts';
 import type { DescribedModel, ReferenceWorker, SplitModel } from './contract/jobs.ts';
 import { decodeSafetensors, encodeSafetensors } from './contract/safetensors.ts';
 import type { RunShard } from './contract/shard.ts';
@@ -19,13 +18,12 @@ import { splitModel } from './models/splitting/split.ts';
 const MEMORY_SHARE = 0.75;
 const WALL_MS = 600_000;
 const OUTPUT_BYTES = 0x7fff_ffff;
-const STAGES_FOLDER = 'stages';
 
 export interface Splitting {
   /** Cuts a model into stages, into a folder. @param inputsPath an .npz to try it with; null: inputs are made @throws what splitModel throws */
   split(model: OwnedGraph, stages: number, out: string, inputsPath: string | null): Promise<SplitManifest>;
   /** The stages of a model, kept in the data folder from one job to the next. */
-  kept(model: OwnedGraph, stages: number): Promise<HeldSplit>;
+  kept(model: OwnedGraph, stages: number): Promise<SplitModel>;
 }
 
 /** A model of the owner's, and where a decoder's configuration lies: a folder, or its files by name. */
@@ -35,14 +33,14 @@ export interface OwnedGraph {
 }
 
 interface SplittingParts {
-  splits: Splits;
+  dataDir: string;
   reference: ReferenceWorker;
   /** What models loaded at once may take (bytes). */
   modelMemoryBytes(): number;
 }
 
 /** Cutting models, each stage tried in a sandboxed worker on the processor. */
-export function openSplitting({ splits, reference, modelMemoryBytes }: SplittingParts): Splitting {
+export function openSplitting({ dataDir, reference, modelMemoryBytes }: SplittingParts): Splitting {
   async function run({ manifest, files }: Pick<DescribedModel, 'manifest' | 'files'>, inputs: Tensors): Promise<Tensors> {
     const blob = encodeSafetensors(inputs);
     const digest = modelDigest(manifest);
@@ -57,19 +55,13 @@ export function openSplitting({ splits, reference, modelMemoryBytes }: Splitting
     return decodeSafetensors(await reference.compute({ model: { digest, local: { manifest, files } }, shard, inputs: blob }));
   }
 
-  /** @param decoder of its configuration; null for a graph that is run once */
-  async function cut(
-    described: DescribedModel,
-    decoder: Pick<DecoderFacts, 'decoder' | 'stopTokens'> | null,
-    stages: number,
-    out: string,
-    inputsPath: string | null,
-  ): Promise<SplitManifest> {
+  async function split(model: OwnedGraph, stages: number, out: string, inputsPath: string | null): Promise<SplitManifest> {
+    const { described } = model;
     const bytes = described.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
     const room = Math.min(modelMemoryBytes(), Math.floor(totalmem() * MEMORY_SHARE));
     return splitModel({
       ...{ model: described, stages, out, run },
-      decoder,
+      decoder: await decoderOf(model),
       inputs: inputsPath === null ? null : await readNpz(inputsPath, OUTPUT_BYTES),
       // Loaded, it takes its files' size and what it computes with.
       wholeFits: 1.5 * bytes <= room,
@@ -77,18 +69,29 @@ export function openSplitting({ splits, reference, modelMemoryBytes }: Splitting
   }
 
   return {
-    split: async (model, stages, out, inputsPath) => cut(model.described, await decoderOf(model), stages, out, inputsPath),
+    split,
     async kept(model, stages) {
-      const { described } = model;
-      const decoder = await decoderOf(model);
-      return splits.take(modelDigest(described.manifest), stages, (folder) => cut(described, decoder, stages, folder, null));
+      const folder = splitFolder(dataDir, model.described, stages);
+      return (await splitThere(folder)) ?? splitModelIn(folder, await split(model, stages, folder, null));
     },
-    get mostStageBytes() {
-      return room();
-    },
-    sizes: stageSizes,
-    async split(model, decoder, stages) {
-    },
+  };
+}
+
+/** Where the stages of a model are kept from one job to the next. */
+export function splitFolder(dataDir: string, { manifest }: Pick<DescribedModel, 'manifest'>, stages: number): string {
+  return join(dataDir, 'splits', `${modelDigest(manifest).slice(0, 32)}-${stages}`);
+}
+
+/** The stages in a folder, with every file of the size it should have; null where they are not there. */
+export async function splitThere(folder: string): Promise<SplitModel | null> {
+  const manifest = await readSplit(folder);
+  return manifest === null ? null : splitModelIn(folder, manifest);
+}
+
+function splitModelIn(folder: string, manifest: SplitManifest): SplitModel {
+  return {
+    manifest,
+    files: new Map(manifest.stages.flatMap((stage) => stage.manifest.files.map(({ path }) => [path, join(folder, path)]))),
   };
 }
 
@@ -106,4 +109,18 @@ export async function ownedGraph(model: string, describe: () => Promise<Describe
 export async function decoderOf({ described: { inputs }, configuration }: OwnedGraph): Promise<DecoderFacts | null> {
   if (!inputs.some(({ name }) => name.startsWith('past_key_values.'))) return null;
   return readDecoder(configuration);
+}
+
+/** A split that is there, with every file of the size it should have; else what is left of it is removed. */
+async function readSplit(folder: string): Promise<SplitManifest | null> {
+  try {
+    const manifest = SplitManifest.parse(JSON.parse(await readFile(join(folder, SPLIT_FILE), 'utf8')));
+    for (const { path, bytes } of manifest.stages.flatMap((stage) => stage.manifest.files)) {
+      if ((await stat(join(folder, path))).size !== bytes) throw new Error(`${path} is not what was written`);
+    }
+    return manifest;
+  } catch {
+    await rm(folder, { recursive: true, force: true });
+    return null;
+  }
 }
