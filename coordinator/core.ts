@@ -235,7 +235,13 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         const suspended = terms === undefined ? undefined : suspensionOf(store, worker.address, clock());
         return suspended === undefined ? lending.lease(worker, request) : { type: 'no-work', ...suspended };
       }),
-    vouchers: (worker, last, limit) => whenOpen(() => store.vouchersAfter(worker.address, worker.payee, last, limit)),
+    vouchers: (worker, last, limit, of) =>
+      whenOpen(async () => {
+        const named = of?.toLowerCase() ?? worker.address.toLowerCase();
+        if (named === worker.address.toLowerCase()) return store.vouchersAfter(worker.address, worker.payee, last, limit);
+        const former = (await store.formerWorkers(worker.address)).find((each) => each.worker.toLowerCase() === named);
+        return former === undefined ? [] : store.vouchersAfter(former.worker, former.payee, last, limit);
+      }),
     audits: (worker) => whenOpen(() => auditReport(store, worker.address, clock())),
     progress: (worker, key, fraction, made) =>
       whenOpen(async () => {

@@ -4,6 +4,7 @@ import type { JobStatus, SubmitReply } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Shard, Submission } from '../core/contract/shard.ts';
 import type { MemberChanges, MemberReads } from './joining/members.ts';
+import type { SuccessorChanges, SuccessorReads } from './joining/successors.ts';
 import type { Needs } from './leasing/demand.ts';
 import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
 import type { PeerChanges, PeerReads } from './operating/peers.ts';
@@ -101,6 +102,7 @@ export interface Reads
     RequesterReads,
     TrustReads,
     MemberReads,
+    SuccessorReads,
     VouchingReads,
     PeerReads,
     OperatorReads,
@@ -114,6 +116,7 @@ export interface Changes
     RequesterChanges,
     TrustChanges,
     MemberChanges,
+    SuccessorChanges,
     VouchingChanges,
     PeerChanges,
     StagingChanges {}

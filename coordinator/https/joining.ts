@@ -15,7 +15,9 @@ import {
 } from '../../core/contract/joining.ts';
 import { type ContractAccepts, delegatedPayee } from '../joining/delegations.ts';
 import type { MemberChanges, Members } from '../joining/members.ts';
+import type { SuccessorChanges, SuccessorReads } from '../joining/successors.ts';
 import type { Worker, WorkerService } from '../service.ts';
+import type { Appends } from '../store.ts';
 import { answerJson, readJson } from './answer.ts';
 import { HTTPS_LIMITS } from './limits.ts';
 import type { Route } from './server.ts';
@@ -23,7 +25,7 @@ import type { Route } from './server.ts';
 export interface JoiningOptions {
   terms: NetworkTerms;
   version: string;
-  members: Members;
+  members: Members & SuccessorReads & Appends<SuccessorChanges>;
   service: Pick<WorkerService, 'connect'>;
   /** A JWT for a key, until then. */
   mint(nkey: WorkerNkey, expiresAt: number): Promise<string>;
@@ -78,7 +80,7 @@ export function joiningRoutes(options: JoiningOptions): Route[] {
   ];
 }
 
-function parse<T>(
+export function parse<T>(
   schema: { safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[] }[] } } },
   value: unknown,
 ): T {
@@ -110,9 +112,14 @@ async function join(options: JoiningOptions, request: JoinRequest): Promise<Join
 async function renew(options: JoiningOptions, request: RenewRequest): Promise<JoinReply> {
   const { nkey, at, signature } = request;
   if (!signedBy(nkey, renewText(options.terms.id, request), signature)) throw new HearthlendError('NETWORK_SIGNATURE_INVALID');
-  const apart = at - options.clock();
-  if (Math.abs(apart) > MAX_SKEW_MS) throw new HearthlendError('NETWORK_CLOCK_SKEW', { seconds: Math.round(Math.abs(apart) / 1000) });
+  requireOfNow(at, options.clock());
   return admit(options, nkey, await workerOf(options.members, nkey));
+}
+
+/** @throws NETWORK_CLOCK_SKEW */
+export function requireOfNow(at: number, now: number): void {
+  const apart = Math.abs(at - now);
+  if (apart > MAX_SKEW_MS) throw new HearthlendError('NETWORK_CLOCK_SKEW', { seconds: Math.round(apart / 1000) });
 }
 
 /** The worker that a key belongs to. @throws NETWORK_MEMBER_UNKNOWN, NETWORK_REVOKED */
@@ -123,7 +130,7 @@ export async function workerOf(members: Members, nkey: WorkerNkey): Promise<Work
   return { address: member.worker, payee: member.payee };
 }
 
-async function admit(options: JoiningOptions, nkey: WorkerNkey, worker: Worker): Promise<JoinReply> {
+export async function admit(options: JoiningOptions, nkey: WorkerNkey, worker: Worker): Promise<JoinReply> {
   const { terms, ca, service, mint, jwtMs, servers, https, clock } = options;
   const now = clock();
   const expiresAt = Math.floor((now + jwtMs) / 1000) * 1000;
@@ -139,7 +146,7 @@ function signer(text: string, signature: string): string | null {
   }
 }
 
-function isKey(nkey: WorkerNkey): boolean {
+export function isKey(nkey: WorkerNkey): boolean {
   try {
     return fromPublic(nkey).getPublicKey() === nkey;
   } catch {
@@ -147,7 +154,7 @@ function isKey(nkey: WorkerNkey): boolean {
   }
 }
 
-function signedBy(nkey: WorkerNkey, text: string, signature: string): boolean {
+export function signedBy(nkey: WorkerNkey, text: string, signature: string): boolean {
   try {
     return fromPublic(nkey).verify(new TextEncoder().encode(text), Buffer.from(signature, 'base64'));
   } catch {

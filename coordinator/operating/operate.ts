@@ -11,7 +11,8 @@ import { createCoordinator } from '../core.ts';
 import { createHolding } from '../holding.ts';
 import { blobRoute } from '../https/blobs.ts';
 import { healthRoute } from '../https/health.ts';
-import { joiningRoutes, workerOf } from '../https/joining.ts';
+import { type JoiningOptions, joiningRoutes, workerOf } from '../https/joining.ts';
+import { rekeyingRoute } from '../https/rekeying.ts';
 import { pageRoute } from '../https/page.ts';
 import { type HttpsServer, serveHttps } from '../https/server.ts';
 import { createTokens } from '../https/tokens.ts';
@@ -169,15 +170,17 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       ...{ dir, intake: coordinator.intake, keys: coordinator.keys, store, blobs, terms, models: options.models, clock, log },
     });
     closers.push(() => requesters.close());
+    const joining: JoiningOptions = {
+      ...{ terms, version, members: store, service, ca: trusted, jwtMs: JWT_MS, clock },
+      mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
+      servers: () => servers().slice(0, MAX_SERVERS),
+      https: () => allUrls().slice(0, MAX_SERVERS),
+    };
     https = await serveHttps({
       ...{ host: options.host, port: options.port, certified: authority.server(), log, metrics },
       routes: [
-        ...joiningRoutes({
-          ...{ terms, version, members: store, service, ca: trusted, jwtMs: JWT_MS, clock },
-          mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
-          servers: () => servers().slice(0, MAX_SERVERS),
-          https: () => allUrls().slice(0, MAX_SERVERS),
-        }),
+        ...joiningRoutes(joining),
+        rekeyingRoute(joining),
         blobRoute({
           ...{ blobs, uploads, service, tokens, clock },
           async requireMember(worker) {

@@ -11,6 +11,7 @@ import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
 import { sqliteRequesters } from './requesters.ts';
 import { sqliteStaging } from './staging.ts';
+import { sqliteSuccessors } from './successors.ts';
 import { sqliteTrust } from './trust.ts';
 import { sqliteVouching } from './vouching.ts';
 
@@ -26,6 +27,7 @@ export function sqliteFeatures(
   const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
   const members = sqliteMembers(database);
+  const successors = sqliteSuccessors(database);
   const vouching = sqliteVouching(database);
   const peers = sqlitePeers(database);
   const staging = sqliteStaging(database);
@@ -38,6 +40,7 @@ export function sqliteFeatures(
       ...requesters.reads,
       ...trust.reads,
       ...members.reads,
+      ...successors.reads,
       ...vouching.reads,
       ...peers.reads,
       ...staging.reads,
@@ -51,6 +54,7 @@ export function sqliteFeatures(
       ...requesters.changes,
       ...trust.changes,
       ...members.changes,
+      ...successors.changes,
       ...vouching.changes,
       ...peers.changes,
       ...staging.changes,

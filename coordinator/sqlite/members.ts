@@ -29,7 +29,10 @@ export function sqliteMembers({ db, read }: OpenDatabase): { reads: MemberReads;
   const insertInvitation = db.prepare('INSERT OR IGNORE INTO invitations (secret_hash, created_at, expires_at) VALUES (?, ?, ?)');
   const forgetInvitations = db.prepare('DELETE FROM invitations WHERE expires_at < ?');
   const useInvitation = db.prepare('UPDATE invitations SET nkey = ? WHERE secret_hash = ?');
-  const selectBanned = db.prepare<[string], unknown>("SELECT 1 FROM members WHERE worker = ? AND revoked_why = 'revoked'");
+  // Or gone on under another key: who has the old one, has stolen it.
+  const selectBanned = db.prepare<{ worker: string }, unknown>(
+    "SELECT 1 FROM members WHERE worker = :worker AND revoked_why = 'revoked' UNION ALL SELECT 1 FROM successors WHERE former = :worker",
+  );
   const insertMember = db.prepare('INSERT INTO members (nkey, worker, payee, version, joined_at) VALUES (?, ?, ?, ?, ?)');
   const replaceOthers = db.prepare(
     "UPDATE members SET revoked_at = ?, revoked_why = 'replaced' WHERE worker = ? AND nkey <> ? AND revoked_at IS NULL",
@@ -73,7 +76,7 @@ export function sqliteMembers({ db, read }: OpenDatabase): { reads: MemberReads;
           if (invitation.nkey === nkey && known !== undefined) return known.revoked_at === null ? 'joined' : 'revoked';
           if (invitation.nkey !== null) return 'used';
           if (at >= invitation.expires_at) return 'expired';
-          if (known !== undefined || selectBanned.get(worker) !== undefined) return 'revoked';
+          if (known !== undefined || selectBanned.get({ worker }) !== undefined) return 'revoked';
           insertMember.run(nkey, worker, payee, version, at);
           replaceOthers.run(at, worker, nkey);
           useInvitation.run(nkey, secretHash);

@@ -6,6 +6,7 @@ import { Amount, AssetId } from './money.ts';
 import { NetworkInfo } from './network.ts';
 import { Address, Signature } from './receipt.ts';
 import { NetworkId } from './shard.ts';
+import { MAX_SUCCESSIONS, Succession } from './succession.ts';
 
 /** The public key of a NATS user, as nkeys write it. */
 export const WorkerNkey = z.string().regex(/^U[A-Z2-7]{55}$/);
@@ -44,8 +45,8 @@ export const NetworkTerms = z.strictObject({
 });
 export type NetworkTerms = z.infer<typeof NetworkTerms>;
 
-/** A coordinator's HTTPS: its terms (GET), joining and renewing (POST). It refuses with `{"error":{"code","params"}}`. */
-export const JOIN_PATHS = { terms: '/v1/terms', join: '/v1/join', renew: '/v1/renew' } as const;
+/** A coordinator's HTTPS: its terms (GET), joining, renewing and going on under a new worker key (POST). It refuses with `{"error":{"code","params"}}`. */
+export const JOIN_PATHS = { terms: '/v1/terms', join: '/v1/join', renew: '/v1/renew', rekey: '/v1/rekey' } as const;
 
 /** What a joining machine sends to POST /v1/join over HTTPS. */
 export const JoinRequest = z.strictObject({
@@ -94,6 +95,21 @@ export type JoinReply = z.infer<typeof JoinReply>;
 export const RenewRequest = z.strictObject({ nkey: WorkerNkey, at: z.int(), signature: z.string().max(200) });
 export type RenewRequest = z.infer<typeof RenewRequest>;
 export const renewText = (network: string, { nkey, at }: Pick<RenewRequest, 'nkey' | 'at'>): string => `renew ${network} ${nkey} ${at}`;
+
+/** POST /v1/rekey: the machine that connects with `nkey` goes on as another worker, with a key to connect of that one's own. */
+export const RekeyRequest = z.strictObject({
+  nkey: WorkerNkey,
+  at: z.int(),
+  /** Base64, the nkey's, over `rekeyText`. */
+  signature: z.string().max(200),
+  /** What leads from the worker that the network knows to the new one, each signed by the key that goes. */
+  successions: z.array(Succession).min(1).max(MAX_SUCCESSIONS),
+  /** The new worker: as a machine that joins says it. */
+  successor: JoinRequest.omit({ secret: true }),
+});
+export type RekeyRequest = z.infer<typeof RekeyRequest>;
+export const rekeyText = (network: string, { nkey, at, successor }: Pick<RekeyRequest, 'nkey' | 'at' | 'successor'>): string =>
+  `rekey ${network} ${nkey} ${at}\n${joinText(network, successor.nkey, successor.payee)}\nworker ${successor.worker.toLowerCase()}`;
 
 /** An invitation: where to join, with what, and the SHA-256 of the certificate authority (DER) that has to answer there. */
 export interface JoinLink {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AuditReport } from './audits.ts';
 import type { Sha256 } from './digest.ts';
 import { LeaseReply, LeaseRequest, MadeTokens, NetworkInfo, StageReply, SubmitReply } from './network.ts';
-import { Signature, SignedBatch, WorkReceipt } from './receipt.ts';
+import { Address, Signature, SignedBatch, WorkReceipt } from './receipt.ts';
 import { ShardId, Submission } from './shard.ts';
 import { OfferedVoucher } from './voucher.ts';
 
@@ -65,7 +65,8 @@ export const WORKER_CALLS = {
   countersign: { input: z.strictObject({ last: z.int().min(1), signature: Signature }), output: z.strictObject({}) },
   audits: { input: z.strictObject({}), output: AuditReport },
   /** What is promised for receipts after `last`, oldest first. */
-  vouchers: { input: z.strictObject({ last: z.int().min(0) }), output: z.array(OfferedVoucher).max(64) },
+  /** `worker`: one that the caller took the place of; itself where left out. */
+  vouchers: { input: z.strictObject({ last: z.int().min(0), worker: Address.optional() }), output: z.array(OfferedVoucher).max(64) },
   /** What opens /v1/blobs for this worker, for as long as it says (ms since 1970, the coordinator's clock), and where that is. */
   blobAccess: {
     input: z.strictObject({}),

@@ -6,15 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { createUser } from '@nats-io/jwt';
-import { Wallet } from 'ethers';
+import { type HDNodeWallet, Wallet } from 'ethers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openBlobs } from '../../../coordinator/blobs.ts';
 import { createHolding } from '../../../coordinator/holding.ts';
 import { blobRoute, readRange } from '../../../coordinator/https/blobs.ts';
-import { joiningRoutes } from '../../../coordinator/https/joining.ts';
+import { type JoiningOptions, joiningRoutes } from '../../../coordinator/https/joining.ts';
 import { pageRoute } from '../../../coordinator/https/page.ts';
 import { addressGroup, createRates } from '../../../coordinator/https/rates.ts';
+import { rekeyingRoute } from '../../../coordinator/https/rekeying.ts';
 import { type HttpsServer, serveHttps } from '../../../coordinator/https/server.ts';
 import { createTokens } from '../../../coordinator/https/tokens.ts';
 import { openUploads, type Uploads } from '../../../coordinator/https/uploads.ts';
@@ -26,7 +27,17 @@ import type { AttemptRecord, ShardRecord } from '../../../coordinator/store.ts';
 import { openAuthority } from '../../../coordinator/tls/authority.ts';
 import { ANY_NETWORK, type WorkerDelegation } from '../../../core/contract/delegation.ts';
 import { DELEGATION_DOMAIN, DELEGATION_TYPES } from '../../../core/contract/delegation-hash.ts';
-import { JoinReply, type JoinRequest, joinText, NetworkTerms, parseJoinLink, renewText } from '../../../core/contract/joining.ts';
+import {
+  JoinReply,
+  type JoinRequest,
+  joinText,
+  NetworkTerms,
+  parseJoinLink,
+  rekeyText,
+  renewText,
+} from '../../../core/contract/joining.ts';
+import type { Succession } from '../../../core/contract/succession.ts';
+import { successionDigest } from '../../../core/contract/succession-hash.ts';
 import { fakeWorkerService } from '../../fakes/worker-service.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'hearthlend-https-'));
@@ -72,6 +83,18 @@ beforeAll(async () => {
     },
     log: () => undefined,
   });
+  const joining: JoiningOptions = {
+    terms,
+    version: '0.1.0',
+    members: store,
+    service,
+    mint: async (nkey, expiresAt) => `jwt of ${nkey} until ${expiresAt}`,
+    jwtMs: 86_400_000,
+    servers: () => ['tls://127.0.0.1:1'],
+    https: () => ['https://127.0.0.1:1'],
+    ca: authority.ca,
+    clock: () => now,
+  };
   server = await serveHttps({
     host: '127.0.0.1',
     port: 0,
@@ -79,18 +102,8 @@ beforeAll(async () => {
     log: (_level, event) => logged.push(event),
     metrics,
     routes: [
-      ...joiningRoutes({
-        terms,
-        version: '0.1.0',
-        members: store,
-        service,
-        mint: async (nkey, expiresAt) => `jwt of ${nkey} until ${expiresAt}`,
-        jwtMs: 86_400_000,
-        servers: () => ['tls://127.0.0.1:1'],
-        https: () => ['https://127.0.0.1:1'],
-        ca: authority.ca,
-        clock: () => now,
-      }),
+      ...joiningRoutes(joining),
+      rekeyingRoute(joining),
       blobRoute({
         blobs,
         uploads,
@@ -253,6 +266,46 @@ test('a worker that joins again has its new key alone; one that was revoked stay
   expect(code(await join_(second))).toEqual([403, 'NETWORK_REVOKED']);
   expect(code(await join_(await joinRequest({}, own as unknown as typeof wallet)))).toEqual([403, 'NETWORK_REVOKED']);
   expect((await store.revokedSince(now)).map(({ nkey }) => nkey)).toContain(second.nkey);
+});
+
+test('a machine goes on under a new worker key by the old one’s word for it: its payee stays, its offences too, and the old key is out', async () => {
+  const keys = [Wallet.createRandom(), Wallet.createRandom(), Wallet.createRandom()] as [HDNodeWallet, HDNodeWallet, HDNodeWallet];
+  const [first, second, third] = keys;
+  const user = createUser();
+  const payee = Wallet.createRandom().address;
+  await join_(await joinRequest({ nkey: user.getPublicKey(), payee }, first));
+  await store.recordAudit({
+    ...{ shardId: 'rekeyed', attempt: 1, worker: first.address, at: now, outcome: 'bad', means: 'reference', distance: 1, detail: '' },
+  });
+  const word = async (from: HDNodeWallet, to: HDNodeWallet): Promise<Succession> => ({
+    ...{ from: from.address, to: to.address },
+    signature: from.signingKey.sign(successionDigest({ from: from.address, to: to.address })).serialized,
+  });
+  const rekey = async (to: HDNodeWallet, successions: Succession[], changes: { by?: typeof user; payee?: string; nkey?: string } = {}) => {
+    const nkey = changes.nkey ?? createUser().getPublicKey();
+    const named = changes.payee ?? payee;
+    const successor = { nkey, worker: to.address, payee: named, version: '0.1.0' };
+    const signed = { ...successor, signature: await to.signMessage(joinText('studio', nkey, named)) };
+    const request = { nkey: user.getPublicKey(), at: now, successions, successor: signed };
+    const signature = Buffer.from((changes.by ?? user).sign(Buffer.from(rekeyText('studio', request)))).toString('base64');
+    return ask('POST', '/v1/rekey', { body: JSON.stringify({ ...request, signature }) });
+  };
+  // Neither the word of the old key nor the key that connects is enough alone, and no pay is turned elsewhere.
+  expect(code(await rekey(second, [await word(first, second)], { by: createUser() }))).toEqual([403, 'NETWORK_SIGNATURE_INVALID']);
+  expect(code(await rekey(second, [await word(second, third)]))).toEqual([403, 'NETWORK_SIGNATURE_INVALID']);
+  const forged = { ...(await word(first, second)), signature: (await word(second, first)).signature };
+  expect(code(await rekey(second, [forged]))).toEqual([403, 'NETWORK_SIGNATURE_INVALID']);
+  expect(code(await rekey(second, [await word(first, second)], { payee: second.address }))).toEqual([403, 'NETWORK_SIGNATURE_INVALID']);
+
+  const nkey = createUser().getPublicKey();
+  const path = [await word(first, second), await word(second, third)];
+  for (const _again of [1, 2]) expect(JoinReply.parse((await rekey(third, path, { nkey })).json()).jwt).toContain(nkey);
+  expect(await store.member(nkey)).toMatchObject({ worker: third.address, payee, revokedAt: null });
+  expect(await store.member(user.getPublicKey())).toMatchObject({ revokedWhy: 'replaced' });
+  expect(await store.formerWorkers(third.address)).toEqual([{ worker: first.address, payee }]);
+  expect(store.standing(third.address)).toMatchObject({ bad: 1, validInARow: 0 });
+  expect(code(await rekey(second, [await word(first, second)]))).toEqual([403, 'NETWORK_REVOKED']);
+  expect(code(await join_(await joinRequest({}, first)))).toEqual([403, 'NETWORK_REVOKED']);
 });
 
 test('access is renewed for the key that signs, by a clock that is right to ten minutes', async () => {

@@ -5,7 +5,8 @@ import { Wallet } from 'ethers';
 import { expect, test } from 'vitest';
 import { verifyProof } from '../../../core/contract/proof.ts';
 import { batchDigest, batchOf, hashReceipt } from '../../../core/contract/receipt-hash.ts';
-import { type Succession, successionDigest } from '../../../core/contract/succession.ts';
+import type { Succession } from '../../../core/contract/succession.ts';
+import { successionDigest } from '../../../core/contract/succession-hash.ts';
 import { assetOf, type EscrowDomain, NATIVE_TOKEN } from '../../../core/contract/voucher.ts';
 import { VOUCHER_TYPES, voucherDomain } from '../../../core/contract/voucher-hash.ts';
 import { vouchersFor } from '../../../core/contract/vouching.ts';
@@ -15,6 +16,7 @@ import { type Ledger, openLedger } from '../../../core/ledger/ledger.ts';
 import { MIGRATIONS, migrate } from '../../../core/ledger/migrate.ts';
 import { proveReceipt } from '../../../core/ledger/prove.ts';
 import { verifyLedger } from '../../../core/ledger/verify.ts';
+import { asBeforeEarned } from './older.ts';
 import { accepted, COORDINATOR, DAY_MS, NETWORK, openScene, receiptFor, signer, started, submittedShard, WORKER } from './scene.ts';
 
 const NEXT = signer(4);
@@ -101,6 +103,7 @@ test('a ledger of before workers had keys of their own is brought over whole', a
   // As the version before wrote it: the tables of before, with the rows that are there now.
   const db = new Database(path);
   db.pragma('foreign_keys = OFF');
+  asBeforeEarned(db);
   const rows = (table: string) => db.prepare(`SELECT * FROM ${table}`).all() as Record<string, unknown>[];
   const [receipts, batches, vouchers] = [rows('receipts'), rows('batches'), rows('vouchers')];
   const old = new Database(':memory:');
