@@ -13,6 +13,8 @@ const FOLDER = 'stages';
  */
 export async function stagesBeside(folder: string, { manifest }: Pick<DescribedModel, 'manifest'>): Promise<SplitModel | null> {
   const path = join(folder, FOLDER);
+  const there = await stat(join(path, SPLIT_FILE)).catch(() => null);
+  if (there === null) return null;
   try {
     const split = SplitManifest.parse(JSON.parse(await readFile(join(path, SPLIT_FILE), 'utf8')));
     if (split.model !== modelDigest(manifest)) throw new Error('they are the stages of another model');
@@ -20,8 +22,6 @@ export async function stagesBeside(folder: string, { manifest }: Pick<DescribedM
     for (const file of files) if ((await stat(join(path, file.path))).size !== file.bytes) throw new Error(`${file.path} is not whole`);
     return { manifest: split, files: new Map(files.map((file) => [file.path, join(path, file.path)])) };
   } catch (thrown) {
-    const { code, message } = thrown as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return null;
-    throw new HearthlendError('FILE_UNREADABLE', { path, detail: message }, { cause: thrown });
+    throw new HearthlendError('FILE_UNREADABLE', { path, detail: (thrown as Error).message }, { cause: thrown });
   }
 }
