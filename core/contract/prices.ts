@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AssetId } from './money.ts';
 
 /** A number of a price or a value, to the last digit: decimal text, never a float. */
-export const Decimal = z.string().regex(/^-?(0|[1-9][0-9]{0,79})(\.[0-9]{1,60})?$/);
+export const Decimal = z.string().regex(/^-?(0|[1-9][0-9]{0,119})(\.[0-9]{1,60})?$/);
 
 /** What one whole unit of an asset costs. */
 const Price = z.string().regex(/^(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/);

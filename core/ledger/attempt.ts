@@ -27,6 +27,11 @@ export interface Attempt {
   /** units × unitPrice in base units, once computed. */
   amount: Amount | null;
   runMs: number | null;
+  /** What computed it; null where that is not on record. */
+  device: string | null;
+  /** Energy of its run, and whether no sensor measured it; null while it isn't known. */
+  millijoules: number | null;
+  energyEstimated: boolean | null;
   audited: boolean;
   receiptSequence: number | null;
   code: string | null;
@@ -39,7 +44,7 @@ export interface Attempt {
   at: number;
   /** The stretch of work that its running belongs to. */
   spanId: number | null;
-  /** Sequences of its first and its latest entry. */
+  /** Sequences of its first entry, and of that which brought it to its state: its energy, which may come later, does not count. */
   firstEntry: number;
   lastEntry: number;
 }
@@ -71,8 +76,8 @@ export function advance(before: Attempt | undefined, entry: ShardEntry): Attempt
     case 'shard.running':
       return { ...after, runningAt: at };
     case 'shard.computed': {
-      const { outputs, outputBytes, units, runMs } = entry.body;
-      return { ...after, outputs, outputBytes, units, runMs, computedAt: at, amount: priceOf(units, after.unitPrice).toString() };
+      const { outputs, outputBytes, units, runMs, device = null } = entry.body;
+      return { ...after, outputs, outputBytes, units, runMs, device, computedAt: at, amount: priceOf(units, after.unitPrice).toString() };
     }
     case 'shard.submitted':
       return { ...after, submittedAt: at };
@@ -107,6 +112,9 @@ function leased({ sequence, at, body }: Entry<'shard.leased'>): Attempt {
     units: null,
     amount: null,
     runMs: null,
+    device: null,
+    millijoules: null,
+    energyEstimated: null,
     audited: false,
     receiptSequence: null,
     code: null,

@@ -8,36 +8,35 @@ import { isSigned } from '../contract/succession-hash.ts';
 import { Activity } from './activity.ts';
 import { type Attempt, advance, checkTransition, isShardEntry, type ShardEntry } from './attempt.ts';
 import { type BatchedReceipt, checkBatch, checkReceipt, type ReceiptHead } from './check-receipt.ts';
+import { Earned } from './earned.ts';
 import type { Entry } from './entry.ts';
 import { Promises } from './promises.ts';
+import { Shares } from './shares.ts';
 
 /** The derived tables, by their keys: what can be rebuilt from the entries. */
 export const DERIVED_TABLES = [
   { table: 'attempts', key: ['network', 'shardId', 'attempt'] },
   { table: 'receipts', key: ['network', 'worker', 'sequence'] },
   { table: 'batches', key: ['network', 'worker', 'last'] },
-  { table: 'totals', key: ['asset'] },
-  { table: 'slots', key: ['asset', 'slot'] },
   { table: 'spans', key: ['id'] },
   { table: 'vouchers', key: ['channel', 'epoch'] },
   { table: 'claims', key: ['channel', 'cumulative'] },
-  { table: 'promises', key: ['asset'] },
+  { table: 'earned', key: ['part', 'name', 'asset', 'slot'] },
+  { table: 'shares', key: ['network', 'worker', 'asset', 'payee'] },
 ] as const;
 
-/** Every time zone's midnight lies at a whole quarter of an hour. */
-export const SLOT_MS = 900_000;
-
 /** An attempt as SQLite has it. */
-export type AttemptRow = Omit<Attempt, 'audited' | 'reason'> & { audited: number; reason: string | null };
-interface Accepted {
-  acceptedAmount: string;
-  acceptedShards: number;
-}
+export type AttemptRow = Omit<Attempt, 'audited' | 'reason' | 'energyEstimated'> & {
+  audited: number;
+  reason: string | null;
+  energyEstimated: number | null;
+};
 
 const ATTEMPT_COLUMNS: ReadonlyArray<keyof Attempt> = [
   ...(['network', 'shardId', 'attempt', 'state', 'jobId', 'kind', 'origin', 'model', 'inputs', 'asset', 'priceUnit', 'unitPrice'] as const),
   ...(['worker', 'payee', 'outputs', 'outputBytes', 'units', 'amount', 'runMs', 'audited', 'receiptSequence', 'code', 'reason'] as const),
   ...(['leasedAt', 'runningAt', 'computedAt', 'submittedAt', 'at', 'spanId', 'firstEntry', 'lastEntry'] as const),
+  ...(['device', 'millijoules', 'energyEstimated'] as const),
 ];
 
 /** So many attempts are held before they are written, however long a step is. */
@@ -47,7 +46,13 @@ const MAX_HELD = 256;
 const CHANGING_COLUMNS = ATTEMPT_COLUMNS.slice(3);
 
 export function attemptOf(row: AttemptRow): Attempt {
-  return { ...row, audited: row.audited === 1, reason: row.reason === null ? null : JSON.parse(row.reason) };
+  const { audited, reason, energyEstimated } = row;
+  return {
+    ...row,
+    audited: audited === 1,
+    reason: reason === null ? null : JSON.parse(reason),
+    energyEstimated: energyEstimated === null ? null : energyEstimated === 1,
+  };
 }
 
 /**
@@ -57,6 +62,8 @@ export function attemptOf(row: AttemptRow): Attempt {
 export class Derived {
   readonly #held = new Map<string, { attempt: Attempt; changed: boolean }>();
   readonly promises: Promises;
+  readonly earned: Earned;
+  readonly shares: Shares;
   readonly #activity: Activity;
   readonly #attempt: Statement<[string, string, number], AttemptRow>;
   readonly #putAttempt: Statement<[AttemptRow]>;
@@ -66,13 +73,11 @@ export class Derived {
   readonly #putReceipt: Statement<[string, string, number, string, number, string, string, number]>;
   readonly #lastBatch: Statement<[string, string], { last: number; coordinator: string }>;
   readonly #putBatch: Statement<[string, string, number, number, string, string, string, string, string, number]>;
-  readonly #total: Statement<[string], Accepted>;
-  readonly #putTotal: Statement<[string, string, number, number]>;
-  readonly #slot: Statement<[string, number], Accepted>;
-  readonly #putSlot: Statement<[string, number, string, number, number]>;
 
   constructor(db: Database) {
     this.promises = new Promises(db);
+    this.earned = new Earned(db);
+    this.shares = new Shares(db);
     this.#activity = new Activity(db);
     this.#attempt = db.prepare('SELECT * FROM attempts WHERE network = ? AND shardId = ? AND attempt = ?');
     this.#putAttempt = db.prepare(`
@@ -86,10 +91,6 @@ export class Derived {
     this.#putReceipt = db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
     this.#lastBatch = db.prepare('SELECT last, coordinator FROM batches WHERE network = ? AND worker = ? ORDER BY last DESC LIMIT 1');
     this.#putBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
-    this.#total = db.prepare('SELECT acceptedAmount, acceptedShards FROM totals WHERE asset = ?');
-    this.#putTotal = db.prepare('INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?)');
-    this.#slot = db.prepare('SELECT acceptedAmount, acceptedShards FROM slots WHERE asset = ? AND slot = ?');
-    this.#putSlot = db.prepare('INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?)');
   }
 
   attempt(network: string, shardId: string, attempt: number): Attempt | undefined {
@@ -103,11 +104,15 @@ export class Derived {
   settle(): void {
     for (const { attempt, changed } of this.#held.values()) if (changed) this.#write(attempt);
     this.#held.clear();
+    this.earned.settle();
+    this.shares.settle();
   }
 
   /** The transaction in which entries were applied came to nothing. */
   forget(): void {
     this.#held.clear();
+    this.earned.forget();
+    this.shares.forget();
   }
 
   #write(attempt: Attempt): void {
@@ -115,6 +120,7 @@ export class Derived {
       ...attempt,
       audited: attempt.audited ? 1 : 0,
       reason: attempt.reason === null ? null : canonicalJson(attempt.reason),
+      energyEstimated: attempt.energyEstimated === null ? null : Number(attempt.energyEstimated),
     });
   }
 
@@ -129,8 +135,9 @@ export class Derived {
     if (isShardEntry(entry)) this.#applyShard(entry);
     else if (entry.kind === 'receipt') this.#applyReceipt(entry);
     else if (entry.kind === 'batch') this.#applyBatch(entry);
-    else if (entry.kind === 'voucher') this.promises.applyVoucher(entry);
-    else if (entry.kind === 'claim.paid') this.promises.applyClaim(entry);
+    else if (entry.kind === 'energy') this.#applyEnergy(entry);
+    else if (entry.kind === 'voucher') this.#applyVoucher(entry);
+    else if (entry.kind === 'claim.paid') this.#applyClaim(entry);
     else if (entry.kind === 'identity.rekeyed') checkRekeyed(entry.body);
     else if (entry.kind === 'voucher.refused') return;
     else if (entry.kind === 'agent.started') this.#activity.closeAll(previousAt, sequence);
@@ -150,17 +157,37 @@ export class Derived {
     this.#held.set(nameOf(network, shardId, attempt), { attempt: after, changed: true });
   }
 
-  #accept(entry: Entry<'shard.accepted'>, { asset, amount, worker }: Attempt): void {
+  #accept(entry: Entry<'shard.accepted'>, after: Attempt): void {
+    const { asset, amount, worker } = after;
     const { network, shardId, attempt, receiptSequence } = entry.body;
     const receipt = this.#receipt.get(network, worker.toLowerCase(), receiptSequence);
     if (receipt?.shardId !== shardId || receipt.attempt !== attempt || amount === null) {
       throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `the receipt ${receiptSequence} is not for it` });
     }
-    const slot = Math.floor(entry.at / SLOT_MS);
-    const total = plus(this.#total.get(asset), amount);
-    this.#putTotal.run(asset, total.acceptedAmount, total.acceptedShards, entry.sequence);
-    const inSlot = plus(this.#slot.get(asset, slot), amount);
-    this.#putSlot.run(asset, slot, inSlot.acceptedAmount, inSlot.acceptedShards, entry.sequence);
+    this.earned.add(asset, namesOf(after), entry.at, { accepted: BigInt(amount), acceptedShards: 1 }, entry.sequence);
+  }
+
+  /** @throws TRANSITION_ILLEGAL for what never ran, and what was told before */
+  #applyEnergy({ sequence, at, body }: Entry<'energy'>): void {
+    for (const { network, shardId, attempt, millijoules, estimated } of body.runs) {
+      const before = this.attempt(network, shardId, attempt);
+      if (before === undefined || before.runningAt === null || before.millijoules !== null) {
+        throw new HearthlendError('TRANSITION_ILLEGAL', { shard: shardId, from: before?.state ?? 'unknown', to: 'measured' });
+      }
+      this.#held.set(nameOf(network, shardId, attempt), { attempt: { ...before, millijoules, energyEstimated: estimated }, changed: true });
+      const plus = { [estimated ? 'estimated' : 'measured']: millijoules, knownShards: 1 };
+      this.earned.add(before.asset, namesOf(before), at, plus, sequence);
+    }
+  }
+
+  #applyVoucher(entry: Entry<'voucher'>): void {
+    const { asset, promised } = this.promises.applyVoucher(entry);
+    this.earned.add(asset, { network: entry.body.network }, entry.at, { promised }, entry.sequence);
+  }
+
+  #applyClaim(entry: Entry<'claim.paid'>): void {
+    const { network, asset } = this.promises.applyClaim(entry);
+    this.earned.add(asset, { network }, entry.at, { paid: BigInt(entry.body.amount) }, entry.sequence);
   }
 
   #applyReceipt({ sequence, body: receipt }: Entry<'receipt'>): void {
@@ -175,6 +202,7 @@ export class Derived {
     if (attempt !== undefined) this.#held.set(name, { attempt, changed: false });
     const hash = hashReceipt(receipt);
     this.#putReceipt.run(network, worker, receipt.sequence, shardId, receipt.attempt, canonicalJson(receipt), hash, sequence);
+    this.shares.add(receipt, sequence);
   }
 
   /** The last of a worker's receipts of a network that a co-signed batch covers; 0 where there is none. */
@@ -208,9 +236,7 @@ function nameOf(network: string, shardId: string, attempt: number): string {
   return `${network} ${shardId} ${attempt}`;
 }
 
-function plus(before: Accepted | undefined, amount: string): Accepted {
-  return {
-    acceptedAmount: (BigInt(before?.acceptedAmount ?? '0') + BigInt(amount)).toString(),
-    acceptedShards: (before?.acceptedShards ?? 0) + 1,
-  };
+/** Of what parts an attempt is. A device that isn't on record has no name. */
+function namesOf({ network, model, device }: Attempt): { network: string; model: string; device: string } {
+  return { network, model, device: device ?? '' };
 }

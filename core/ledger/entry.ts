@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { Bytes32, canonicalJson, Sha256 } from '../contract/digest.ts';
 import { Amount, AssetId } from '../contract/money.ts';
-import { Freed } from '../contract/policy.ts';
+import { DeviceId, Freed } from '../contract/policy.ts';
 import { Address, ReceiptBatch, Signature, WorkReceipt } from '../contract/receipt.ts';
 import { JobId, NetworkId, ShardId } from '../contract/shard.ts';
 import { Succession } from '../contract/succession.ts';
@@ -18,6 +18,9 @@ const KeptMessage = z.strictObject({
   key: z.string().max(100),
   params: z.record(z.string().max(64), z.union([Detail, z.number()])),
 });
+
+/** Runs of which one entry may tell the energy. */
+export const ENERGY_RUNS = 256;
 
 const AttemptKey = { network: NetworkId, shardId: ShardId, attempt: z.int().min(1) };
 const transition = z.strictObject(AttemptKey);
@@ -46,6 +49,8 @@ export const ENTRY_BODIES = {
     outputBytes: z.int().min(0),
     units: z.int().min(0),
     runMs: z.number().min(0),
+    /** What computed it; left out where that is not known any more. */
+    device: DeviceId.optional(),
   }),
   'shard.submitted': transition,
   'shard.disputed': transition,
@@ -55,6 +60,13 @@ export const ENTRY_BODIES = {
   'shard.failed': z.strictObject({ ...AttemptKey, code: Code, detail: Detail }),
   'shard.cancelled': transition,
   'shard.expired': transition,
+  /** What runs took that are over: known only with the next look at the machine, so it comes after what they ended with. Estimated: no sensor measured it. */
+  energy: z.strictObject({
+    runs: z
+      .array(z.strictObject({ ...AttemptKey, millijoules: z.int().min(0), estimated: z.boolean() }))
+      .min(1)
+      .max(ENERGY_RUNS),
+  }),
   receipt: WorkReceipt,
   batch: z.strictObject({ batch: ReceiptBatch, coordinator: Address, coordinatorSignature: Signature, workerSignature: Signature }),
   /** A network's promise for its receipts `first` to `last`, signed by its payer or by whom the escrow says may sign. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { csvLine } from '../contract/csv.ts';
 import { messageOf } from '../contract/messages.ts';
 import { isPracticeCredit } from '../contract/money.ts';
 import { storageError } from '../contract/storage-error.ts';
@@ -10,7 +11,7 @@ import { type AttemptRow, attemptOf } from './derived.ts';
 const COLUMNS = [
   ...(['time', 'network', 'shard', 'job', 'attempt', 'kind', 'origin', 'practice', 'state', 'units', 'priceUnit', 'unitPrice'] as const),
   ...(['amount', 'asset', 'model', 'inputs', 'outputs', 'runMs', 'audited', 'receiptSequence', 'receiptHash', 'leasedAt'] as const),
-  ...(['runningAt', 'computedAt', 'submittedAt', 'code', 'reason'] as const),
+  ...(['runningAt', 'computedAt', 'submittedAt', 'code', 'reason', 'device', 'millijoules', 'energyEstimated'] as const),
 ];
 type ExportRow = Record<(typeof COLUMNS)[number], string | number | boolean | null>;
 type Joined = AttemptRow & { receiptHash: string | null };
@@ -77,20 +78,12 @@ function exportRow({ receiptHash, ...row }: Joined): ExportRow {
     submittedAt: isoTime(attempt.submittedAt),
     code: attempt.code,
     reason: reason === null ? null : messageOf(reason),
+    device: attempt.device,
+    millijoules: attempt.millijoules,
+    energyEstimated: attempt.energyEstimated,
   };
 }
 
 function isoTime(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
-}
-
-function csvLine(fields: ReadonlyArray<string | number | boolean | null>): string {
-  return `${fields.map(csvField).join(',')}\r\n`;
-}
-
-/** Text that a spreadsheet would take for a formula gets an apostrophe before it. Source: OWASP, "CSV Injection". */
-function csvField(field: string | number | boolean | null): string {
-  if (typeof field !== 'string') return field === null ? '' : String(field);
-  const text = /^[=+\-@\t\r\n]/.test(field) ? `'${field}` : field;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -16,11 +16,13 @@ import { checkEnd, recordedWorker } from './check-end.ts';
 import type { ReceiptHead } from './check-receipt.ts';
 import { connectWriter } from './connect.ts';
 import { Derived } from './derived.ts';
+import type { Earned } from './earned.ts';
 import type { LedgerEvent } from './event.ts';
 import { exportRows } from './export.ts';
 import { type ChainEnd, type HeadSigner, readHead, writeHead } from './head.ts';
 import type { Promises } from './promises.ts';
 import { type AssetTotals, Queries } from './queries.ts';
+import type { Share } from './shares.ts';
 import { LogSync } from './sync.ts';
 import { verifyLedger } from './verify.ts';
 
@@ -70,7 +72,7 @@ export class Ledger {
     this.#path = path;
     this.#signer = signer;
     this.#derived = new Derived(db);
-    this.#queries = new Queries(db, this.#derived.promises);
+    this.#queries = new Queries(db, this.#derived);
     this.#activity = new Activity(db);
     this.#chain = new Chain(db, this.#derived, signer.address);
     this.#log = new LogSync(path);
@@ -185,7 +187,7 @@ export class Ledger {
 
   /** What a network accepted of one of them since the beginning, in base units. */
   acceptedOf(network: string, worker: Address): bigint {
-    return this.#queries.acceptedOf(network, worker).amount;
+    return this.#queries.acceptedOf(network, worker);
   }
 
   recentRuns(limit: number): ReturnType<Queries['recentRuns']> {
@@ -220,8 +222,23 @@ export class Ledger {
   }
 
   /** What networks have promised to pay, and what was paid. */
-  get promises(): Pick<Promises, 'latest' | 'latestOfAll' | 'covering' | 'counted' | 'claimed' | 'check' | 'sums' | 'sumsOf'> {
+  get promises(): Pick<Promises, 'latest' | 'latestOfAll' | 'covering' | 'counted' | 'claimed' | 'check'> {
     return this.#derived.promises;
+  }
+
+  /** What was earned, by time and in parts: sums since the beginning, as far as they are committed. */
+  get earned(): Pick<Earned, 'until' | 'between' | 'keys' | 'energies' | 'since'> {
+    return this.#derived.earned;
+  }
+
+  /** What receipts give to each payee. */
+  shares(): Share[] {
+    return this.#derived.shares.all();
+  }
+
+  /** What was computed and is not accepted yet. */
+  waiting(): ReturnType<Queries['waiting']> {
+    return this.#queries.waiting();
   }
 
   /** Checks the whole file as it is now; in slices, so that work goes on meanwhile. */

@@ -59,9 +59,6 @@ export class Promises {
   >;
   readonly #claims: Statement<[string], { cumulative: Amount }>;
   readonly #putClaim: Statement<[string, string, string, string, string | null, number, number, number]>;
-  readonly #sum: Statement<[string], { promised: Amount; paid: Amount }>;
-  readonly #sums: Statement<[], { asset: AssetId; promised: Amount; paid: Amount }>;
-  readonly #putSum: Statement<[string, string, string, number]>;
   readonly #lastBatched: Statement<[string, string], { last: number }>;
 
   constructor(db: Database) {
@@ -80,9 +77,6 @@ export class Promises {
     this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#claims = db.prepare('SELECT cumulative FROM claims WHERE channel = ?');
     this.#putClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
-    this.#sum = db.prepare('SELECT promised, paid FROM promises WHERE asset = ?');
-    this.#sums = db.prepare('SELECT asset, promised, paid FROM promises');
-    this.#putSum = db.prepare('INSERT OR REPLACE INTO promises VALUES (?, ?, ?, ?)');
     this.#lastBatched = db.prepare('SELECT last FROM batches WHERE network = ? AND worker = ? ORDER BY last DESC LIMIT 1');
   }
 
@@ -107,22 +101,6 @@ export class Promises {
   counted(network: string, worker: Address, first: number, last: number): CountedReceipt[] {
     const rows = this.#receipts.all(network, worker.toLowerCase(), first, last);
     return rows.map(({ body, hash }) => ({ receipt: JSON.parse(body) as WorkReceipt, hash }));
-  }
-
-  sums(): Array<{ asset: AssetId; promised: Amount; paid: Amount }> {
-    return this.#sums.all();
-  }
-
-  /** What a network has promised and paid in all its channels, of whatever asset it pays in. */
-  sumsOf(network: string): { promised: bigint; paid: bigint } {
-    let promised = 0n;
-    let paid = 0n;
-    for (const row of this.#latestAll.all()) {
-      if (row.network !== network) continue;
-      promised += BigInt(row.cumulative);
-      paid += this.claimed(row.channel);
-    }
-    return { promised, paid };
   }
 
   /** What was claimed of a channel since the beginning, as far as it is on record. */
@@ -172,7 +150,8 @@ export class Promises {
     return this.#countNaming.get({ network, ...names, first, last, asset })?.count ?? 0;
   }
 
-  applyVoucher({ sequence, at, body }: Entry<'voucher'>): void {
+  /** @returns what it promises beyond the voucher before, and in which asset @throws VOUCHER_INVALID */
+  applyVoucher({ sequence, at, body }: Entry<'voucher'>): { asset: AssetId; promised: bigint } {
     const { network, first, last, signed } = body;
     const { channel, expected } = this.check(body);
     const { voucher, domain } = signed;
@@ -181,11 +160,11 @@ export class Promises {
     const names = [network, voucher.worker.toLowerCase(), asset, voucher.payee.toLowerCase()] as const;
     const row = [first, last, voucher.cumulativeAmount, expected.toString()] as const;
     this.#put.run(channel, voucher.epoch, ...names, ...row, canonicalJson(signed), body.signer, at, sequence);
-    this.#add(asset, BigInt(voucher.cumulativeAmount) - BigInt(before?.cumulative ?? 0), 0n, sequence);
+    return { asset, promised: BigInt(voucher.cumulativeAmount) - BigInt(before?.cumulative ?? 0) };
   }
 
-  /** @throws VOUCHER_INVALID where more was paid than was promised, or the same is told twice */
-  applyClaim({ sequence, at, body }: Entry<'claim.paid'>): void {
+  /** @returns whose and in which asset it is @throws VOUCHER_INVALID where more was paid than was promised, or the same is told twice */
+  applyClaim({ sequence, at, body }: Entry<'claim.paid'>): { network: string; asset: AssetId } {
     const { channel, amount, cumulative, transactionHash, block } = body;
     const latest = this.#latest.get(channel);
     const before = this.claimed(channel);
@@ -193,12 +172,7 @@ export class Promises {
     if (!right)
       throw new HearthlendError('VOUCHER_INVALID', { network: latest?.network ?? '', detail: `a claim of ${amount} is not of it` });
     this.#putClaim.run(channel, cumulative, latest.asset, amount, transactionHash, block, at, sequence);
-    this.#add(latest.asset, 0n, BigInt(amount), sequence);
-  }
-
-  #add(asset: string, promised: bigint, paid: bigint, sequence: number): void {
-    const before = this.#sum.get(asset) ?? { promised: '0', paid: '0' };
-    this.#putSum.run(asset, (BigInt(before.promised) + promised).toString(), (BigInt(before.paid) + paid).toString(), sequence);
+    return { network: latest.network, asset: latest.asset };
   }
 }
 

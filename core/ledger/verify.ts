@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { describeError } from '../contract/messages.ts';
@@ -7,10 +9,10 @@ import type { LedgerVerification } from '../contract/rpc.ts';
 import { storageError } from '../contract/storage-error.ts';
 import { checkEnd, tailMissing } from './check-end.ts';
 import { checkPages, checkSchema, compareDerived } from './compare.ts';
-import { connectReader } from './connect.ts';
+import { connectReader, connectWriter } from './connect.ts';
 import { Derived } from './derived.ts';
 import { readHead, type SignedHead } from './head.ts';
-import { migrate } from './migrate.ts';
+import { databaseVersion, MIGRATIONS, migrate } from './migrate.ts';
 import type { Problem } from './problem.ts';
 import { walkChain } from './walk.ts';
 
@@ -56,7 +58,8 @@ async function check(
   worker: Address | undefined,
   report: LedgerVerification,
 ): Promise<void> {
-  const db = connectReader(path);
+  const older = await inTodaysForm(path);
+  const db = connectReader(older?.path ?? path);
   // An unnamed database is a temporary file, so that rebuilding takes no more memory than its cache. It is never rolled back.
   const rebuilt = new Database('');
   try {
@@ -81,6 +84,27 @@ async function check(
     for (const found of checkPages(db, path)) await add(found);
   } finally {
     rebuilt.close();
+    db.close();
+    older?.remove();
+  }
+}
+
+/** A copy of a ledger that an earlier version wrote, brought to today's form, since nothing is written to the one that is checked; null for today's. */
+async function inTodaysForm(path: string): Promise<{ path: string; remove(): void } | null> {
+  const db = connectReader(path);
+  try {
+    if (databaseVersion(db, path) === MIGRATIONS.length) return null;
+    const folder = mkdtempSync(join(tmpdir(), 'hearthlend-verify-'));
+    const copy = { path: join(folder, 'ledger.db'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+    try {
+      await db.backup(copy.path);
+      connectWriter(copy.path).close();
+      return copy;
+    } catch (thrown) {
+      copy.remove();
+      throw thrown;
+    }
+  } finally {
     db.close();
   }
 }

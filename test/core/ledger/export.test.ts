@@ -59,6 +59,9 @@ test('each attempt is a row with all its facts, in CSV and in JSON', () => {
     submittedAt: new Date(DAY_MS + 4000).toISOString(),
     code: null,
     reason: null,
+    device: null,
+    millijoules: null,
+    energyEstimated: null,
   });
   expect(json[1]).toMatchObject({ practice: false, state: 'submitted', amount: '10000000000000000000', receiptHash: null });
   const [names, ...rows] = parseCsv([...ledger.export('csv', null, null)].join(''));

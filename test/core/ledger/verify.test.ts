@@ -249,15 +249,15 @@ test('any derived value changed, removed or added is found and named with its en
     ["UPDATE attempts SET runMs = runMs + 0.001 WHERE shardId = 's2'", 'attempts'],
     ["DELETE FROM attempts WHERE shardId = 's2'", 'attempts'],
     [
-      "INSERT INTO attempts SELECT network, 's0', attempt, state, jobId, kind, origin, model, inputs, asset, priceUnit, unitPrice, worker, payee, outputs, outputBytes, units, amount, runMs, audited, receiptSequence, code, reason, leasedAt, runningAt, computedAt, submittedAt, at, spanId, firstEntry, lastEntry FROM attempts WHERE shardId = 's2'",
+      "INSERT INTO attempts SELECT network, 's0', attempt, state, jobId, kind, origin, model, inputs, asset, priceUnit, unitPrice, worker, payee, outputs, outputBytes, units, amount, runMs, audited, receiptSequence, code, reason, leasedAt, runningAt, computedAt, submittedAt, at, spanId, firstEntry, lastEntry, device, millijoules, energyEstimated FROM attempts WHERE shardId = 's2'",
       'attempts',
     ],
     ['UPDATE receipts SET body = replace(body, \'"30"\', \'"31"\') WHERE sequence = 2', 'receipts'],
     ['DELETE FROM receipts WHERE sequence = 130', 'receipts'],
     ['UPDATE batches SET coordinatorSignature = workerSignature', 'batches'],
-    ["UPDATE totals SET acceptedAmount = '3901'", 'totals'],
-    ['UPDATE totals SET acceptedShards = 131', 'totals'],
-    ['UPDATE slots SET acceptedShards = acceptedShards + 1', 'slots'],
+    ["UPDATE earned SET accepted = '3901'", 'earned'],
+    ['UPDATE earned SET acceptedShards = acceptedShards + 1', 'earned'],
+    ["UPDATE shares SET amount = '3901'", 'shares'],
     ['UPDATE spans SET toAt = toAt + 1', 'spans'],
   ];
   for (const [sql, table] of changes) {
@@ -279,8 +279,8 @@ test('a trigger that was dropped, a table that was changed and a damaged page ar
   db.exec('DROP TRIGGER entries_stay');
   db.close();
   expect(named(await verifyLedger({ path }))).toEqual(['SCHEMA_CHANGED null']);
-  expect(named(await verifyChanged((raw) => raw.exec('ALTER TABLE totals ADD COLUMN extra TEXT')))).toEqual(['TABLE_CHANGED null']);
-  expect(named(await verifyChanged((raw) => raw.exec('DROP TABLE slots')))).toEqual(['TABLE_CHANGED null']);
+  expect(named(await verifyChanged((raw) => raw.exec('ALTER TABLE shares ADD COLUMN extra TEXT')))).toEqual(['TABLE_CHANGED null']);
+  expect(named(await verifyChanged((raw) => raw.exec('DROP TABLE earned')))).toEqual(['TABLE_CHANGED null']);
   const bytes = readFileSync(whole);
   bytes.fill(0xff, 4096 * 3, 4096 * 12);
   writeFileSync(path, bytes);

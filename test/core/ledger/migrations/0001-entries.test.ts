@@ -45,6 +45,8 @@ test('the queries that run at every change use an index', () => {
   expect(plan('SELECT * FROM spans WHERE sealed = 0 ORDER BY id DESC LIMIT 1')).toContain('spans_unsealed');
   expect(plan('SELECT * FROM spans WHERE toAt IS NULL')).toContain('spans_by_end');
   expect(plan("SELECT * FROM spans WHERE kind = 'aside' ORDER BY id DESC LIMIT 1")).toContain('spans_aside');
-  expect(MIGRATIONS.map(({ version }) => version)).toEqual([1, 2, 3, 4]);
+  const last = "SELECT * FROM earned WHERE part = 'all' AND name = '' AND asset = 'a' AND slot < 5 ORDER BY slot DESC LIMIT 1";
+  expect(plan(last)).toMatch(/^SEARCH earned USING PRIMARY KEY \(part=\? AND name=\? AND asset=\? AND slot<\?\)$/);
+  expect(MIGRATIONS.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5]);
   db.close();
 });

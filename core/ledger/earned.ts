@@ -1,0 +1,242 @@
+import type { Database, Statement } from 'better-sqlite3';
+
+/** Every time zone's midnight lies at a whole quarter of an hour. */
+export const SLOT_MS = 900_000;
+
+/** What sums are kept of: all work, and that for one network, with one model, on one device. */
+export type EarnedPart = 'all' | 'network' | 'model' | 'device';
+
+/** Of what part, which of them (nothing where it is all), and in which asset. */
+export interface EarnedKey {
+  part: EarnedPart;
+  name: string;
+  asset: string;
+}
+
+/** Since the beginning. Amounts in base units, energy in millijoules: measured, and reckoned from what a device takes under load. */
+export interface EarnedSums {
+  accepted: bigint;
+  acceptedShards: number;
+  promised: bigint;
+  paid: bigint;
+  measured: number;
+  estimated: number;
+  /** Shards whose energy is known. */
+  knownShards: number;
+}
+
+const NOTHING: EarnedSums = {
+  ...{ accepted: 0n, acceptedShards: 0, promised: 0n, paid: 0n },
+  ...{ measured: 0, estimated: 0, knownShards: 0 },
+};
+
+interface Row extends EarnedKey {
+  slot: number;
+  accepted: string;
+  acceptedShards: number;
+  promised: string;
+  paid: string;
+  measured: number;
+  estimated: number;
+  knownShards: number;
+  lastEntry: number;
+}
+
+interface Held {
+  key: EarnedKey;
+  slot: number;
+  sums: EarnedSums;
+  lastEntry: number;
+  changed: boolean;
+}
+
+/** What the next transactions add to mostly: more than these are read again. */
+const MAX_HELD = 512;
+
+/** A clock that is set back by more slots than this has no slot of its own any more: what comes then counts in the earliest of the last so many. */
+const MAX_LATER = 200;
+
+/**
+ * Sums from the beginning to the end of each quarter of an hour in which something was added, by asset: what came between two times is the difference of
+ * two rows, whatever the time zone, and however much lies between.
+ */
+export class Earned {
+  /** The last row of each key, written when a transaction ends. */
+  readonly #held = new Map<string, Held>();
+  readonly #last: Statement<[EarnedKey], Row>;
+  readonly #before: Statement<[EarnedKey & { slot: number }], Row>;
+  readonly #from: Statement<[EarnedKey & { slot: number }], Row>;
+  readonly #put: Statement<[Row]>;
+  readonly #next: Statement<[EarnedKey], { name: string; asset: string }>;
+  readonly #energies: Statement<[EarnedKey & { from: number; to: number }], { slot: number; millijoules: number }>;
+  readonly #first: Statement<[EarnedKey], number>;
+
+  constructor(db: Database) {
+    const ofKey = 'SELECT * FROM earned WHERE part = @part AND name = @name AND asset = @asset';
+    this.#last = db.prepare(`${ofKey} ORDER BY slot DESC LIMIT 1`);
+    this.#before = db.prepare(`${ofKey} AND slot < @slot ORDER BY slot DESC LIMIT 1`);
+    this.#from = db.prepare(`${ofKey} AND slot >= @slot ORDER BY slot`);
+    this.#put = db.prepare(
+      `INSERT OR REPLACE INTO earned VALUES (@part, @name, @asset, @slot, @accepted, @acceptedShards, @promised, @paid, @measured, @estimated,
+        @knownShards, @lastEntry)`,
+    );
+    this.#next = db.prepare(
+      `SELECT name, asset FROM earned WHERE part = @part AND (name, asset) > (@name, @asset) ORDER BY name, asset LIMIT 1`,
+    );
+    this.#energies = db.prepare(
+      `SELECT slot, measured + estimated AS millijoules FROM earned
+        WHERE part = @part AND name = @name AND asset = @asset AND slot >= @from AND slot < @to ORDER BY slot`,
+    );
+    this.#first = db
+      .prepare<[EarnedKey], number>(
+        'SELECT slot FROM earned WHERE part = @part AND name = @name AND asset = @asset AND acceptedShards > 0 ORDER BY slot LIMIT 1',
+      )
+      .pluck();
+  }
+
+  /** Adds what an entry brought, at its time (ms since 1970), to the sums of all and of each part that is named. */
+  add(
+    asset: string,
+    names: Partial<Record<Exclude<EarnedPart, 'all'>, string>>,
+    at: number,
+    plus: Partial<EarnedSums>,
+    entry: number,
+  ): void {
+    const slot = Math.floor(at / SLOT_MS);
+    this.#add({ part: 'all', name: '', asset }, slot, plus, entry);
+    for (const [part, name] of Object.entries(names) as [EarnedPart, string][]) this.#add({ part, name, asset }, slot, plus, entry);
+  }
+
+  /** Belongs at the end of the transaction in which something was added. */
+  settle(): void {
+    for (const held of this.#held.values()) this.#write(held);
+    if (this.#held.size > MAX_HELD) this.#held.clear();
+  }
+
+  /** The transaction in which something was added came to nothing. */
+  forget(): void {
+    this.#held.clear();
+  }
+
+  /** What was added before a time (ms since 1970, at a whole quarter of an hour), as far as it is settled. */
+  until(key: EarnedKey, at: number): EarnedSums {
+    const row = this.#before.get({ ...key, slot: Math.floor(at / SLOT_MS) });
+    return row === undefined ? NOTHING : sumsOf(row);
+  }
+
+  /** What was added from one time up to another. */
+  between(key: EarnedKey, from: number, to: number): EarnedSums {
+    return minus(this.until(key, to), this.until(key, from));
+  }
+
+  /** Energy in millijoules by quarter of an hour (its start in ms since 1970), of those that have any. */
+  *energies(key: EarnedKey, from: number, to: number): Generator<{ at: number; millijoules: number }, void, undefined> {
+    const before = this.until(key, from);
+    let sum = before.measured + before.estimated;
+    for (const { slot, millijoules } of this.#energies.iterate({
+      ...key,
+      from: Math.floor(from / SLOT_MS),
+      to: Math.floor(to / SLOT_MS),
+    })) {
+      if (millijoules > sum) yield { at: slot * SLOT_MS, millijoules: millijoules - sum };
+      sum = millijoules;
+    }
+  }
+
+  /** Every name and asset of a part, from key to key in their order: however many rows each of them has. */
+  keys(part: EarnedPart): EarnedKey[] {
+    const found: EarnedKey[] = [];
+    let next = this.#next.get({ part, name: '', asset: '' });
+    while (next !== undefined) {
+      const key = { part, ...next };
+      found.push(key);
+      next = this.#next.get(key);
+    }
+    return found;
+  }
+
+  /** Start of the quarter of an hour (ms since 1970) in which something was accepted first; null before it. */
+  since(key: EarnedKey): number | null {
+    const slot = this.#first.get(key);
+    return slot === undefined ? null : slot * SLOT_MS;
+  }
+
+  #add(key: EarnedKey, slot: number, plus: Partial<EarnedSums>, entry: number): void {
+    const last = this.#latest(key);
+    if (last !== undefined && last.slot > slot) {
+      this.#addEarlier(last, slot, plus, entry);
+      return;
+    }
+    if (last !== undefined && last.slot < slot) this.#write(last);
+    const sums = added(last?.sums ?? NOTHING, plus);
+    this.#held.set(nameOf(key), { key, slot, sums, lastEntry: entry, changed: true });
+  }
+
+  /** The clock was set back: what came since then counts for every later row as well. */
+  #addEarlier(last: Held, slot: number, plus: Partial<EarnedSums>, entry: number): void {
+    this.#write(last);
+    const { key } = last;
+    const later = this.#from.all({ ...key, slot }).slice(-MAX_LATER);
+    const at = later.length === MAX_LATER ? (later[0] as Row).slot : slot;
+    if (later[0]?.slot !== at) {
+      const before = this.#before.get({ ...key, slot: at });
+      this.#write({ key, slot: at, sums: added(before === undefined ? NOTHING : sumsOf(before), plus), lastEntry: entry, changed: true });
+    }
+    for (const row of later) this.#write({ key, slot: row.slot, sums: added(sumsOf(row), plus), lastEntry: entry, changed: true });
+    this.#held.delete(nameOf(key));
+  }
+
+  #latest(key: EarnedKey): Held | undefined {
+    const name = nameOf(key);
+    const held = this.#held.get(name);
+    if (held !== undefined) return held;
+    const row = this.#last.get(key);
+    if (row === undefined) return undefined;
+    const read: Held = { key, slot: row.slot, sums: sumsOf(row), lastEntry: row.lastEntry, changed: false };
+    this.#held.set(name, read);
+    return read;
+  }
+
+  #write(held: Held): void {
+    if (!held.changed) return;
+    const { key, slot, sums, lastEntry } = held;
+    const [accepted, promised, paid] = [sums.accepted.toString(), sums.promised.toString(), sums.paid.toString()];
+    this.#put.run({ ...key, slot, ...sums, accepted, promised, paid, lastEntry });
+    held.changed = false;
+  }
+}
+
+function nameOf({ part, name, asset }: EarnedKey): string {
+  return `${part} ${name} ${asset}`;
+}
+
+function sumsOf({ accepted, acceptedShards, promised, paid, measured, estimated, knownShards }: Row): EarnedSums {
+  return {
+    ...{ accepted: BigInt(accepted), acceptedShards, promised: BigInt(promised), paid: BigInt(paid) },
+    ...{ measured, estimated, knownShards },
+  };
+}
+
+function added(sums: EarnedSums, plus: Partial<EarnedSums>): EarnedSums {
+  return {
+    accepted: sums.accepted + (plus.accepted ?? 0n),
+    acceptedShards: sums.acceptedShards + (plus.acceptedShards ?? 0),
+    promised: sums.promised + (plus.promised ?? 0n),
+    paid: sums.paid + (plus.paid ?? 0n),
+    measured: sums.measured + (plus.measured ?? 0),
+    estimated: sums.estimated + (plus.estimated ?? 0),
+    knownShards: sums.knownShards + (plus.knownShards ?? 0),
+  };
+}
+
+function minus(later: EarnedSums, earlier: EarnedSums): EarnedSums {
+  return {
+    accepted: later.accepted - earlier.accepted,
+    acceptedShards: later.acceptedShards - earlier.acceptedShards,
+    promised: later.promised - earlier.promised,
+    paid: later.paid - earlier.paid,
+    measured: later.measured - earlier.measured,
+    estimated: later.estimated - earlier.estimated,
+    knownShards: later.knownShards - earlier.knownShards,
+  };
+}
