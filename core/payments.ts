@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { getAddress } from 'ethers';
 import type { ChainConfig, TransactionRecord } from './contract/chain.ts';
 import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { NetworkTerms } from './contract/joining.ts';
@@ -45,8 +46,9 @@ interface PayingNetwork {
 export interface PaymentsParts {
   dataDir: string;
   ledger: Ledger;
-  worker: Address;
-  payee: Address;
+  /** The worker of now, and whom it is paid to. */
+  readonly worker: Address;
+  readonly payee: Address;
   networks(): PayingNetwork[];
   settings(): { chains: readonly ChainConfig[]; claims: ClaimSettings };
   /** The network proved wrong: no more work is taken from it. */
@@ -77,9 +79,17 @@ export interface Payments {
   close(): Promise<void>;
 }
 
-/** What the chain said last of one network's channel. */
+/** A worker of this machine's, the present one or one before it, and the channel in which it is paid. */
+interface OwnChannel {
+  worker: Address;
+  payee: Address;
+  channel: string;
+}
+
+/** What the chain said last of a network's channels. */
 interface ChainView {
-  secured: bigint;
+  /** By channel. */
+  secured: ReadonlyMap<string, bigint>;
   payable: bigint;
   at: number;
   trouble: MessageRef | null;
@@ -131,8 +141,19 @@ export function openPayments(parts: PaymentsParts): Payments {
     return known;
   }
 
-  const channelIn = (network: ReturnType<typeof paying>) =>
-    channelOf(network.domain, { payer: network.payer, worker: parts.worker, payee: parts.payee, asset: network.token });
+  /** The present worker's first. A former one's is that of whom its last receipt names. */
+  function channelsIn({ id, domain, payer, token }: ReturnType<typeof paying>): OwnChannel[] {
+    const former = ledger.workersOf(id).filter((worker) => !same(worker, parts.worker));
+    const names = [
+      { worker: parts.worker, payee: parts.payee },
+      ...former.flatMap((worker) => {
+        const { sequence } = ledger.receiptHead(id, worker);
+        const [last] = ledger.receiptsOf(id, sequence, sequence, worker);
+        return last === undefined ? [] : [{ worker: last.worker, payee: last.payee }];
+      }),
+    ];
+    return names.map((each) => ({ ...each, channel: channelOf(domain, { payer, asset: token, ...each }) }));
+  }
 
   /** Whether `signer` may sign for the payer: it is the payer, or the contract says so. */
   async function maySign(domain: EscrowDomain, payer: Address, signer: Address): Promise<boolean> {
@@ -150,16 +171,26 @@ export function openPayments(parts: PaymentsParts): Payments {
   async function collect(from: ConnectedNetwork): Promise<void> {
     const id = from.info.id;
     const network = paying(id);
-    if (from.network.vouchers === undefined) return;
+    for (const own of channelsIn(network)) if (!(await collectFor(from, network, own))) return;
+  }
+
+  /** What one worker was promised. False where the network proved wrong. */
+  async function collectFor(from: ConnectedNetwork, network: ReturnType<typeof paying>, own: OwnChannel): Promise<boolean> {
+    const { id } = network;
     for (;;) {
-      const last = ledger.promises.latest(channelIn(network))?.last ?? 0;
-      const offers = await from.network.vouchers(last);
+      const last = ledger.promises.latest(own.channel)?.last ?? 0;
+      // Asked of all but the present one only as long as something is open.
+      const former = !same(own.worker, parts.worker);
+      if (from.network.vouchers === undefined || (former && last >= ledger.receiptHead(id, own.worker).sequence)) return true;
+      const offers = await from.network.vouchers(last, former ? own.worker : undefined);
       let taken = 0;
       for (const offer of offers) {
         // Recorded here only once both sides have signed for its receipts; until then it is asked for again.
-        if (offer.last > ledger.lastBatched(id)) break;
+        if (offer.last > ledger.lastBatched(id, own.worker)) break;
         const { voucher, domain } = offer.signed;
         try {
+          if (!same(voucher.worker, own.worker))
+            throw new HearthlendError('VOUCHER_INVALID', { network: id, detail: `it is of another worker than ${own.worker}` });
           if (
             domain.chainId !== network.domain.chainId ||
             !same(domain.contract, network.domain.contract) ||
@@ -180,62 +211,83 @@ export function openPayments(parts: PaymentsParts): Payments {
             { kind: 'voucher.refused', at: clock(), network: id, signed: offer.signed, detail: String(error.params.detail ?? '') },
           ]);
           parts.suspend(id, error);
-          return;
+          return false;
         }
       }
       if (taken > 0) parts.onChange();
-      if (taken === 0 || taken < offers.length) return;
+      if (taken === 0 || taken < offers.length) return true;
     }
   }
 
-  /** Asks the chain what a network's channel holds, and records what was paid since. */
+  /** Asks the chain what a network's channels hold, and records what was paid since. */
   async function look(id: string): Promise<void> {
     const network = paying(id);
     const { domain, payer, token } = network;
-    const channel = channelIn(network);
-    const latest = ledger.promises.latest(channel);
     try {
       const rpc = chainOf(domain);
-      const names = { payer, worker: parts.worker, payee: parts.payee, asset: token };
       const head = await rpc.head();
-      const funds = await channelFunds(rpc, domain, names, quantity(head));
-      const payable = latest === null ? 0n : payableOf(latest.signed, funds).pays;
-      views.set(id, { secured: securedOf(funds), payable, at: clock(), trouble: null });
       const deep = head - rpc.config.confirmations + 1;
-      if (latest === null || funds.claimed === ledger.promises.claimed(channel) || deep < 0) return;
-      // What a reorganisation could still take back is not paid yet.
-      const { claimed } = await channelFunds(rpc, domain, names, quantity(deep));
-      const before = ledger.promises.claimed(channel);
-      if (claimed <= before) return;
-      const own = records.all().findLast((record) => record.kind === 'claim' && record.subject === channel && record.state === 'final');
-      const amount = (claimed - before).toString();
-      const transactionHash = own?.hashes.at(-1) ?? null;
-      const at = clock();
-      ledger.record([{ kind: 'claim.paid', at, channel, amount, cumulative: claimed.toString(), transactionHash, block: deep }]);
-      parts.onChange();
+      const secured = new Map<string, bigint>();
+      let payable = 0n;
+      // What earmarks don't cover comes from one deposit, whichever channel takes it first.
+      let taken = 0n;
+      for (const { worker, payee, channel } of channelsIn(network)) {
+        const names = { payer, worker, payee, asset: token };
+        const found = await channelFunds(rpc, domain, names, quantity(head));
+        const left = found.deposit.balance - taken;
+        const funds = { ...found, deposit: { ...found.deposit, balance: left > 0n ? left : 0n } };
+        const latest = ledger.promises.latest(channel);
+        const pays = latest === null ? 0n : payableOf(latest.signed, funds).pays;
+        secured.set(channel, securedOf(funds));
+        payable += pays;
+        taken += pays > funds.earmark.amount ? pays - funds.earmark.amount : 0n;
+        if (latest === null || funds.claimed === ledger.promises.claimed(channel) || deep < 0) continue;
+        // What a reorganisation could still take back is not paid yet.
+        recordPaid(channel, (await channelFunds(rpc, domain, names, quantity(deep))).claimed, deep);
+      }
+      views.set(id, { secured, payable, at: clock(), trouble: null });
     } catch (thrown) {
       const { code, params } = asHearthlendError(thrown);
       const before = views.get(id);
       // What the chain can't say secures nothing: better no work than work for nothing.
-      views.set(id, { secured: 0n, payable: 0n, at: before?.at ?? 0, trouble: ref(code, params) });
+      views.set(id, { secured: new Map(), payable: 0n, at: before?.at ?? 0, trouble: ref(code, params) });
       log('warn', 'a chain could not be asked', { network: id, code, params });
     }
+  }
+
+  function recordPaid(channel: string, claimed: bigint, block: number): void {
+    const before = ledger.promises.claimed(channel);
+    if (claimed <= before) return;
+    const own = records.all().findLast((record) => record.kind === 'claim' && record.subject === channel && record.state === 'final');
+    const amount = (claimed - before).toString();
+    const transactionHash = own?.hashes.at(-1) ?? null;
+    ledger.record([{ kind: 'claim.paid', at: clock(), channel, amount, cumulative: claimed.toString(), transactionHash, block }]);
+    parts.onChange();
   }
 
   function creditOf(network: PayingNetwork): NetworkCredit | null {
     const { id, terms, choices } = network;
     if (terms.settlement === null) return null;
-    const full = paying(id);
     const { accepted, promised, paid } = ledger.networkTotals(id);
-    const latest = ledger.promises.latest(channelIn(full));
-    const short = latest === null ? 0n : BigInt(latest.expected) - BigInt(latest.signed.voucher.cumulativeAmount);
     const view = views.get(id);
-    const secured = view === undefined || view.trouble !== null ? null : view.secured;
-    const exposure = exposureOf({ accepted: BigInt(accepted), paid: BigInt(paid), secured: secured ?? 0n });
+    const known = view === undefined || view.trouble !== null ? null : view.secured;
+    let [short, expected, exposure] = [0n, 0n, 0n];
+    let oldest: number | null = null;
+    for (const { worker, channel } of channelsIn(paying(id))) {
+      const latest = ledger.promises.latest(channel);
+      const next = (latest?.last ?? 0) + 1;
+      const [open] = ledger.receiptsOf(id, next, next, worker);
+      if (open !== undefined) oldest = Math.min(oldest ?? open.time, open.time);
+      if (latest !== null) short += BigInt(latest.expected) - BigInt(latest.signed.voucher.cumulativeAmount);
+      expected += BigInt(latest?.expected ?? 0);
+      // What is set aside for one of them pays no other.
+      const owed = { accepted: ledger.acceptedOf(id, worker), paid: ledger.promises.claimed(channel), secured: known?.get(channel) ?? 0n };
+      exposure += exposureOf(owed);
+    }
+    const secured = known === null ? null : [...known.values()].reduce((sum, amount) => sum + amount, 0n);
     const limit = choices.creditLimit === null ? null : BigInt(choices.creditLimit);
     const over = overLimit(exposure, limit);
-    const [oldest] = ledger.receiptsOf(id, (latest?.last ?? 0) + 1, (latest?.last ?? 0) + 1);
-    const unvouched = BigInt(accepted) - BigInt(latest?.expected ?? 0);
+    const unvouched = BigInt(accepted) - expected;
     const shown = { symbol: terms.symbol };
     return {
       network: id,
@@ -248,7 +300,7 @@ export function openPayments(parts: PaymentsParts): Payments {
       paid,
       short: (short > 0n ? short : 0n).toString(),
       unvouched: (unvouched > 0n ? unvouched : 0n).toString(),
-      withheldSince: withheldSince(oldest === undefined ? null : oldest.time * 1000, terms.holdBackMs + terms.settlement.epochMs, clock()),
+      withheldSince: withheldSince(oldest === null ? null : oldest * 1000, terms.holdBackMs + terms.settlement.epochMs, clock()),
       secured: secured?.toString() ?? null,
       payable: view === undefined || view.trouble !== null ? null : view.payable.toString(),
       exposure: exposure.toString(),
@@ -441,7 +493,7 @@ export function openPayments(parts: PaymentsParts): Payments {
             gasBalance: balance.toString(),
             symbol: made.rpc.config.symbol,
             parts: made.plan.parts.map(({ voucher, pays, owed }) => ({
-              payee: voucher.voucher.payee,
+              payee: getAddress(voucher.voucher.payee),
               asset: assetOf(voucher.domain, voucher.voucher.asset),
               pays: pays.toString(),
               owed: owed.toString(),

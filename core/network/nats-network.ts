@@ -138,7 +138,8 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
 
   function refill(request: LeaseRequest): void {
     if (refilling !== null || !ahead.runsLow() || link.state !== 'connected') return;
-    refilling = askForLeases(request, ahead.count())
+    // A stage begins at once or not at all: by the time that this is asked for there may be no room for another.
+    refilling = askForLeases({ ...request, stages: 0 }, ahead.count())
       .then((reply) => {
         if (reply.type === 'lease') ahead.add([reply.lease, ...(reply.further ?? [])]);
         beat();
@@ -271,7 +272,7 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     },
     pendingBatches: ({ leaving } = { leaving: false }) => connection.call('pendingBatches', { leaving }),
     audits: () => connection.call('audits', {}),
-    vouchers: (last) => connection.call('vouchers', { last }),
+    vouchers: (last, worker) => connection.call('vouchers', { last, ...(worker === undefined ? {} : { worker }) }),
     async countersign({ last }, signature) {
       await connection.call('countersign', { last, signature });
     },

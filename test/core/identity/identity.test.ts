@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inspect, promisify } from 'node:util';
 import { recoverAddress } from 'ethers';
 import fc from 'fast-check';
@@ -9,7 +9,8 @@ import { expect, test } from 'vitest';
 import { describeError } from '../../../core/contract/messages.ts';
 import type { ReceiptBatch } from '../../../core/contract/receipt.ts';
 import { batchSignedBy } from '../../../core/contract/receipt-hash.ts';
-import { openIdentity } from '../../../core/identity/identity.ts';
+import { pathBetween } from '../../../core/contract/succession-hash.ts';
+import { nextIdentity, openIdentity, replaceIdentity } from '../../../core/identity/identity.ts';
 
 const file = (name = 'identity.json') => join(mkdtempSync(join(tmpdir(), 'identity-')), name);
 const keyIn = (path: string): string => JSON.parse(readFileSync(path, 'utf8')).privateKey;
@@ -125,4 +126,27 @@ test('a folder that is not there is named as one that can not be written', () =>
   const path = join(file(), 'deeper', 'identity.json');
   expect(() => openIdentity(path)).toThrow(expect.objectContaining({ code: 'DATA_DIR_UNWRITABLE' }));
   expect(existsSync(path)).toBe(false);
+});
+
+test('the next key has the present one’s word, takes its place in one step, and the one that went is kept only where it may be paid', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'rekey-')), 'identity.json');
+  const first = openIdentity(path);
+  const second = nextIdentity(path);
+  // Asked again, also after a crash, it is the same key; until it takes the place nothing has changed.
+  expect(nextIdentity(path).address).toBe(second.address);
+  expect(openIdentity(path).address).toBe(first.address);
+  expect(statSync(`${path}.next`).mode & 0o777).toBe(0o600);
+  expect(replaceIdentity(path, { keep: false }).address).toBe(second.address);
+  expect(readdirSync(dirname(path))).toEqual(['identity.json']);
+  const third = replaceIdentity(path, { keep: true });
+  expect(readdirSync(dirname(path)).sort()).toEqual([`identity-${second.address.toLowerCase()}.json`, 'identity.json']);
+  const now = openIdentity(path);
+  expect(now.address).toBe(third.address);
+  expect(pathBetween(now.successions, first.address, third.address)).toHaveLength(2);
+  expect(pathBetween(now.successions, second.address, third.address)).toHaveLength(1);
+  expect(pathBetween(now.successions, third.address, first.address)).toBeNull();
+  // A next key that was made for a key that has gone is nobody's.
+  nextIdentity(path);
+  writeFileSync(path, readFileSync(join(dirname(path), `identity-${second.address.toLowerCase()}.json`)));
+  expect(nextIdentity(path).successions.at(-1)?.from).toBe(second.address);
 });
