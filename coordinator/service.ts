@@ -19,6 +19,10 @@ import type { AttemptKey, Failure } from './store.ts';
 export interface Worker {
   address: Address;
   payee: Address;
+  /** Payees of before: what was earned for them is promised to them. */
+  former?: readonly Address[];
+  /** Why it is lent no work: what its wallet signed for it was taken back, or its time is over. */
+  stopped?: 'revoked' | 'expired' | null;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { JobStatus, SubmitReply } from '../core/contract/network.ts';
 import type { Address, Signature, SignedBatch, WorkReceipt } from '../core/contract/receipt.ts';
 import type { Shard, Submission } from '../core/contract/shard.ts';
 import type { MemberChanges, MemberReads } from './joining/members.ts';
+import type { PayoutChanges, PayoutReads } from './joining/payouts.ts';
 import type { SuccessorChanges, SuccessorReads } from './joining/successors.ts';
 import type { Needs } from './leasing/demand.ts';
 import type { LeasingChanges, LeasingReads } from './leasing/records.ts';
@@ -103,6 +104,7 @@ export interface Reads
     TrustReads,
     MemberReads,
     SuccessorReads,
+    PayoutReads,
     VouchingReads,
     PeerReads,
     OperatorReads,
@@ -117,6 +119,7 @@ export interface Changes
     TrustChanges,
     MemberChanges,
     SuccessorChanges,
+    PayoutChanges,
     VouchingChanges,
     PeerChanges,
     StagingChanges {}

@@ -20,7 +20,7 @@ import { openReference } from '../../core/reference.ts';
 import { createFolderModels } from '../../core/serving.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
-import { chainOf, escrowReader } from './chain.ts';
+import { chainOf, escrowReader, walletReader } from './chain.ts';
 import type { Operated, OperateRequest } from './request.ts';
 
 const MAX_TERMS_BYTES = 256 * 1024;
@@ -82,7 +82,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       nats = { cluster: { servers, ca: given?.ca ?? given?.network?.authority.certificate ?? null } };
     }
     const { settlement } = network.terms;
-    const chain = settlement === null ? null : chainOf(dir, settlement.chainId);
+    const chain = chainOf(dir, settlement?.chainId ?? null);
     const operating = await operateNetwork({
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
@@ -93,6 +93,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       announced: request.announced,
       restoreLog: request.restoreLog,
       readEscrow: escrowReader(chain),
+      contractAccepts: walletReader(chain),
     });
     closers.push(operating.close);
     const { port: controlPort, token } = operating.control;

@@ -15,6 +15,7 @@ import {
 } from '../../core/contract/joining.ts';
 import { type ContractAccepts, delegatedPayee } from '../joining/delegations.ts';
 import type { MemberChanges, Members } from '../joining/members.ts';
+import { type PayoutChanges, type PayoutReads, payoutAt, payoutOf, stoppedWhy } from '../joining/payouts.ts';
 import type { SuccessorChanges, SuccessorReads } from '../joining/successors.ts';
 import type { Worker, WorkerService } from '../service.ts';
 import type { Appends } from '../store.ts';
@@ -25,7 +26,7 @@ import type { Route } from './server.ts';
 export interface JoiningOptions {
   terms: NetworkTerms;
   version: string;
-  members: Members & SuccessorReads & Appends<SuccessorChanges>;
+  members: Members & SuccessorReads & PayoutReads & Appends<SuccessorChanges & PayoutChanges>;
   service: Pick<WorkerService, 'connect'>;
   /** A JWT for a key, until then. */
   mint(nkey: WorkerNkey, expiresAt: number): Promise<string>;
@@ -46,6 +47,8 @@ const REFUSED: Record<Exclude<ReturnType<MemberChanges['join']>, 'joined'>, Erro
   used: 'INVITE_USED',
   expired: 'INVITE_EXPIRED',
   revoked: 'NETWORK_REVOKED',
+  'other-payee': 'NETWORK_PAYEE_FIXED',
+  'delegation-revoked': 'NETWORK_DELEGATION_INVALID',
 };
 
 /** What a machine asks of a network before it can connect, and when its time is nearly up. */
@@ -103,8 +106,11 @@ async function join(options: JoiningOptions, request: JoinRequest): Promise<Join
   const asked = { worker, payee: request.payee, networkKey: terms.coordinator, now: clock() };
   const payee = delegation === undefined ? request.payee : await delegatedPayee(delegation, asked, options.contractAccepts ?? null);
   const secretHash = createHash('sha256').update(request.secret).digest('hex');
-  const outcome = await members.join(secretHash, { nkey, worker, payee, version: request.version }, clock());
-  if (outcome !== 'joined') throw new HearthlendError(REFUSED[outcome]);
+  const outcome = await members.join(secretHash, { nkey, worker, payee, version: request.version }, clock(), delegation ?? null);
+  if (outcome !== 'joined') {
+    const known = outcome === 'other-payee' ? await members.payout(worker) : null;
+    throw new HearthlendError(REFUSED[outcome], known === null ? { detail: 'revoked' } : { payee: payoutAt(known, clock()).payee });
+  }
   return admit(options, nkey, { address: worker, payee });
 }
 
@@ -113,7 +119,7 @@ async function renew(options: JoiningOptions, request: RenewRequest): Promise<Jo
   const { nkey, at, signature } = request;
   if (!signedBy(nkey, renewText(options.terms.id, request), signature)) throw new HearthlendError('NETWORK_SIGNATURE_INVALID');
   requireOfNow(at, options.clock());
-  return admit(options, nkey, await workerOf(options.members, nkey));
+  return admit(options, nkey, await workerOf(options.members, nkey, options.clock()));
 }
 
 /** @throws NETWORK_CLOCK_SKEW */
@@ -122,12 +128,15 @@ export function requireOfNow(at: number, now: number): void {
   if (apart > MAX_SKEW_MS) throw new HearthlendError('NETWORK_CLOCK_SKEW', { seconds: Math.round(apart / 1000) });
 }
 
-/** The worker that a key belongs to. @throws NETWORK_MEMBER_UNKNOWN, NETWORK_REVOKED */
-export async function workerOf(members: Members, nkey: WorkerNkey): Promise<Worker> {
+/** The worker that a key belongs to, and whom it earns for now. @throws NETWORK_MEMBER_UNKNOWN, NETWORK_REVOKED */
+export async function workerOf(members: Members & PayoutReads, nkey: WorkerNkey, now: number): Promise<Worker> {
   const member = await members.member(nkey);
   if (member === null) throw new HearthlendError('NETWORK_MEMBER_UNKNOWN');
   if (member.revokedAt !== null) throw new HearthlendError('NETWORK_REVOKED');
-  return { address: member.worker, payee: member.payee };
+  const record = await members.payout(member.worker);
+  if (record === null) return { address: member.worker, payee: member.payee };
+  const { payee, former } = payoutAt(record, now);
+  return { address: member.worker, payee, former, stopped: stoppedWhy(record, now) };
 }
 
 export async function admit(options: JoiningOptions, nkey: WorkerNkey, worker: Worker): Promise<JoinReply> {
@@ -135,7 +144,9 @@ export async function admit(options: JoiningOptions, nkey: WorkerNkey, worker: W
   const now = clock();
   const expiresAt = Math.floor((now + jwtMs) / 1000) * 1000;
   const network = await service.connect(worker);
-  return { network, terms, jwt: await mint(nkey, expiresAt), expiresAt, now, servers: servers(), https: https(), ca };
+  const record = await options.members.payout(worker.address);
+  const payout = record === null ? {} : { payout: payoutOf(record, now) };
+  return { ...payout, network, terms, jwt: await mint(nkey, expiresAt), expiresAt, now, servers: servers(), https: https(), ca };
 }
 
 function signer(text: string, signature: string): string | null {

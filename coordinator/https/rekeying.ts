@@ -1,10 +1,11 @@
 import { getAddress, verifyMessage } from 'ethers';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import { JOIN_PATHS, type JoinReply, joinText, RekeyRequest, rekeyText, understands } from '../../core/contract/joining.ts';
+import { JOIN_PATHS, type JoinReply, joinText, PAYEE_DELAY_MS, RekeyRequest, rekeyText, understands } from '../../core/contract/joining.ts';
 import { pathBetween } from '../../core/contract/succession-hash.ts';
 import { delegatedPayee } from '../joining/delegations.ts';
+import { newPayout, payoutAt, sameAddress, stoppedWhy } from '../joining/payouts.ts';
 import { answerJson, readJson } from './answer.ts';
-import { admit, isKey, type JoiningOptions, parse, requireOfNow, signedBy } from './joining.ts';
+import { admit, isKey, type JoiningOptions, parse, requireOfNow, signedBy, workerOf } from './joining.ts';
 import { HTTPS_LIMITS } from './limits.ts';
 import type { Route } from './server.ts';
 
@@ -36,20 +37,28 @@ async function rekey(options: JoiningOptions, request: RekeyRequest): Promise<Jo
   const worker = getAddress(successor.worker);
   const former = await members.member(nkey);
   if (former === null) throw new HearthlendError('NETWORK_MEMBER_UNKNOWN');
-  const itself = former.payee.toLowerCase() === former.worker.toLowerCase();
-  const payee = itself && successor.payee.toLowerCase() === worker.toLowerCase() ? worker : former.payee;
+  const now = clock();
+  const record = payoutAt((await members.payout(former.worker)) ?? newPayout(former.worker, former.payee), now);
+  const itself = sameAddress(record.payee, former.worker);
+  const payee = itself && sameAddress(successor.payee, worker) ? worker : record.payee;
   const own = signer(joinText(terms.id, successor.nkey, payee), successor.signature) === worker;
   if (!own || !isKey(successor.nkey) || pathBetween(successions, former.worker, worker) === null) {
     throw new HearthlendError('NETWORK_SIGNATURE_INVALID');
   }
-  if (successor.delegation !== undefined) {
-    const asked = { worker, payee, networkKey: terms.coordinator, now: clock() };
-    await delegatedPayee(successor.delegation, asked, options.contractAccepts ?? null);
-  }
-  const outcome = await members.succeed(nkey, { nkey: successor.nkey, worker, payee, version: successor.version }, clock());
+  const { delegation } = successor;
+  const stopped = stoppedWhy(record, now);
+  if (delegation !== undefined) {
+    const asked = { worker, payee: record.wallet ?? payee, networkKey: terms.coordinator, now };
+    await delegatedPayee(delegation, asked, options.contractAccepts ?? null);
+  } else if (stopped !== null) throw new HearthlendError('NETWORK_DELEGATION_INVALID', { detail: stopped });
+  const outcome = await members.succeed(nkey, { nkey: successor.nkey, worker, payee, version: successor.version }, now);
   if (outcome === 'unknown') throw new HearthlendError('NETWORK_MEMBER_UNKNOWN');
   if (outcome !== 'succeeded') throw new HearthlendError('NETWORK_REVOKED');
-  return admit(options, successor.nkey, { address: worker, payee });
+  if (delegation !== undefined) {
+    const claim = { kind: 'delegation' as const, ...delegation, delegation: { ...delegation.delegation, worker } };
+    await members.claim(claim, now, terms.payeeDelayMs ?? PAYEE_DELAY_MS);
+  }
+  return admit(options, successor.nkey, await workerOf(members, successor.nkey, now));
 }
 
 function signer(text: string, signature: string): string | null {

@@ -32,8 +32,20 @@ export async function delegatedPayee(
   const fault = delegationFault(delegation, { worker, networkKey, now: Math.floor(now / 1000), revokedUpTo: null });
   if (fault !== null) throw invalid(fault);
   if (delegation.wallet.toLowerCase() !== payee.toLowerCase()) throw invalid('other-payee');
-  const digest = delegationDigest(delegation);
-  const byContract = contractAccepts === null ? null : await contractAccepts(delegation.wallet, digest, signature);
-  if (!(byContract ?? signedByWallet(digest, signature, delegation.wallet))) throw invalid('not-signed');
+  await requireSigned({ wallet: delegation.wallet, digest: delegationDigest(delegation), signature }, contractAccepts);
   return delegation.wallet;
+}
+
+/**
+ * A wallet with code is asked itself, one without is its key.
+ * @throws NETWORK_DELEGATION_INVALID, NETWORK_WALLET_UNCHECKED where it may be a contract's and no chain can be asked, CHAIN_*
+ */
+export async function requireSigned(
+  { wallet, digest, signature }: { wallet: Address; digest: Bytes32; signature: WalletSignature },
+  contractAccepts: ContractAccepts | null,
+): Promise<void> {
+  const byContract = contractAccepts === null ? null : await contractAccepts(wallet, digest, signature);
+  if (byContract ?? signedByWallet(digest, signature, wallet)) return;
+  if (contractAccepts === null) throw new HearthlendError('NETWORK_WALLET_UNCHECKED', { wallet });
+  throw new HearthlendError('NETWORK_DELEGATION_INVALID', { detail: 'not-signed' });
 }

@@ -1,3 +1,4 @@
+import type { SignedDelegation } from '../../core/contract/delegation.ts';
 import type { Sha256 } from '../../core/contract/digest.ts';
 import type { WorkerNkey } from '../../core/contract/joining.ts';
 import type { Address } from '../../core/contract/receipt.ts';
@@ -31,12 +32,16 @@ export interface MemberReads {
 
 export interface MemberChanges {
   invite(secretHash: Sha256, createdAt: number, expiresAt: number): void;
-  /** Uses an invitation up for a machine, once; the same again for the machine that used it. */
+  /**
+   * Uses an invitation up for a machine, once; the same again for the machine that used it. `other-payee`: who has this worker's key is paid elsewhere, and
+   * only that wallet can change it. @param delegation the payee's word for the worker, checked before
+   */
   join(
     secretHash: Sha256,
     member: Pick<Member, 'nkey' | 'worker' | 'payee' | 'version'>,
     at: number,
-  ): 'joined' | 'unknown' | 'used' | 'expired' | 'revoked';
+    delegation?: SignedDelegation | null,
+  ): 'joined' | 'unknown' | 'used' | 'expired' | 'revoked' | 'other-payee' | 'delegation-revoked';
   /** Shuts a worker out for good, with all its keys. False where it is not one, or was shut out before. */
   revoke(worker: Address, at: number): boolean;
 }

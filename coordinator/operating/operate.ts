@@ -10,13 +10,16 @@ import type { CoordinatorSigner } from '../batching.ts';
 import { createCoordinator } from '../core.ts';
 import { createHolding } from '../holding.ts';
 import { blobRoute } from '../https/blobs.ts';
+import { claimsRoute } from '../https/claims.ts';
 import { healthRoute } from '../https/health.ts';
 import { type JoiningOptions, joiningRoutes, workerOf } from '../https/joining.ts';
-import { rekeyingRoute } from '../https/rekeying.ts';
 import { pageRoute } from '../https/page.ts';
+import { rekeyingRoute } from '../https/rekeying.ts';
 import { type HttpsServer, serveHttps } from '../https/server.ts';
 import { createTokens } from '../https/tokens.ts';
 import { openUploads } from '../https/uploads.ts';
+import type { ContractAccepts } from '../joining/delegations.ts';
+import { withPayouts } from '../joining/paid-service.ts';
 import type { Log } from '../log.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { openNatsBlobs } from '../nats/blobs.ts';
@@ -69,6 +72,8 @@ export interface OperateOptions {
   restoreLog: boolean;
   /** The way to the chain of the network's escrow; null where none is known. */
   readEscrow: ReadEscrow | null;
+  /** Asks wallets that are contracts on that chain; null where none is known. */
+  contractAccepts: ContractAccepts | null;
   clock: () => number;
   log: Log;
 }
@@ -95,6 +100,7 @@ const CERTIFICATE_LOOK_MS = 6 * 3_600_000;
 export async function operateNetwork(options: OperateOptions): Promise<Operating> {
   const { dir, version, network, credentials, authority, clock, log } = options;
   const { id, terms } = network;
+  const { contractAccepts } = options;
   const startedAt = clock();
   const closers: (() => unknown)[] = [];
   const close = async () => {
@@ -133,7 +139,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       },
     });
     closers.push(() => coordinator.close());
-    const { service } = coordinator;
+    const service = withPayouts(coordinator.service, store);
     const uploads = openUploads({ dir: join(dir, 'uploads'), blobs, holding: createHolding(store, blobs), store, log });
     closers.push(() => uploads.close());
     if (own !== null) closers.push(await watchRevocations(own, store, JWT_MS, clock, log));
@@ -149,7 +155,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     /** One that another coordinator let in a moment ago may not have come to be known here yet. */
     const known = async (nkey: WorkerNkey) => {
       if ((await store.member(nkey)) === null) await state.caughtUp();
-      return workerOf(store, nkey);
+      return workerOf(store, nkey, clock());
     };
     const transport = serveWorkers({
       ...{ connection: answering, service, version, log, metrics },
@@ -172,6 +178,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     closers.push(() => requesters.close());
     const joining: JoiningOptions = {
       ...{ terms, version, members: store, service, ca: trusted, jwtMs: JWT_MS, clock },
+      ...(contractAccepts === null ? {} : { contractAccepts }),
       mint: (nkey, expiresAt) => workerJwt(credentials, nkey, expiresAt),
       servers: () => servers().slice(0, MAX_SERVERS),
       https: () => allUrls().slice(0, MAX_SERVERS),
@@ -181,11 +188,12 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       routes: [
         ...joiningRoutes(joining),
         rekeyingRoute(joining),
+        claimsRoute({ terms, payouts: store, contractAccepts, clock }),
         blobRoute({
           ...{ blobs, uploads, service, tokens, clock },
           async requireMember(worker) {
             const nkey = await store.nkeyOf(worker.address);
-            await workerOf(store, nkey ?? '');
+            await workerOf(store, nkey ?? '', clock());
           },
         }),
         ...requesters.routes,

@@ -6,6 +6,7 @@ import { sqliteLeases } from './leases.ts';
 import { sqliteMembers } from './members.ts';
 import type { OpenDatabase } from './open.ts';
 import { sqliteOperating } from './operating.ts';
+import { sqlitePayouts } from './payouts.ts';
 import { sqlitePeers } from './peers.ts';
 import { sqlitePractice } from './practice.ts';
 import { sqliteReceipts } from './receipts.ts';
@@ -26,8 +27,9 @@ export function sqliteFeatures(
   const holds = sqliteHolds(database);
   const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
-  const members = sqliteMembers(database);
-  const successors = sqliteSuccessors(database);
+  const payouts = sqlitePayouts(database);
+  const members = sqliteMembers(database, payouts.book);
+  const successors = sqliteSuccessors(database, payouts.book);
   const vouching = sqliteVouching(database);
   const peers = sqlitePeers(database);
   const staging = sqliteStaging(database);
@@ -40,6 +42,7 @@ export function sqliteFeatures(
       ...requesters.reads,
       ...trust.reads,
       ...members.reads,
+      ...payouts.reads,
       ...successors.reads,
       ...vouching.reads,
       ...peers.reads,
@@ -54,6 +57,7 @@ export function sqliteFeatures(
       ...requesters.changes,
       ...trust.changes,
       ...members.changes,
+      ...payouts.changes,
       ...successors.changes,
       ...vouching.changes,
       ...peers.changes,

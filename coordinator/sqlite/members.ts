@@ -1,6 +1,8 @@
 import type { Member, MemberChanges, MemberReads } from '../joining/members.ts';
+import { payoutAtJoining } from '../joining/payouts.ts';
 import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
+import type { PayoutBook } from './payouts.ts';
 
 interface MemberRow {
   nkey: string;
@@ -15,7 +17,11 @@ interface MemberRow {
 /** Invitations are forgotten so long after their end; until then who uses one is told that it is over. */
 const KEPT_MS = 30 * 86_400_000;
 
-export function sqliteMembers({ db, read }: OpenDatabase): { reads: MemberReads; changes: SqliteChanges<MemberChanges> } {
+/** @param payouts where whom workers earn for is on record */
+export function sqliteMembers(
+  { db, read }: OpenDatabase,
+  payouts: PayoutBook,
+): { reads: MemberReads; changes: SqliteChanges<MemberChanges> } {
   const selectMember = db.prepare<[string], MemberRow>('SELECT * FROM members WHERE nkey = ?');
   const selectCurrent = db.prepare<[string], { nkey: string }>('SELECT nkey FROM members WHERE worker = ? AND revoked_at IS NULL');
   const selectMembers = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY joined_at, nkey');
@@ -68,7 +74,7 @@ export function sqliteMembers({ db, read }: OpenDatabase): { reads: MemberReads;
       },
       join: {
         durable: 'at once',
-        apply(secretHash, { nkey, worker, payee, version }, at) {
+        apply(secretHash, { nkey, worker, payee, version }, at, delegation = null) {
           const invitation = selectInvitation.get(secretHash);
           if (invitation === undefined) return 'unknown';
           const known = selectMember.get(nkey);
@@ -77,6 +83,9 @@ export function sqliteMembers({ db, read }: OpenDatabase): { reads: MemberReads;
           if (invitation.nkey !== null) return 'used';
           if (at >= invitation.expires_at) return 'expired';
           if (known !== undefined || selectBanned.get({ worker }) !== undefined) return 'revoked';
+          const paid = payoutAtJoining(payouts.find(worker), { worker, payee, delegation }, at);
+          if (typeof paid === 'string') return paid;
+          payouts.put(paid);
           insertMember.run(nkey, worker, payee, version, at);
           replaceOthers.run(at, worker, nkey);
           useInvitation.run(nkey, secretHash);

@@ -1,6 +1,8 @@
+import { payoutAt } from '../joining/payouts.ts';
 import type { FormerWorker, SuccessorChanges, SuccessorReads } from '../joining/successors.ts';
 import type { SqliteChanges } from './change.ts';
 import type { OpenDatabase } from './open.ts';
+import type { PayoutBook } from './payouts.ts';
 
 interface Standing {
   worker: string;
@@ -11,7 +13,11 @@ interface Standing {
 /** A machine that changes its key more often has its vouchers of longer ago. */
 const MAX_FORMER = 16;
 
-export function sqliteSuccessors({ db, read }: OpenDatabase): { reads: SuccessorReads; changes: SqliteChanges<SuccessorChanges> } {
+/** @param payouts where whom workers earn for is on record */
+export function sqliteSuccessors(
+  { db, read }: OpenDatabase,
+  payouts: PayoutBook,
+): { reads: SuccessorReads; changes: SqliteChanges<SuccessorChanges> } {
   const selectFormer = db.prepare<[{ worker: string; limit: number }], FormerWorker>(
     `WITH RECURSIVE line (worker, payee, steps) AS (
       SELECT former, former_payee, 1 FROM successors WHERE worker = :worker
@@ -52,6 +58,9 @@ export function sqliteSuccessors({ db, read }: OpenDatabase): { reads: Successor
           shutOut.run(at, former.worker);
           insert.run(worker, nkey, former.worker, formerNkey, former.payee, at);
           standOn.run(worker, former.worker);
+          // The wallet that may speak of the one speaks of the other, and a change of payee that waits goes on waiting.
+          const paid = payouts.find(former.worker);
+          if (paid !== null) payouts.put({ ...payoutAt(paid, at), worker, payee, delegation: null, revokedUpTo: null });
           return 'succeeded';
         },
       },

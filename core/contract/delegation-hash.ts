@@ -1,6 +1,13 @@
 // Apart from delegation.ts, so that what only carries delegations (the screen) doesn't carry ethers.
 import { recoverAddress, type TypedDataDomain, TypedDataEncoder, type TypedDataField } from 'ethers';
-import { ANY_NETWORK, type DelegationRevocation, type WalletSignature, type WorkerDelegation } from './delegation.ts';
+import {
+  ANY_NETWORK,
+  type DelegationRevocation,
+  type PayeeChange,
+  type WalletClaim,
+  type WalletSignature,
+  type WorkerDelegation,
+} from './delegation.ts';
 import type { Bytes32 } from './digest.ts';
 import type { Address } from './receipt.ts';
 
@@ -24,6 +31,16 @@ export const REVOCATION_TYPES: Record<string, TypedDataField[]> = {
   ],
 };
 
+export const PAYEE_TYPES: Record<string, TypedDataField[]> = {
+  PayeeChange: [
+    { name: 'wallet', type: 'address' },
+    { name: 'worker', type: 'address' },
+    { name: 'networkKey', type: 'address' },
+    { name: 'payee', type: 'address' },
+    { name: 'nonce', type: 'uint64' },
+  ],
+};
+
 /** Of no chain: who earns for a wallet is the same on all of them. */
 export const DELEGATION_DOMAIN: TypedDataDomain = { name: 'Hearthlend', version: '1' };
 
@@ -34,6 +51,17 @@ export function delegationDigest(delegation: WorkerDelegation): Bytes32 {
 
 export function revocationDigest(revocation: DelegationRevocation): Bytes32 {
   return TypedDataEncoder.hash(DELEGATION_DOMAIN, REVOCATION_TYPES, revocation);
+}
+
+export function payeeDigest(change: PayeeChange): Bytes32 {
+  return TypedDataEncoder.hash(DELEGATION_DOMAIN, PAYEE_TYPES, change);
+}
+
+/** Who says what of which worker, and the digest that was signed. */
+export function claimParts(claim: WalletClaim): { wallet: Address; worker: Address; digest: Bytes32 } {
+  if (claim.kind === 'delegation') return { ...claim.delegation, digest: delegationDigest(claim.delegation) };
+  if (claim.kind === 'revocation') return { ...claim.revocation, digest: revocationDigest(claim.revocation) };
+  return { ...claim.change, digest: payeeDigest(claim.change) };
 }
 
 /** As wallets elsewhere take it (`eth_signTypedData_v4`). */

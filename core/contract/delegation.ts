@@ -27,6 +27,13 @@ export type WorkerDelegation = z.infer<typeof WorkerDelegation>;
 export const DelegationRevocation = z.strictObject({ wallet: Address, worker: Address, nonce: Seconds });
 export type DelegationRevocation = z.infer<typeof DelegationRevocation>;
 
+/**
+ * The wallet that a worker earns for names another address to be paid to, on the network of that key, or on any. It takes effect after the time that the
+ * network's terms state; one that names the present payee again takes back a change that waits. Of two the one with the higher nonce counts.
+ */
+export const PayeeChange = z.strictObject({ wallet: Address, worker: Address, networkKey: Address, payee: Address, nonce: Seconds });
+export type PayeeChange = z.infer<typeof PayeeChange>;
+
 export const ANY_NETWORK: Address = `0x${'0'.repeat(40)}`;
 
 /** 65 bytes of secp256k1, or whatever a wallet that is a contract takes for one (EIP-1271). */
@@ -38,3 +45,14 @@ export type SignedDelegation = z.infer<typeof SignedDelegation>;
 
 export const SignedRevocation = z.strictObject({ revocation: DelegationRevocation, signature: WalletSignature });
 export type SignedRevocation = z.infer<typeof SignedRevocation>;
+
+export const SignedPayeeChange = z.strictObject({ change: PayeeChange, signature: WalletSignature });
+export type SignedPayeeChange = z.infer<typeof SignedPayeeChange>;
+
+/** What a wallet says of its worker, for a network. It proves itself, whoever brings it. */
+export const WalletClaim = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('delegation'), ...SignedDelegation.shape }),
+  z.strictObject({ kind: z.literal('revocation'), ...SignedRevocation.shape }),
+  z.strictObject({ kind: z.literal('payee'), ...SignedPayeeChange.shape }),
+]);
+export type WalletClaim = z.infer<typeof WalletClaim>;

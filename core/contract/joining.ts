@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SignedDelegation } from './delegation.ts';
+import { SignedDelegation, WalletClaim } from './delegation.ts';
 import { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
 import { Amount, AssetId } from './money.ts';
@@ -11,6 +11,9 @@ import { MAX_SUCCESSIONS, Succession } from './succession.ts';
 /** The public key of a NATS user, as nkeys write it. */
 export const WorkerNkey = z.string().regex(/^U[A-Z2-7]{55}$/);
 export type WorkerNkey = z.infer<typeof WorkerNkey>;
+
+/** How long (ms) a change of payee waits before it takes effect, where a network's terms don't say: for the wallet to notice and take it back. */
+export const PAYEE_DELAY_MS = 3 * 86_400_000;
 
 /** What a network's operator says of it before anybody joins: shown on the join page, and pinned by what was joined. */
 export const NetworkTerms = z.strictObject({
@@ -32,6 +35,12 @@ export const NetworkTerms = z.strictObject({
     .int()
     .min(0)
     .max(90 * 86_400_000),
+  /** How long (ms) a wallet's change of payee waits before it takes effect; PAYEE_DELAY_MS where left out. */
+  payeeDelayMs: z
+    .int()
+    .min(1000)
+    .max(90 * 86_400_000)
+    .optional(),
   /** Where vouchers are paid, and whose escrow pays them; null: it pays nothing that is worth anything. */
   settlement: z
     .strictObject({
@@ -45,8 +54,8 @@ export const NetworkTerms = z.strictObject({
 });
 export type NetworkTerms = z.infer<typeof NetworkTerms>;
 
-/** A coordinator's HTTPS: its terms (GET), joining, renewing and going on under a new worker key (POST). It refuses with `{"error":{"code","params"}}`. */
-export const JOIN_PATHS = { terms: '/v1/terms', join: '/v1/join', renew: '/v1/renew', rekey: '/v1/rekey' } as const;
+/** A coordinator's HTTPS: its terms (GET), joining, renewing, going on under a new worker key, and what wallets say of their workers (POST). It refuses with `{"error":{"code","params"}}`. */
+export const JOIN_PATHS = { terms: '/v1/terms', join: '/v1/join', renew: '/v1/renew', rekey: '/v1/rekey', claims: '/v1/claims' } as const;
 
 /** What a joining machine sends to POST /v1/join over HTTPS. */
 export const JoinRequest = z.strictObject({
@@ -74,6 +83,24 @@ export function joinText(network: string, nkey: WorkerNkey, payee: Address): str
   return `Hearthlend network ${network}\nworker key ${nkey}\npayee ${payee.toLowerCase()}`;
 }
 
+/** Whom a worker earns for, and where that is paid, as a network has it. Times in ms since 1970. */
+export const Payout = z.strictObject({
+  worker: Address,
+  payee: Address,
+  /** The wallet that has signed for the worker; null where none has, and the payee's own word counts. */
+  wallet: Address.nullable(),
+  /** Until when; null where nothing was signed. */
+  delegatedUntil: z.int().nullable(),
+  /** Why it is lent no work; null while it is. */
+  stopped: z.enum(['revoked', 'expired']).nullable(),
+  /** A change of payee that waits, and from when on it counts. */
+  next: z.strictObject({ payee: Address, at: z.int() }).nullable(),
+});
+export type Payout = z.infer<typeof Payout>;
+
+/** What is sent to POST /v1/claims, by anybody who has it; the answer is the worker's Payout. */
+export const ClaimRequest = z.strictObject({ claim: WalletClaim });
+
 /** What lets a machine connect. `jwt` is a NATS user JWT with exactly the permissions of WORKER_SUBJECTS. */
 export const JoinReply = z.strictObject({
   network: NetworkInfo,
@@ -88,6 +115,7 @@ export const JoinReply = z.strictObject({
   https: z.array(z.url().max(500)).min(1).max(32),
   /** The certificate authority of this network, PEM; the only one trusted for it. */
   ca: z.string().max(16_384),
+  payout: Payout.optional(),
 });
 export type JoinReply = z.infer<typeof JoinReply>;
 

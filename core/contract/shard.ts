@@ -100,6 +100,11 @@ export const Lease = z.strictObject({
   attempt: z.int().min(1).max(1_000_000),
   deadline: z.int(),
   leaseMs: z.int().min(1),
+  /** Whom its receipt will name; left out where one who pays is paid. */
+  payee: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{40}$/)
+    .optional(),
 });
 export type Lease = z.infer<typeof Lease>;
 

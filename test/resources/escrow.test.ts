@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { type Contract, Interface, type InterfaceAbi, Wallet } from 'ethers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DELEGATION_DOMAIN, REVOCATION_TYPES, revocationDigest } from '../../core/contract/delegation-hash.ts';
 import { type EscrowDomain, FIRST_PREVIOUS_VOUCHER, NATIVE_TOKEN, type Voucher } from '../../core/contract/voucher.ts';
 import { channelOf, hashVoucher, VOUCHER_TYPES, voucherDomain } from '../../core/contract/voucher-hash.ts';
+import { contractAccepts } from '../../core/settlement/contract-wallet.ts';
+import { openChainRpc } from '../../core/settlement/rpc.ts';
 import { compileContracts } from '../../scripts/contracts.mjs';
 import { type Chain, escrowArtifact, noAnvil, startChain } from '../anvil.ts';
 
@@ -239,6 +242,21 @@ describe.skipIf(noAnvil !== null)('the escrow', () => {
     expect(await refusal(claim(voucher, await sign(voucher)))).toBe('SignerUnknown');
     await claim(voucher, await sign(voucher, owner));
     expect(await balance(voucher.payee)).toBe(1000n);
+  });
+
+  test('a wallet that is a contract is asked whether it signed for its worker, a key is not; where it reverts or says no, it did not', async () => {
+    const owner = chain.account(0);
+    const wallet = await (await chain.deploy(tokens.ContractWallet, [])).getAddress();
+    const config = { chainId: chain.chainId, name: 'Here', rpc: [chain.url, chain.url], explorer: null, symbol: 'ETH', confirmations: 1 };
+    const rpc = openChainRpc({ ...config, tokens: [], escrow: null, test: true });
+    const revocation = { wallet, worker, nonce: 1 };
+    const digest = revocationDigest(revocation);
+    const signed = (by: Pick<Wallet, 'signTypedData'>) => by.signTypedData(DELEGATION_DOMAIN, REVOCATION_TYPES, revocation);
+    expect(await contractAccepts(rpc, wallet, digest, await signed(owner))).toBe(true);
+    expect(await contractAccepts(rpc, wallet, digest, await signed(anyone()))).toBe(false);
+    expect(await contractAccepts(rpc, wallet, digest, '0x12')).toBe(false);
+    expect(await contractAccepts(rpc, domain.contract, digest, await signed(owner))).toBe(false);
+    expect(await contractAccepts(rpc, owner.address, digest, await signed(owner))).toBeNull();
   });
 
   test('whatever payers and claimants do, nothing is paid beyond vouchers, and the contract holds what its books say', {

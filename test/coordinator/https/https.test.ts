@@ -12,7 +12,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openBlobs } from '../../../coordinator/blobs.ts';
 import { createHolding } from '../../../coordinator/holding.ts';
 import { blobRoute, readRange } from '../../../coordinator/https/blobs.ts';
-import { type JoiningOptions, joiningRoutes } from '../../../coordinator/https/joining.ts';
+import { claimsRoute } from '../../../coordinator/https/claims.ts';
+import { type JoiningOptions, joiningRoutes, workerOf } from '../../../coordinator/https/joining.ts';
 import { pageRoute } from '../../../coordinator/https/page.ts';
 import { addressGroup, createRates } from '../../../coordinator/https/rates.ts';
 import { rekeyingRoute } from '../../../coordinator/https/rekeying.ts';
@@ -21,12 +22,13 @@ import { createTokens } from '../../../coordinator/https/tokens.ts';
 import { openUploads, type Uploads } from '../../../coordinator/https/uploads.ts';
 import { delegatedPayee } from '../../../coordinator/joining/delegations.ts';
 import { invite } from '../../../coordinator/joining/invitations.ts';
+import { withPayouts } from '../../../coordinator/joining/paid-service.ts';
 import { createMetrics } from '../../../coordinator/metrics/metrics.ts';
 import { openSqliteStore } from '../../../coordinator/sqlite/store.ts';
 import type { AttemptRecord, ShardRecord } from '../../../coordinator/store.ts';
 import { openAuthority } from '../../../coordinator/tls/authority.ts';
 import { ANY_NETWORK, type WorkerDelegation } from '../../../core/contract/delegation.ts';
-import { DELEGATION_DOMAIN, DELEGATION_TYPES } from '../../../core/contract/delegation-hash.ts';
+import { DELEGATION_DOMAIN, DELEGATION_TYPES, PAYEE_TYPES, REVOCATION_TYPES } from '../../../core/contract/delegation-hash.ts';
 import {
   JoinReply,
   type JoinRequest,
@@ -60,6 +62,7 @@ const terms = NetworkTerms.parse({
   categories: [{ id: 'render', title: 'Rendering' }],
   isolation: ['os'],
   holdBackMs: 3_600_000,
+  payeeDelayMs: 86_400_000,
   settlement: null,
 });
 const wallet = Wallet.createRandom();
@@ -112,6 +115,7 @@ beforeAll(async () => {
         requireMember: async () => undefined,
         clock: () => now,
       }),
+      claimsRoute({ terms, payouts: store, contractAccepts: null, clock: () => now }),
       pageRoute(terms),
     ],
   });
@@ -210,10 +214,54 @@ test('a wallet’s delegation says whom to pay; one that is not for this worker,
     { ...(await signed()), delegation: { ...delegation, nonce: 2 } },
   ];
   for (const delegated of wrong) {
-    expect(code(await join_({ ...request, delegation: delegated }))).toEqual([403, 'NETWORK_DELEGATION_INVALID']);
+    const refused = code(await join_({ ...request, delegation: delegated }));
+    expect(refused).toEqual([403, expect.stringMatching(/^NETWORK_(DELEGATION_INVALID|WALLET_UNCHECKED)$/)]);
   }
   expect((await join_({ ...request, delegation: await signed() })).status).toBe(200);
   expect(await store.member(request.nkey)).toMatchObject({ worker: own.address, payee: payer.address });
+});
+
+test('what a wallet says of its worker counts whoever brings it: work stops at once, a new payee waits and can be taken back, and nobody else can say it', async () => {
+  const owner = Wallet.createRandom();
+  const elsewhere = Wallet.createRandom();
+  const own = Wallet.createRandom() as unknown as typeof wallet;
+  const request = await joinRequest({ payee: owner.address }, own);
+  expect((await join_(request)).status).toBe(200);
+  const say = (claim: unknown) => ask('POST', '/v1/claims', { body: JSON.stringify({ claim }) });
+  const change = async (payee: string, nonce: number, by: Pick<Wallet, 'signTypedData'> = owner, wallet_ = owner.address) => {
+    const said = { wallet: wallet_, worker: own.address.toLowerCase(), networkKey: terms.coordinator, payee, nonce };
+    return { kind: 'payee', change: said, signature: await by.signTypedData(DELEGATION_DOMAIN, PAYEE_TYPES, said) };
+  };
+  // By the worker's own key, by the new payee, or in the name of another wallet: no.
+  for (const [by, name] of [
+    [own, owner],
+    [elsewhere, owner],
+    [elsewhere, elsewhere],
+  ] as const) {
+    expect((await say(await change(elsewhere.address, 1, by, name.address))).status).toBe(403);
+  }
+  // Whoever has the worker's key and an invitation is not paid elsewhere either.
+  const again = await joinRequest({ payee: elsewhere.address }, own);
+  expect(code(await join_(again))).toEqual([403, 'NETWORK_PAYEE_FIXED']);
+  expect((await join_(again)).json().error?.params).toEqual({ payee: owner.address });
+
+  const waits = (await say(await change(elsewhere.address, 2))).json();
+  expect(waits).toMatchObject({ payee: owner.address, wallet: owner.address, next: { payee: elsewhere.address, at: now + 86_400_000 } });
+  expect(await workerOf(store, request.nkey, now + 86_399_999)).toMatchObject({ payee: owner.address });
+  expect(await workerOf(store, request.nkey, now + 86_400_000)).toMatchObject({ payee: elsewhere.address, former: [owner.address] });
+  expect((await say(await change(owner.address, 3))).json()).toMatchObject({ payee: owner.address, next: null });
+  expect(code(await say(await change(elsewhere.address, 2)))).toEqual([403, 'NETWORK_DELEGATION_INVALID']);
+
+  const revocation = { wallet: owner.address, worker: own.address, nonce: 9 };
+  const signature = await owner.signTypedData(DELEGATION_DOMAIN, REVOCATION_TYPES, revocation);
+  expect((await say({ kind: 'revocation', revocation, signature })).json()).toMatchObject({ stopped: 'revoked' });
+  const stopped = await workerOf(store, request.nkey, now);
+  const { service } = fakeWorkerService([]);
+  const lease = await withPayouts(service, store).lease(stopped, { isolation: 'os', warmModels: [], memoryBytes: 1, practice: false });
+  expect(lease).toMatchObject({ type: 'no-work', reason: { key: 'no-work.delegation-revoked' } });
+  const stranger = { ...revocation, worker: Wallet.createRandom().address };
+  const strangers = await owner.signTypedData(DELEGATION_DOMAIN, REVOCATION_TYPES, stranger);
+  expect(code(await say({ kind: 'revocation', revocation: stranger, signature: strangers }))).toEqual([403, 'NETWORK_MEMBER_UNKNOWN']);
 });
 
 test('a wallet that is a contract is asked whether it signed, one that is a key is not', async () => {
