@@ -77,7 +77,7 @@ function onOtherThreads(shard: Shard): Shard {
 }
 
 /** A float16's values are coarser than any model's sums. */
-function toleranceOf({ distance }: Thresholds): Parameters<typeof compareOutputs>[2]['tolerance'] {
+export function toleranceOf({ distance }: Thresholds): Parameters<typeof compareOutputs>[2]['tolerance'] {
   return (type) => (isHalf(type) ? Math.max(distance, startThresholds({ claimed: 'cpu', reference: 'cpu' }, true).distance) : distance);
 }
 
@@ -95,7 +95,10 @@ function judge(task: AuditTask, blob: Uint8Array): Judged {
 }
 
 /** The values that indices point into; and what the shard asks for, without those that only the reference was asked for. */
-function pointedInto(computed: Tensors, { shard, indices }: AuditTask): { indices: Map<string, Tensor>; wanted: Tensors } {
+export function pointedInto(
+  computed: Tensors,
+  { shard, indices }: Pick<AuditTask, 'shard' | 'indices'>,
+): { indices: Map<string, Tensor>; wanted: Tensors } {
   const known = new Map<string, Tensor>();
   for (const { output, values } of indices) {
     const tensor = computed.get(values);

@@ -29,6 +29,8 @@ type Chosen = { choices: Choice[]; lagMs: number } | { reason: MessageRef | null
 /** Chooses among what waits; what is on its way to the store's log is not chosen twice. */
 export interface Choosing {
   choose(worker: Address, request: LeaseRequest, count: number, evenFailedHere: boolean): Promise<Chosen>;
+  /** A shard that is for this machine alone, as if it had been chosen among others. */
+  alone(worker: Address, request: LeaseRequest, record: ShardRecord): Promise<Choice>;
   /** Keeps these from being chosen until the log has taken them, or has not. */
   reserve(choices: readonly Choice[], lent: Promise<unknown>): void;
 }
@@ -120,8 +122,19 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
   }
 
   return {
+  async function alone(worker: Address, request: LeaseRequest, record: ShardRecord): Promise<Choice> {
+    const { model, price } = record.shard;
+    const { own, all } = await store.paces(worker, model.digest, price.unit);
+    const here = affinities(request)(model.digest) > 0;
+    const arrivesMs = here ? 0 : fetchMs(null);
+    const ownMs = expectedMs(record.shard, own);
+    const anyMs = plus(arrivesMs, expectedMs(record.shard, own ?? all));
+    return { record, costMs: 0, expectedMs: anyMs, leaseMs: leaseMsOf(ownMs, here, leaseBounds) };
+  }
+
     choose,
     reserve(choices, lent) {
+    alone,
       const ids = choices.map(({ record }) => record.shard.id);
       for (const id of ids) reserved.add(id);
       const free = () => {

@@ -37,6 +37,7 @@ export interface CoordinatorOptions {
   store: Store;
   blobs: Blobs;
   /** Resolves when everything that any coordinator had recorded at the call is in the store; left out where this one is alone. */
+import { createComparing } from './trust/comparing.ts';
   caughtUp?: () => Promise<void>;
   /** The network's other coordinators, where messages reach them. */
   others?: Others;
@@ -66,6 +67,8 @@ export interface CoordinatorOptions {
 /** A coordinator for any number of workers, whatever carries their calls. */
 export interface Coordinator {
   service: WorkerService;
+  /** How long one machine has to take up a shard that another's result is audited by; 4 s where left out. 0: the reference audits alone. */
+  offerMs?: number;
   intake: JobIntake;
   keys: ApiKeys;
   practice: Pick<Practising, 'left' | 'extend'>;
@@ -132,13 +135,18 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           context.emit({ type: 'voucher' }, worker),
         );
   const inspect = options.inspect ?? (async () => ({ coarse: false, random: null, indices: [] }));
-  const auditor = createAuditor(context, {
-    reference: options.reference,
-    probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
-    limitMs: options.auditMs ?? AUDIT_MS,
-    random: options.random,
-    inspect,
-  });
+  const comparing = createComparing(context, options.offerMs);
+  const auditor = createAuditor(
+    context,
+    {
+      reference: options.reference,
+      probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
+      limitMs: options.auditMs ?? AUDIT_MS,
+      random: options.random,
+      inspect,
+    },
+    comparing,
+  );
   const others = options.others ?? null;
   const madeTokens = createListeners<MadeOfShard>(log);
   const tellMade = (made: MadeOfShard) => {
@@ -195,6 +203,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   /** Runs a call once everything is in order, and not after the end. Whatever goes wrong in it has a code. */
+    await comparing.tidy();
   async function whenOpen<T>(call: () => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new HearthlendError('CANCELLED');
     try {
@@ -202,6 +211,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       return await call();
     } catch (thrown) {
       throw asHearthlendError(thrown);
+    await comparing.tidy();
     }
   }
 
@@ -226,6 +236,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   const service: WorkerService = {
     connect: (worker, holds) =>
+      comparing.close();
       whenOpen(async () => {
         if (holds !== undefined) await lending.takeBack(worker, holds);
         return info;

@@ -25,12 +25,19 @@ export function remainingMs(deadline: number, now: number, leaseMs: number): num
   return Math.min(Math.max(deadline - now, 0), leaseMs);
 }
 
-/** What becomes of a shard after these attempts, oldest first, the last of which has just ended without acceptance. */
-export function sequelOf(attempts: readonly Pick<AttemptRecord, 'shardId' | 'reason' | 'failure'>[]): Sequel {
+/**
+ * What becomes of a shard after these attempts, oldest first, the last of which has just ended without acceptance.
+ * @param origin a stranger's wrong results say nothing against a shard, however many there are
+ */
+export function sequelOf(
+  attempts: readonly Pick<AttemptRecord, 'shardId' | 'state' | 'reason' | 'failure'>[],
+  origin: Shard['origin'],
+): Sequel {
   const last = attempts.at(-1);
   if (last === undefined) return { state: 'queued' };
-  const failed = attempts.filter((attempt) => attempt.reason === 'failed');
-  if (last.reason === 'failed' && last.failure !== null) {
+  const counts = ({ state, reason }: (typeof attempts)[number]) => reason === 'failed' && !(origin === 'network' && state === 'rejected');
+  const failed = attempts.filter(counts);
+  if (counts(last) && last.failure !== null) {
     const { failure } = last;
     const same = failed.filter((attempt) => attempt.failure?.code === failure.code).length;
     if (same >= SAME_FAILURES || failed.length >= FAILURES) return { state: 'failed', failure };

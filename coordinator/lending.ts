@@ -11,7 +11,7 @@ import type { NewLease } from './leasing/records.ts';
 import { maxHeldMs, remainingMs, sequelOf } from './leasing.ts';
 import type { Practising } from './practising.ts';
 import type { Worker } from './service.ts';
-import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, Sequel } from './store.ts';
+import type { AttemptEnd, AttemptKey, AttemptRecord, Failure, Sequel, ShardRecord } from './store.ts';
 import { trackLeases } from './tracking.ts';
 import { drawCanary } from './trust/canaries.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
@@ -64,11 +64,14 @@ export function createLending(context: Context, practising: Practising | null, i
     const record = await store.shard(attempt.shardId);
     if (record === null) return;
     const history = await store.attemptsOf(attempt.shardId);
-    // A canary that brought no answer is wanted by nobody else.
-    const spare = record.shard.origin === 'network' && (await store.canaryAnswer(record.shard.id)) !== null;
+    // A shard of no job that brought no answer is wanted by nobody else.
+    const spare = record.shard.origin === 'network' && (await store.isSpare(record.shard.id));
     const sequel: Sequel = spare
       ? { state: 'failed', failure: end.failure ?? { code: 'LEASE_EXPIRED', params: { shard: attempt.shardId } } }
-      : sequelOf(history.map((each) => (each.attempt === attempt.attempt ? { ...each, ...end } : each)));
+      : sequelOf(
+          history.map((each) => (each.attempt === attempt.attempt ? { ...each, ...end } : each)),
+          record.shard.origin,
+        );
     const ended =
       end.state === 'expired'
         ? await store.expire(attempt, attempt.deadline, sequel, clock())
@@ -114,7 +117,9 @@ export function createLending(context: Context, practising: Practising | null, i
     if (open >= MAX_OPEN) return noWork(ref('no-work.too-many', { count: open }), BUSY_MS);
     const count = Math.min(request.count ?? 1, MAX_OPEN - open);
     const chosen = await choosing.choose(worker.address, request, count, origin === 'own' || !waiting.others(worker.address));
-    if ('choices' in chosen) return { leases: lend(worker, await withCanary(worker, chosen.choices), chosen.lagMs) };
+    const twin = origin === 'own' ? null : await store.twinFor(worker.address);
+    if ('choices' in chosen) return { leases: lend(worker, await withSpare(worker, chosen.choices, twin), chosen.lagMs) };
+    if (twin !== null) return { leases: lend(worker, [await choosing.alone(worker.address, request, twin)], 0) };
     const second = await doubling.late(worker.address, request);
     if (second !== null) return { leases: lendAgain(worker, second) };
     if (practising === null || !request.practice) return noWork(chosen.reason ?? ref('no-work.queue-empty'));
@@ -125,12 +130,12 @@ export function createLending(context: Context, practising: Practising | null, i
     return { leases: lend(worker, [{ record, costMs: 0, expectedMs: null, leaseMs: context.leaseMs }], 0) };
   }
 
-  /** A stranger is lent something now and then whose answer is known, anywhere among what it is lent. */
-  async function withCanary(worker: Worker, choices: Choice[]): Promise<Choice[]> {
+  /** A stranger is lent something now and then whose answer is known, or to be held against another's, anywhere among what it is lent. */
+  async function withSpare(worker: Worker, choices: Choice[], twin: ShardRecord | null): Promise<Choice[]> {
     const at = Math.floor(random() * choices.length);
     const replaced = choices[at];
     if (replaced === undefined || origin === 'own') return choices;
-    const record = await drawCanary(context, worker.address, replaced.record.shard, choices.length, random);
+    const record = twin ?? (await drawCanary(context, worker.address, replaced.record.shard, choices.length, random));
     // What it takes the place of goes on waiting.
     return record === null ? choices : choices.with(at, { ...replaced, record, costMs: 0 });
   }
@@ -171,7 +176,7 @@ export function createLending(context: Context, practising: Practising | null, i
     const { terms } = context;
     if (terms !== null) {
       if (!terms.isolation.includes(request.isolation)) return noWork(ref('no-work.isolation', { accepted: terms.isolation.join(', ') }));
-      context.machines.seen(worker.address, request);
+      context.machines.seen(worker, request);
     }
     for (let tries = 0; tries < TRIES; tries += 1) {
       const decided = await serially(() => decide(worker, request));

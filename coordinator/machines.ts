@@ -3,6 +3,8 @@ import type { JobStatus, LeaseRequest } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
 import type { Context } from './context.ts';
 import { type Machine, priceToRun } from './leasing/demand.ts';
+import type { Worker } from './service.ts';
+import type { Asker } from './trust/seconds.ts';
 
 /** A machine that asks for work is written down again after so long, or once it says something else of itself. */
 const AGAIN_MS = 300_000;
@@ -12,15 +14,21 @@ const MAX_KEPT = 100_000;
 /** For so long what they said is not read again. */
 const READ_EVERY_MS = 5000;
 
-/** What the machines that ask for work say of themselves, for those whose work none of them takes. */
+/** Who asked this coordinator so lately may be lent something in particular before long. */
+const ASKS_AGAIN_MS = 120_000;
+
+/** What the machines that ask for work say of themselves, for those whose work none of them takes, and for audits by one of them. */
 export interface Machines {
-  seen(worker: Address, request: LeaseRequest): void;
+  seen(worker: Worker, request: LeaseRequest): void;
+  /** Those that asked this coordinator lately, the latest last. */
+  askers(): Asker[];
   /** A job that waits because it pays less than every machine asks, with the price at which it would run. */
   priced(job: JobStatus): Promise<JobStatus>;
 }
 
 export function createMachines({ store, clock, monotonic, log }: Pick<Context, 'store' | 'clock' | 'monotonic' | 'log'>): Machines {
   const written = new Map<Address, { text: string; at: number }>();
+  const askers = new Map<Address, Asker & { at: number }>();
   let lately: { machines: Promise<Machine[]>; at: number } | undefined;
 
   function seenLately(): Promise<Machine[]> {
@@ -35,12 +43,27 @@ export function createMachines({ store, clock, monotonic, log }: Pick<Context, '
     return lately.machines;
   }
 
+  function forgetSilent(now: number): void {
+    for (const [worker, { at }] of askers) {
+      if (now - at <= ASKS_AGAIN_MS && askers.size < MAX_KEPT) return;
+      askers.delete(worker);
+    }
+  }
+
   return {
-    seen(worker, { memoryBytes, backends, floors, refusedCategories, stages }) {
+    askers() {
+      forgetSilent(monotonic());
+      return [...askers.values()];
+    },
+    seen({ address: worker, payee }, request) {
+      const { memoryBytes, backends, floors, refusedCategories, stages } = request;
       const machine: Machine = { memoryBytes, backends, floors, refusedCategories, stages };
       const text = JSON.stringify(machine);
       const last = written.get(worker);
       const now = monotonic();
+      askers.delete(worker);
+      forgetSilent(now);
+      askers.set(worker, { address: worker, payee, request, at: now });
       if (last !== undefined && last.text === text && now - last.at < AGAIN_MS) return;
       if (written.size >= MAX_KEPT) written.clear();
       written.set(worker, { text, at: now });

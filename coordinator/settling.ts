@@ -101,16 +101,19 @@ export function createSettling(
     return reply;
   }
 
-  /** A stranger's wrong results say nothing against the shard, which goes to others; a copy that was made to be compared is wanted by nobody. */
+  /** A stranger's wrong result sends the shard to others; a copy that was made to be compared is wanted by nobody. */
   async function sequelOfRefusal(attempt: AttemptRecord, shard: Shard, failure: Failure): Promise<Sequel> {
     if (await isSpare(shard)) return { state: 'failed', failure };
-    const ended = { ...attempt, reason: 'failed' as const, failure: shard.origin === 'network' ? null : failure };
+    const ended = { ...attempt, state: 'rejected' as const, reason: 'failed' as const, failure };
     const history = await store.attemptsOf(shard.id);
-    return sequelOf(history.map((each) => (each.attempt === attempt.attempt ? ended : each)));
+    return sequelOf(
+      history.map((each) => (each.attempt === attempt.attempt ? ended : each)),
+      shard.origin,
+    );
   }
 
   async function isSpare(shard: Shard): Promise<boolean> {
-    return shard.origin === 'network' && (await store.canaryAnswer(shard.id)) !== null;
+    return shard.origin === 'network' && (await store.isSpare(shard.id));
   }
 
   async function accept(
@@ -140,7 +143,7 @@ export function createSettling(
       return (await store.attempt(attempt))?.reply ?? EXPIRED;
     }
     if (shard.origin === 'practice') practising?.ended('accepted');
-    staging.settled(shard);
+    if (!spare) staging.settled(shard);
     // The result stands from here on: what follows is put right at the next start where it can't be done now.
     try {
       await letGoOfShard(context, shard);

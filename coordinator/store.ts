@@ -13,6 +13,7 @@ import type { OperatorReads } from './operating/records.ts';
 import type { AddJobResult, JobTerms, RequesterChanges, RequesterReads } from './requesters.ts';
 import type { StagingChanges, StagingReads } from './staging/records.ts';
 import type { TrustChanges, TrustReads } from './trust/records.ts';
+import type { TwinChanges, TwinReads } from './trust/twins.ts';
 import type { VouchingChanges, VouchingReads } from './vouching/records.ts';
 
 /** Why a job, or one attempt at it, could not be computed: an error's code, and the parameters of its message. */
@@ -102,6 +103,7 @@ export interface Reads
     HoldReads,
     RequesterReads,
     TrustReads,
+    TwinReads,
     MemberReads,
     SuccessorReads,
     PayoutReads,
@@ -117,6 +119,7 @@ export interface Changes
     HoldChanges,
     RequesterChanges,
     TrustChanges,
+    TwinChanges,
     MemberChanges,
     SuccessorChanges,
     PayoutChanges,

@@ -14,6 +14,7 @@ import { sqliteRequesters } from './requesters.ts';
 import { sqliteStaging } from './staging.ts';
 import { sqliteSuccessors } from './successors.ts';
 import { sqliteTrust } from './trust.ts';
+import { sqliteTwins } from './twins.ts';
 import { sqliteVouching } from './vouching.ts';
 
 /** What every feature reads and changes, over one database: its statements are made here, once. */
@@ -27,6 +28,7 @@ export function sqliteFeatures(
   const holds = sqliteHolds(database);
   const requesters = sqliteRequesters(database, network);
   const trust = sqliteTrust(database);
+  const twins = sqliteTwins(database);
   const payouts = sqlitePayouts(database);
   const members = sqliteMembers(database, payouts.book);
   const successors = sqliteSuccessors(database, payouts.book);
@@ -41,6 +43,7 @@ export function sqliteFeatures(
       ...holds.reads,
       ...requesters.reads,
       ...trust.reads,
+      ...twins.reads,
       ...members.reads,
       ...payouts.reads,
       ...successors.reads,
@@ -56,6 +59,7 @@ export function sqliteFeatures(
       ...holds.changes,
       ...requesters.changes,
       ...trust.changes,
+      ...twins.changes,
       ...members.changes,
       ...payouts.changes,
       ...successors.changes,

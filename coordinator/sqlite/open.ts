@@ -10,12 +10,13 @@ import { members } from './migrations/0005-members.ts';
 import { vouching } from './migrations/0006-vouching.ts';
 import { peers } from './migrations/0007-peers.ts';
 import { staging } from './migrations/0008-staging.ts';
+import { twins } from './migrations/0009-twins.ts';
 import { successors } from './migrations/0010-successors.ts';
 import { payouts } from './migrations/0011-payouts.ts';
 import { LogSync } from './sync.ts';
 
 /** In order; the file's `user_version` is the number of those that were applied. A released one never changes. */
-const MIGRATIONS: readonly string[] = [initial, trust, requesters, leasing, members, vouching, peers, staging, successors, payouts];
+const MIGRATIONS: readonly string[] = [initial, trust, requesters, leasing, members, vouching, peers, staging, twins, successors, payouts];
 
 /** Where a step waits for another program that reads the file (a back-up). */
 const BUSY_MS = 5000;

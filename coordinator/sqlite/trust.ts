@@ -73,6 +73,7 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
     'DELETE FROM canaries WHERE source NOT IN (SELECT shard_id FROM canary_sources) AND shard_id NOT IN (SELECT id FROM shards)',
   );
   const insertCanary = db.prepare('INSERT INTO canaries VALUES (?, ?, ?, ?)');
+  const rememberGiven = db.prepare('INSERT OR IGNORE INTO canaries VALUES (?, ?, ?, ?)');
   const selectCanary = db.prepare<[string], { source: string; outputs: string }>('SELECT source, outputs FROM canaries WHERE shard_id = ?');
   const insertShard = db.prepare(
     "INSERT OR IGNORE INTO shards (id, job_id, origin, state, attempt, prompt_tokens, created_at, shard) VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)",
@@ -158,8 +159,9 @@ export function sqliteTrust({ db, read }: OpenDatabase): { reads: TrustReads; ch
       },
       keepCanary: {
         durable: 'later',
-        apply({ shard, worker, promptTokens, outputs, addedAt }, keep) {
+        apply({ shard, worker, promptTokens, outputs, addedAt }, keep, given) {
           insertSource.run(shard.id, worker, promptTokens, outputs, addedAt, JSON.stringify(shard));
+          if (given !== null) rememberGiven.run(given.shardId, shard.id, given.worker, outputs);
           const gone = trimSources.all(keep).map(({ shard_id }) => shard_id);
           if (gone.length > 0) trimCanaries.run();
           return gone;

@@ -29,15 +29,21 @@ export async function drawCanary(
   );
   const source = sources[Math.floor(random() * sources.length)];
   if (source === undefined) return null;
-  const { id, jobId } = source.shard;
-  const copied = otherId(jobId);
-  const shard = { ...source.shard, id: `${copied}${id.slice(jobId.length)}`, jobId: copied };
+  const { id } = source.shard;
+  const shard = copyOf(source.shard);
   const record: ShardRecord = { shard, promptTokens: source.promptTokens, state: 'queued', attempt: 0, createdAt: clock() };
   const { files } = ModelManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.read(shard.model.digest))));
   await holding.hold(holderOf.spareShard(shard.id), [shard.model.digest, shard.inputs.digest, ...files.map((file) => file.digest)]);
   if (await store.issueCanary(record, id, worker)) return record;
   await holding.letGo(holderOf.spareShard(shard.id));
   return null;
+}
+
+/** The same shard in a job of its own, which is nobody's. */
+export function copyOf(shard: Shard): Shard {
+  const { id, jobId } = shard;
+  const copied = otherId(jobId);
+  return { ...shard, id: `${copied}${id.slice(jobId.length)}`, jobId: copied };
 }
 
 /** What jobs that are named here have at least. */

@@ -56,8 +56,8 @@ export interface TrustChanges {
   /** Keeps the newest `keep` records; gives the attempts whose records went. */
   addAppeal(appeal: AppealRecord, keep: number): AttemptKey[];
   setCalibration(calibration: Calibration): void;
-  /** Keeps the newest `keep` sources; gives the shards that went. */
-  keepCanary(source: CanarySource, keep: number): string[];
+  /** Keeps the newest `keep` sources; gives the shards that went. `given`: somebody else who computed it, under another name. */
+  keepCanary(source: CanarySource, keep: number, given: { shardId: string; worker: Address } | null): string[];
   /** Queues a shard that is a copy of a source's. False where the source is gone, or the name is taken. */
   issueCanary(shard: ShardRecord, source: string, worker: Address): boolean;
 }

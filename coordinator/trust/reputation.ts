@@ -16,6 +16,14 @@ export function auditProbability({ validInARow }: Pick<Reputation, 'validInARow'
   return Math.max(LEAST_AUDITS, Math.min(1, FIRST_AUDITS / (validInARow + 1)));
 }
 
+/** Whether a worker has proven enough for its answer to be held against others'. */
+export function isTrusted(reputation: Pick<Reputation, 'validInARow'>): boolean {
+  return auditProbability(reputation) < 1;
+}
+
+/** The part of two workers' agreements that the reference looks at, too: those of accomplices are worth nothing. */
+export const RECHECKED = 0.2;
+
 /** Offences that are remembered: more than any rule below counts. */
 const REMEMBERED_OFFENCES = 16;
 

@@ -3,11 +3,11 @@ import type { Sha256 } from '../../core/contract/digest.ts';
 import type { DrawTolerance } from '../../core/contract/forced-draw.ts';
 import type { TensorType } from '../../core/contract/tensor.ts';
 
-/** What a threshold is for: a model, or a stage of one, which is a model with a digest of its own; and the two backends that are compared. */
+/** What a threshold is for: a model, or a stage of one, which is a model with a digest of its own; and the two backends that are compared, null where unknown. */
 export interface ThresholdKey {
   model: Sha256;
   claimed: BackendName | null;
-  reference: BackendName;
+  reference: BackendName | null;
 }
 
 /** Up to where two honest results may differ. */
@@ -37,20 +37,22 @@ const COARSE = 1e-2;
 /** @param coarse whether the model computes in float16, or rounds what it computes with to whole numbers of few bits */
 export function startThresholds({ claimed, reference }: Pick<ThresholdKey, 'claimed' | 'reference'>, coarse: boolean): Thresholds {
   // What computed it may not be known any more: after a restart.
-  const single = claimed === reference ? ON_ONE_BACKEND : ACROSS_BACKENDS;
+  const single = claimed !== null && claimed === reference ? ON_ONE_BACKEND : ACROSS_BACKENDS;
   const distance = coarse ? Math.max(single, COARSE) : single;
   // Draws near an edge: measured on the practice model across threads and backends, with room.
   return { distance, draw: distance, logit: 10 * distance, nearTies: Math.min(0.5, 20 * distance) };
 }
 
-/** What holds for two results: what was calibrated, else the start values. */
+/** What holds for two results, whichever of them is held against the other: what was calibrated, else the start values. */
 export function thresholdsFor(
   key: ThresholdKey,
   calibrations: readonly Pick<Calibration, 'model' | 'claimed' | 'reference' | keyof Thresholds>[],
   coarse: boolean,
 ): Thresholds {
   const found = calibrations.find(
-    ({ model, claimed, reference }) => model === key.model && claimed === key.claimed && reference === key.reference,
+    ({ model, claimed, reference }) =>
+      model === key.model &&
+      ((claimed === key.claimed && reference === key.reference) || (claimed === key.reference && reference === key.claimed)),
   );
   if (found === undefined) return startThresholds(key, coarse);
   const { distance, draw, logit, nearTies } = found;

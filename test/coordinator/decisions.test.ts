@@ -175,14 +175,25 @@ describe('leases and their ends', () => {
       fc.property(fc.array(fc.tuple(end, fc.constantFrom('A', 'B', 'C', 'D', 'E')), { minLength: 1000, maxLength: 1000 }), (ends) => {
         const attempts = ends.map(([reason, code]) => ({
           shardId: 's',
+          state: reason === 'failed' ? ('failed' as const) : ('released' as const),
           reason,
           failure: reason === 'failed' ? { code, params: {} } : null,
         }));
-        expect(sequelOf(attempts).state).toBe('failed');
+        expect(sequelOf(attempts, 'network').state).toBe('failed');
       }),
       { numRuns: 20 },
     );
-    expect(sequelOf([])).toEqual({ state: 'queued' });
+    expect(sequelOf([], 'own')).toEqual({ state: 'queued' });
+  });
+
+  test("strangers' wrong results say nothing against a shard, however many there are; one's own machine's do", () => {
+    const wrong = { shardId: 's', state: 'rejected', reason: 'failed', failure: { code: 'AUDIT_FAILED', params: {} } } as const;
+    const failed = { shardId: 's', state: 'failed', reason: 'failed', failure: { code: 'RUN_FAILED', params: {} } } as const;
+    const liars = Array.from({ length: 500 }, () => wrong);
+    expect(sequelOf(liars, 'network')).toEqual({ state: 'queued' });
+    expect(sequelOf([...liars, failed], 'network')).toEqual({ state: 'queued' });
+    expect(sequelOf([...liars, failed, failed, failed], 'network')).toEqual({ state: 'failed', failure: failed.failure });
+    expect(sequelOf([wrong, wrong, wrong], 'own')).toEqual({ state: 'failed', failure: wrong.failure });
   });
 
   test('practice rests after its third failure in a row, up to a minute', () => {

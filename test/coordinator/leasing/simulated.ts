@@ -9,6 +9,7 @@ import type { Worker } from '../../../coordinator/service.ts';
 import { openSqliteStore } from '../../../coordinator/sqlite/store.ts';
 import type { ShardRecord, Store } from '../../../coordinator/store.ts';
 import { type BlobRef, canonicalJson } from '../../../core/contract/digest.ts';
+import type { ReferenceWorker } from '../../../core/contract/jobs.ts';
 import type { NetworkTerms } from '../../../core/contract/joining.ts';
 import type { LeaseRequest, NetworkEvent, SubmitReply } from '../../../core/contract/network.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
@@ -56,6 +57,10 @@ export const REQUEST: LeaseRequest = { isolation: 'os', warmModels: [], memoryBy
 
 interface Options {
   leaseMs?: number;
+  /** How long a machine has to take up a shard that another's result is audited by; nobody is asked where left out. */
+  offerMs?: number;
+  /** What the reference computes, where it isn't always the same. */
+  reference?: ReferenceWorker;
   /** A store that others have too, and the bytes of all of them; its own where left out. */
   shared?: { networkId: string; store: Store; caughtUp: () => Promise<void>; blobs: Blobs; name: string };
 }
@@ -97,6 +102,8 @@ export class SimulatedNetwork {
       monotonic: () => this.monotonicMs,
       random: () => this.random(),
       log: () => undefined,
+      // The clocks stand still here, and so would whoever waits for another worker.
+      offerMs: 0,
       ...(shared === undefined ? {} : { caughtUp: shared.caughtUp }),
       ...options,
     });

@@ -1,9 +1,10 @@
-import { type AuditPolicy, createAuditor } from '../../../coordinator/trust/auditor.ts';
+import { type AuditPolicy, type Claim, createAuditor } from '../../../coordinator/trust/auditor.ts';
 import { CALIBRATION_SESSIONS, calibrate } from '../../../coordinator/trust/calibrating.ts';
 import { CANARIES } from '../../../coordinator/trust/canaries.ts';
 import type { AuditRecord, Standing } from '../../../coordinator/trust/records.ts';
 import { afterAudit, auditProbability, NEWCOMER } from '../../../coordinator/trust/reputation.ts';
 import type { Calibration } from '../../../coordinator/trust/thresholds.ts';
+import type { Twin, TwinVerdict } from '../../../coordinator/trust/twins.ts';
 import { checkResult } from '../../../coordinator/verify.ts';
 import { canonicalJson } from '../../../core/contract/digest.ts';
 import type { LocalModel } from '../../../core/contract/jobs.ts';
@@ -114,7 +115,9 @@ export async function calibrated(runs: PracticeRuns, tasks: readonly Task[], ses
 /** The coordinator's verifier with everything that it remembers in memory, and what the reference computed kept: the same task gives the same bits. */
 function verifierOver(runs: PracticeRuns, answers: readonly Answer[], calibrations: readonly Calibration[], random: Random) {
   const bytes = new Map<string, Uint8Array>();
+  const rightOf = new Map<string, string>();
   for (const { task, right } of answers) {
+    rightOf.set(task.shard.inputs.digest, digestOf(right));
     bytes.set(task.shard.inputs.digest, task.inputs);
     bytes.set(digestOf(right), right);
     const manifest: LocalModel['manifest'] = { format: 'onnx', entry: 'm', files: [{ path: 'm', bytes: 1, digest: '0'.repeat(64) }] };
@@ -123,7 +126,16 @@ function verifierOver(runs: PracticeRuns, answers: readonly Answer[], calibratio
   const computed = new Map<string, Promise<Uint8Array>>();
   let standing: Standing = { ...NEWCOMER, valid: 0, bad: 0, undecided: 0, suspendedUntil: null };
   let canary: string | null = null;
+  /** What is held against an honest worker's answer, and what came of that. */
+  let twin: Twin | null = null;
+  let verdict: TwinVerdict | null = null;
   const store = {
+    twin: async (shardId: string) => (shardId === twin?.shardId ? twin : null),
+    attempt: async () => null,
+    shard: async () => null,
+    async settleTwin(_shardId: string, found: TwinVerdict) {
+      verdict = found;
+    },
     standing: () => standing,
     canaryAnswer: async () => (canary === null ? null : { source: '', outputs: canary }),
     drawAudit: async (_key: unknown, drawn: boolean) => drawn,
@@ -150,7 +162,34 @@ function verifierOver(runs: PracticeRuns, answers: readonly Answer[], calibratio
     holding: { hold: async () => undefined, letGo: async () => undefined },
     ...{ networkId: 'studio', clock: () => 0, log: () => undefined },
   };
-  const auditor = createAuditor(context as never, policy);
+  /** Every other audit is done by a worker that is honest, and must not be blamed for it. */
+  async function opinion({ record: { shard, promptTokens }, submission, outputs, attempt }: Claim): Promise<TwinVerdict | null> {
+    if (random() < 0.5) return null;
+    bytes.set(submission.commitment, outputs);
+    const second = { ...attempt, shardId: 'twin', worker: `0x${'2'.repeat(40)}` };
+    const source = { shardId: attempt.shardId, attempt: 1 };
+    twin = {
+      ...second,
+      source,
+      worker: attempt.worker,
+      outputs: submission.commitment,
+      backend: 'cpu',
+      offered: second.worker,
+      verdict: null,
+    };
+    const right = bytes.get(rightOf.get(shard.inputs.digest) as string) as Uint8Array;
+    const examined = await auditor.examine({
+      attempt: second,
+      record: { shard: { ...shard, id: 'twin' }, promptTokens },
+      submission: { commitment: digestOf(right), backend: 'cpu' },
+      outputs: right,
+      tensors: decodeSafetensors(right),
+    });
+    twin = null;
+    if (!('audited' in examined && examined.audited)) throw new Error(`an honest worker was blamed: ${JSON.stringify(examined)}`);
+    return verdict;
+  }
+  const auditor = createAuditor(context as never, policy, { opinion });
   return {
     async examine({ task, right, outputs, commitment }: Answer, validInARow: number): Promise<'refused' | 'audited' | 'passed'> {
       const { shard, promptTokens } = task;

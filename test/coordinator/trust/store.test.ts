@@ -104,7 +104,7 @@ test('a calibration replaces the one before it, for its model and backends alone
 
 test('a canary goes to nobody who computed its source or was given it, and its answer outlives the source', async () => {
   const source = (id: string): CanarySource => ({ shard: shard(id), promptTokens: 0, worker: A, outputs: id.repeat(32), addedAt: 1 });
-  expect(await store.keepCanary(source('aa'), 2)).toEqual([]);
+  expect(await store.keepCanary(source('aa'), 2, null)).toEqual([]);
   expect(await store.canariesFor(A, 10)).toEqual([]);
   expect(await store.canariesFor(B, 10)).toEqual([source('aa')]);
   const copy: ShardRecord = { shard: { ...shard('cc'), id: 'cc.1' }, promptTokens: 0, state: 'queued', attempt: 0, createdAt: 5 };
@@ -112,8 +112,8 @@ test('a canary goes to nobody who computed its source or was given it, and its a
   expect(await store.canariesFor(B, 10)).toEqual([]);
   expect(await store.shard('cc.1')).toMatchObject({ shard: copy.shard, state: 'queued' });
   expect(await store.canaryAnswer('cc.1')).toEqual({ source: 'aa', outputs: 'aa'.repeat(32) });
-  await store.keepCanary(source('bb'), 2);
-  expect(await store.keepCanary(source('dd'), 2)).toEqual(['aa']);
+  await store.keepCanary(source('bb'), 2, null);
+  expect(await store.keepCanary(source('dd'), 2, null)).toEqual(['aa']);
   expect(await store.canaryAnswer('cc.1')).toEqual({ source: 'aa', outputs: 'aa'.repeat(32) });
   expect(await store.issueCanary({ ...copy, shard: shard('ee') }, 'aa', B)).toBe(false);
   expect(await store.canaryAnswer('aa')).toBeNull();
