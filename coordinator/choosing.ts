@@ -121,7 +121,6 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     return choices;
   }
 
-  return {
   async function alone(worker: Address, request: LeaseRequest, record: ShardRecord): Promise<Choice> {
     const { model, price } = record.shard;
     const { own, all } = await store.paces(worker, model.digest, price.unit);
@@ -132,9 +131,10 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     return { record, costMs: 0, expectedMs: anyMs, leaseMs: leaseMsOf(ownMs, here, leaseBounds) };
   }
 
+  return {
     choose,
-    reserve(choices, lent) {
     alone,
+    reserve(choices, lent) {
       const ids = choices.map(({ record }) => record.shard.id);
       for (const id of ids) reserved.add(id);
       const free = () => {

@@ -28,6 +28,7 @@ import { createSettling } from './settling.ts';
 import { createStaging } from './staging/staging.ts';
 import type { PracticeBook, Store } from './store.ts';
 import { createAuditor } from './trust/auditor.ts';
+import { createComparing } from './trust/comparing.ts';
 import { auditReport, suspensionOf } from './trust/report.ts';
 import { createVouching } from './vouching/vouching.ts';
 
@@ -37,7 +38,6 @@ export interface CoordinatorOptions {
   store: Store;
   blobs: Blobs;
   /** Resolves when everything that any coordinator had recorded at the call is in the store; left out where this one is alone. */
-import { createComparing } from './trust/comparing.ts';
   caughtUp?: () => Promise<void>;
   /** The network's other coordinators, where messages reach them. */
   others?: Others;
@@ -58,6 +58,8 @@ import { createComparing } from './trust/comparing.ts';
   leaseMs?: number;
   /** How often work of this trust domain is computed again by the reference: 0.05 where left out, and at most. */
   auditProbability?: number;
+  /** How long one machine has to take up a shard that another's result is audited by; 4 s where left out. 0: the reference audits alone. */
+  offerMs?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
   /** What models are made of. Left out where they are known: in float32, and nothing by chance. */
@@ -67,8 +69,6 @@ import { createComparing } from './trust/comparing.ts';
 /** A coordinator for any number of workers, whatever carries their calls. */
 export interface Coordinator {
   service: WorkerService;
-  /** How long one machine has to take up a shard that another's result is audited by; 4 s where left out. 0: the reference audits alone. */
-  offerMs?: number;
   intake: JobIntake;
   keys: ApiKeys;
   practice: Pick<Practising, 'left' | 'extend'>;
@@ -191,6 +191,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   async function tidy(): Promise<void> {
     await retire(context);
+    await comparing.tidy();
     if (terms !== undefined) unneeded = await sweep(context, null, unneeded);
   }
 
@@ -198,12 +199,12 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     await retire(context);
     unneeded = await sweep(context, practising?.model ?? null, unneeded);
     await lending.resume();
+    await comparing.tidy();
     await staging.resume();
     await batching.closeAll();
   }
 
   /** Runs a call once everything is in order, and not after the end. Whatever goes wrong in it has a code. */
-    await comparing.tidy();
   async function whenOpen<T>(call: () => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new HearthlendError('CANCELLED');
     try {
@@ -211,7 +212,6 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       return await call();
     } catch (thrown) {
       throw asHearthlendError(thrown);
-    await comparing.tidy();
     }
   }
 
@@ -224,6 +224,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     try {
       staging.close();
       await settling.finish();
+      comparing.close();
       lending.close();
       batching.stop();
       vouching?.stop();
@@ -236,7 +237,6 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   const service: WorkerService = {
     connect: (worker, holds) =>
-      comparing.close();
       whenOpen(async () => {
         if (holds !== undefined) await lending.takeBack(worker, holds);
         return info;
