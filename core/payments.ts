@@ -451,6 +451,12 @@ export function openPayments(parts: PaymentsParts): Payments {
         void inTurn(() => collect(from).catch(failed(id, 'vouchers could not be taken')));
       };
       take();
+      // What the chain holds is known from the beginning, not from the first round on.
+      void inTurn(async () => {
+        if (parts.networks().find((network) => network.id === id)?.terms.settlement == null) return;
+        await look(id);
+        parts.onChange();
+      });
       const unsubscribe = from.network.subscribe((event) => {
         if (event.type === 'voucher') take();
       });

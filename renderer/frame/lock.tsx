@@ -35,12 +35,25 @@ export function Lock({ wallet: { unlocked, locksAt } }: { wallet: WalletStatus }
   );
 }
 
+/** For what needs the wallet open: the way to open it. */
+export function OpenWallet(): React.ReactNode {
+  const [asking, setAsking] = useState(false);
+  return (
+    <>
+      <button type="button" className="button ghost" aria-haspopup="dialog" onClick={() => setAsking(true)}>
+        {message('money.lock.open.what')}
+      </button>
+      {asking && <Ask onClose={() => setAsking(false)} />}
+    </>
+  );
+}
+
 function Ask({ onClose }: { onClose(): void }): React.ReactNode {
   const { wallet } = useAgent();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog ref={dialog} className="card ask" aria-labelledby="ask-title" onClose={onClose}>
+    <dialog ref={dialog} className="card unlock" aria-labelledby="ask-title" onClose={onClose}>
       <h2 id="ask-title">{message('money.lock.title')}</h2>
       <p className="soft">{message('money.lock.why')}</p>
       <PasswordForm label={message('screen.wallet.unlock')} submit={(password) => wallet.unlock(password).then(onClose)}>

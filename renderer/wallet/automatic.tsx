@@ -139,7 +139,7 @@ function Rules({ claims, status }: { claims: ClaimSettings; status: PaymentsStat
         <Field label={message('money.automatic.share')} hint={message('money.automatic.share.hint')} value={share} onChange={setShare} />
         <Field label={message('money.automatic.cap')} hint={message('money.automatic.cap.hint')} value={cap} onChange={setCap} />
       </div>
-      <Submit act={act} label={message('money.automatic.keep')}>
+      <Submit act={act} label={message('money.automatic.keep')} ghost>
         {kept && (
           <span className="ok" role="status">
             {message('money.saved')}

@@ -89,7 +89,7 @@ function Add(): React.ReactNode {
         value={password}
         onChange={setPassword}
       />
-      <Submit act={act} label={message('money.contacts.keep')} />
+      <Submit act={act} label={message('money.contacts.keep')} ghost />
     </form>
   );
 }

@@ -39,7 +39,17 @@ export function Field({ label, value, onChange, type = 'text', autoComplete = 'o
 }
 
 /** A form's button, with what its last try came to. */
-export function Submit({ act, label, children }: { act: Act; label: string; children?: React.ReactNode }): React.ReactNode {
+export function Submit({
+  act,
+  label,
+  ghost = false,
+  children,
+}: {
+  act: Act;
+  label: string;
+  ghost?: boolean;
+  children?: React.ReactNode;
+}): React.ReactNode {
   return (
     <>
       {act.trouble !== null && (
@@ -48,7 +58,7 @@ export function Submit({ act, label, children }: { act: Act; label: string; chil
         </p>
       )}
       <div className="press">
-        <button type="submit" className="button" aria-disabled={act.busy}>
+        <button type="submit" className={ghost ? 'button ghost' : 'button'} aria-disabled={act.busy}>
           {label}
         </button>
         {children}

@@ -92,7 +92,7 @@ export function LimitForm({ asset: { asset, symbol, decimals } }: { asset: Senda
           onChange={setPassword}
         />
       </div>
-      <Submit act={act} label={message('money.limits.set')}>
+      <Submit act={act} label={message('money.limits.set')} ghost>
         {set && (
           <span className="ok" role="status">
             {message('money.saved')}

@@ -33,6 +33,9 @@ function Network({ owed, status }: { owed: NetworkCredit; status: PaymentsStatus
   const { network, promised, paid } = owed;
   const show = (amount: string | null) => (amount === null ? message('money.unknown') : moneyText(amount, owed));
   const chain = status.chains.find(({ chainId }) => chainId === owed.chainId);
+  const underWay = status.transactions.some(
+    ({ kind, chainId, state }) => kind === 'claim' && chainId === owed.chainId && (state === 'pending' || state === 'mined'),
+  );
   const open = (BigInt(promised) - BigInt(paid)).toString();
   return (
     <section className="card owed" aria-labelledby={title}>
@@ -41,7 +44,7 @@ function Network({ owed, status }: { owed: NetworkCredit; status: PaymentsStatus
         <span>{chain?.name ?? message('money.chain', { chainId: String(owed.chainId) })}</span>
       </div>
       <p className="sum">
-        <b>{show(open)}</b> <span className="soft">{message('money.owed.open')}</span>
+        <b>{show(open)}</b> <span className="soft">{message(open === '0' ? 'money.owed.nothing' : 'money.owed.open')}</span>
       </p>
       {owed.stopped !== null && <p className="reason">{say(owed.stopped)}</p>}
       {owed.trouble !== null && <p className="reason">{say(owed.trouble)}</p>}
@@ -65,20 +68,17 @@ function Network({ owed, status }: { owed: NetworkCredit; status: PaymentsStatus
           </span>
         </dd>
       </dl>
-      <Claim owed={owed} />
+      <Claim owed={owed} underWay={underWay} />
     </section>
   );
 }
 
 /** Fees first, then what arrives; sent only where somebody wants it. */
-function Claim({ owed }: { owed: NetworkCredit }): React.ReactNode {
+function Claim({ owed, underWay }: { owed: NetworkCredit; underWay: boolean }): React.ReactNode {
   const { money } = useAgent();
   const act = useAct();
   const [offer, setOffer] = useState<ClaimOffer | null>(null);
-  const [sent, setSent] = useState(false);
-
   function look(): void {
-    setSent(false);
     void act.run(async () => setOffer(await money.plan(owed.network)));
   }
 
@@ -86,9 +86,7 @@ function Claim({ owed }: { owed: NetworkCredit }): React.ReactNode {
     void act
       .run(() => money.claim(owed.network))
       .then((worked) => {
-        if (!worked) return;
-        setOffer(null);
-        setSent(true);
+        if (worked) setOffer(null);
       });
   }
 
@@ -122,7 +120,7 @@ function Claim({ owed }: { owed: NetworkCredit }): React.ReactNode {
           </>
         )}
         <span className="faint" role="status">
-          {act.busy ? message('money.claim.asking') : sent ? message('money.claim.sent') : ''}
+          {act.busy ? message('money.claim.asking') : underWay ? message('money.claim.sent') : ''}
         </span>
       </div>
     </div>

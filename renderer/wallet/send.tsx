@@ -5,17 +5,16 @@ import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { useAgent } from '../agent/agent.ts';
 import type { Money } from '../agent/app-state.ts';
 import type { PlannedSend } from '../agent/money-acts.ts';
+import { OpenWallet } from '../frame/lock.tsx';
 import { exactText } from '../words/amounts.ts';
 import { useAct } from '../words/use-act.ts';
 import { Chunks } from './address.tsx';
 import { Field, Select, Submit } from './fields.tsx';
 import { LimitForm } from './limits.tsx';
-import { PasswordForm } from './password-form.tsx';
 import { Confirm } from './send-confirm.tsx';
 
 /** Money that leaves: typed, planned by the signer, confirmed with the password over what the signer reads. */
 export function Send({ wallet: { unlocked }, money }: { wallet: WalletStatus; money: Money }): React.ReactNode {
-  const { wallet } = useAgent();
   const [planned, setPlanned] = useState<PlannedSend | null>(null);
   const [sent, setSent] = useState(false);
   const { chains } = money.status;
@@ -34,7 +33,7 @@ export function Send({ wallet: { unlocked }, money }: { wallet: WalletStatus; mo
       ) : !unlocked ? (
         <>
           <p className="soft">{message('money.send.locked')}</p>
-          <PasswordForm label={message('screen.wallet.unlock')} submit={(password) => wallet.unlock(password)} />
+          <OpenWallet />
         </>
       ) : planned === null ? (
         <Form
@@ -137,7 +136,7 @@ function Form({
             ? message('money.send.no-limit', { symbol: asset.symbol })
             : message('money.send.limit', { perDay: exactText(limit.perDay, asset), spent: exactText(limit.spent, asset) })}
         </p>
-        <Submit act={act} label={message('money.send.look')} />
+        <Submit act={act} label={message('money.send.look')} ghost />
       </form>
       {limit === undefined && <LimitForm asset={asset} />}
     </>

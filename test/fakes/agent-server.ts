@@ -17,7 +17,7 @@ import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { contentSecurityPolicy } from '../../core/loopback/content-policy.ts';
 import { changedRules } from '../../core/policy/presets.ts';
 import { policyStatus } from './policy.ts';
-import { noWallet } from './wallet.ts';
+import { noIdentity, noWallet } from './wallet.ts';
 
 const POLICY = contentSecurityPolicy(["'self'"]);
 const TYPES: Record<string, string> = {
@@ -215,13 +215,13 @@ export class FakeAgent {
       'payments.balances': notHere,
       'payments.send-plan': notHere,
       'payments.send': notHere,
-      'payments.contacts': notHere,
+      'payments.contacts': async () => [],
       'payments.contact-put': notHere,
       'payments.contact-remove': notHere,
       'approved.send': notHere,
       'approved.contact': notHere,
       'approved.sign': notHere,
-      'identity.show': notHere,
+      'identity.show': async () => noIdentity(),
       'identity.typed-data': notHere,
       'identity.prepare': notHere,
       'identity.describe': notHere,

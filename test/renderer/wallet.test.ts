@@ -1,11 +1,13 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { TransactionRecord } from '../../core/contract/chain.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
+import { type NetworkCredit, TransactionRow } from '../../core/contract/payments.ts';
 import { createSealReceiver, type SealReceiver, seal } from '../../core/contract/seal.ts';
 import { replyPurpose, sealPurpose, WALLET_SECRETS, type WalletAct } from '../../core/contract/signer.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { practising } from '../fakes/snapshots.ts';
-import { noWallet } from '../fakes/wallet.ts';
+import { noIdentity, noWallet } from '../fakes/wallet.ts';
 import { closePage, launchBrowser, type Opened, openPage, type View } from './open-page.ts';
 
 const ADDRESS = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
@@ -186,4 +188,194 @@ test.each([320, 1280])('nothing reaches out of the page at %i pixels, in any sta
     await page.getByRole('heading', { level: 1, name: status.kind === 'own' ? 'You are paid here' : 'You are paid elsewhere' }).waitFor();
     expect(await reachesOut()).toBe(0);
   }
+});
+
+const CHAIN = { chainId: 31_337, name: 'Local chain', symbol: 'OPEN', explorer: null, confirmations: 4, tokens: [], test: true, head: 12 };
+const NATIVE = 'eip155:31337/slip44:60';
+const GAS = `0x${'6'.repeat(40)}`;
+const UNIT = '000000000000000000';
+const owedBy = (change: Partial<NetworkCredit> = {}): NetworkCredit => ({
+  ...{ network: 'studio', asset: NATIVE, symbol: 'OPEN', decimals: 18, chainId: 31_337, contract: GAS, payer: GAS },
+  ...{ accepted: `9${UNIT}`, promised: `7${UNIT}`, paid: `2${UNIT}`, short: '0', unvouched: '0', withheldSince: null },
+  ...{ secured: '0', payable: `5${UNIT}`, exposure: `7${UNIT}`, limit: null, stopped: null, trouble: null, checkedAt: 1 },
+  ...change,
+});
+const sent = {
+  ...{ chainId: 31_337, kind: 'claim', subject: `0x${'8'.repeat(64)}`, from: GAS, nonce: 0, hashes: [`0x${'a'.repeat(64)}`] },
+  ...{ maxFeePerGas: '1', maxPriorityFeePerGas: '1', gasLimit: 21_000, sentAt: 1, replacedAt: null, state: 'pending', block: null },
+};
+const sentFrom = (change: Partial<TransactionRow>): TransactionRow =>
+  TransactionRow.parse({ ...sent, asset: null, amount: null, ...change });
+
+test('a claim says its fees first and what arrives, also where it is not worth it; what is under way is told to its end', async () => {
+  const status = own();
+  await openWallet(status, { width: 420 });
+  const { page, agent } = opened;
+  let claimed = 0;
+  agent.overrides['payments.plan'] = async () => ({
+    ...{ network: 'studio', costs: '123456789000000', gasAddress: GAS, gasBalance: '1', symbol: 'OPEN' },
+    ...{ parts: [{ payee: ADDRESS, asset: NATIVE, pays: `5${UNIT}`, owed: `1${UNIT}` }], verdict: 'under-least' },
+  });
+  agent.overrides['payments.claim'] = async () => {
+    claimed += 1;
+    throw new HearthlendError('GAS_FUNDS_SHORT', { address: GAS, balance: '1', cost: '123456789000000' });
+  };
+  agent.overrides['payments.balances'] = () =>
+    Promise.reject(new HearthlendError('CHAIN_UNREACHABLE', { chain: 'Local chain', detail: 'x' }));
+  const tell = (transactions: TransactionRow[], networks = [owedBy({ short: '3' })]) => {
+    agent.payments = { networks, gasKey: { address: GAS, capPerDay: '1' }, gasKeyTrouble: null, chains: [CHAIN], transactions };
+    agent.send({ event: 'payments.changed', data: {} });
+  };
+  tell([]);
+  await page.getByText('5.00 OPEN promised, and not paid yet').waitFor();
+  await page.getByText('less than your receipts').waitFor();
+  await page.getByText('Local chain could not be reached').waitFor();
+  await page.getByRole('button', { name: 'What would a claim bring?' }).click();
+  const owed = page.getByRole('region', { name: 'Owed by studio' });
+  // Rounded up: never more than was read.
+  await owed.getByText('at most 0.000124 OPEN').waitFor();
+  await owed.getByText('5 OPEN').first().waitFor();
+  await owed.getByText('1 OPEN stays owed').waitFor();
+  await owed.getByText('Not worth it yet').waitFor();
+  await owed.getByText('too little for the fees').waitFor();
+  await owed.getByRole('button', { name: 'Claim all the same' }).click();
+  await owed.getByRole('alert').getByText('for fees where').waitFor();
+  expect(claimed).toBe(1);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
+
+  const block = { number: 11, hash: `0x${'b'.repeat(64)}` };
+  for (const [change, words] of [
+    [{}, 'in no block yet'],
+    [{ replacedAt: 2, hashes: [`0x${'a'.repeat(64)}`, `0x${'c'.repeat(64)}`] }, 'sent it anew for higher fees (once)'],
+    [{ state: 'mined', block }, '2 of 4 confirmations'],
+    [{ replacedAt: 2 }, 'dropped the block'],
+    [{ state: 'failed', block }, 'Only fees were paid'],
+    [{ state: 'displaced' }, 'another transaction took its place'],
+    [{ state: 'final', block }, 'Arrived.'],
+  ] as const) {
+    tell([sentFrom(change as Partial<TransactionRow>)]);
+    await page.getByText(words).waitFor();
+  }
+});
+
+test('a send is shown as the signer reads it and goes out by the password over just that; a swapped address never does, a look-alike only on purpose', async () => {
+  const status = own({ unlocked: true, locksAt: 1 });
+  const signer = await openWallet(status);
+  const { page, agent } = opened;
+  const TO = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
+  const alike = '0x70990000000000000000000000000000000079c8';
+  const seen = `0x${'5'.repeat(64)}`;
+  let signs = TO;
+  let known: string | null = null;
+  agent.payments = { networks: [], gasKey: null, gasKeyTrouble: null, chains: [CHAIN], transactions: [] };
+  agent.overrides['wallet.limits'] = async () => [{ asset: NATIVE, perDay: `2${UNIT}`, spent: '0' }];
+  agent.overrides['payments.send-plan'] = async ({ to }) => ({
+    ...{ chainId: 31_337, from: ADDRESS, to, amount: `1${UNIT}`, asset: NATIVE, symbol: 'OPEN', decimals: 18 },
+    ...{ costs: '21000', costsSymbol: 'OPEN', contact: null, sentBefore: false, alike: known, seen },
+    words: { key: 'signer.send-native', params: { to: signs, chainId: '31337', amount: '1' } },
+  });
+  const approved: unknown[] = [];
+  agent.overrides['approved.send'] = async ({ sealed, ...confirmed }) => {
+    approved.push(confirmed, await opensAs(signer, 'approve', sealed));
+    return TransactionRecord.parse({ ...sent, subject: TO });
+  };
+  agent.send({ event: 'payments.changed', data: {} });
+  const send = page.getByRole('region', { name: 'Send' });
+  const plan = async (to: string) => {
+    await send.getByLabel('To', { exact: true }).fill(to);
+    await send.getByLabel('How much (OPEN)').fill('1,0');
+    await send.getByRole('button', { name: 'What would that cost?' }).click();
+    await send.getByText('The wallet reads').waitFor();
+  };
+  signs = alike;
+  await plan(TO);
+  await send.getByRole('alert').getByText('names another address').waitFor();
+  expect(await send.getByRole('button', { name: 'Send it' }).count()).toBe(0);
+  await send.getByRole('button', { name: 'Change it' }).click();
+
+  [signs, known] = [TO, alike];
+  await plan(TO);
+  await send.getByText(`to ${TO}.`).waitFor();
+  // Groups that differ, whatever their capitals.
+  expect(await send.locator('.differs').count()).toBe(8);
+  const press = async () => {
+    await send.getByLabel('Password').fill(PASSWORD);
+    await page.keyboard.press('Enter');
+  };
+  await press();
+  await send.getByRole('alert').getByText('Compare the whole address first').waitFor();
+  await send.getByLabel('I have compared all of it').check();
+  await press();
+  await send.getByRole('alert').getByText('you want the other address').waitFor();
+  await send.getByLabel('It is another one').check();
+  expect(approved).toEqual([]);
+  await press();
+  await send.getByText('Sent. It counts once').waitFor();
+  expect(approved).toEqual([
+    { chainId: 31_337, to: TO, amount: '1.0', asset: null, seen, costs: '21000', newAddress: true },
+    { password: PASSWORD, seen },
+  ]);
+  expect(JSON.stringify(agent.calls)).not.toContain(PASSWORD);
+});
+
+test('the lock is turned from any page; who is paid is signed for here, or by a wallet elsewhere', async () => {
+  const signer = await openWallet(own());
+  const { page, agent } = opened;
+  const claim = { kind: 'revocation', revocation: { wallet: ADDRESS, worker: GAS, nonce: 7 } } as const;
+  const delegation = {
+    wallet: ADDRESS,
+    worker: GAS,
+    networkKey: `0x${'0'.repeat(40)}`,
+    scope: 'earn',
+    notBefore: 1,
+    expiry: 2e9,
+    nonce: 6,
+  } as const;
+  const identity = { ...noIdentity(), wallet: 'own', delegation: { delegation, signature: '0xab' } } as const;
+  agent.overrides['identity.show'] = async () => identity;
+  agent.overrides['identity.prepare'] = async () => claim;
+  agent.overrides['identity.describe'] = async () => ({
+    words: { key: 'signer.revoke', params: { worker: GAS, nonce: '7' } },
+    seen: `0x${'5'.repeat(64)}`,
+  });
+  agent.overrides['approved.sign'] = async ({ sealed }) => {
+    expect(await opensAs(signer, 'approve', sealed)).toEqual({ password: PASSWORD, seen: `0x${'5'.repeat(64)}` });
+    return { ...identity, delegation: null, revocations: [{ revocation: claim.revocation, signature: '0xab' }] };
+  };
+  agent.overrides['wallet.unlock'] = async ({ sealed }) => {
+    expect(await opensAs(signer, 'unlock', sealed)).toEqual({ password: PASSWORD });
+    return own({ unlocked: true, locksAt: 1 });
+  };
+  agent.overrides['wallet.lock'] = async () => own();
+  await page.getByRole('link', { name: 'Home' }).click();
+  await page.getByRole('button', { name: 'Open the wallet' }).click();
+  await page.getByRole('dialog').getByLabel('Password').fill(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByRole('link', { name: 'Wallet unlocked' }).click();
+  const who = page.getByRole('region', { name: 'Who is paid' });
+  await who.getByRole('button', { name: 'Take it back' }).click();
+  await who.getByText(`Take back that the worker ${GAS} earns`).waitFor();
+  await who.getByLabel('Password').fill(PASSWORD);
+  await page.keyboard.press('Enter');
+  await who.getByText('taken back', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Home' }).click();
+  await page.getByRole('button', { name: 'Lock the wallet' }).click();
+  await page.getByRole('button', { name: 'Open the wallet' }).waitFor();
+
+  agent.overrides['identity.typed-data'] = async () => ({ json: '{"domain":{}}' });
+  const signature = `0x${'ab'.repeat(65)}`;
+  agent.overrides['identity.keep'] = async (kept) => {
+    expect(kept).toEqual({ claim, signature });
+    return { ...identity, delegation: null };
+  };
+  agent.send({ event: 'wallet.changed', data: noWallet({ kind: 'watch', address: ADDRESS, payee: ADDRESS }) });
+  await page.getByRole('link', { name: /^Wallet/ }).click();
+  await who.getByRole('button', { name: 'Take it back' }).click();
+  await who.getByText('{"domain":{}}').waitFor();
+  await who.getByLabel('Signature').fill('0xnothing');
+  await page.keyboard.press('Enter');
+  await who.getByRole('alert').getByText('hexadecimal').waitFor();
+  await who.getByLabel('Signature').fill(signature.toUpperCase().replace('0X', '0x'));
+  await page.keyboard.press('Enter');
+  await who.getByText('not signed').waitFor();
 });
