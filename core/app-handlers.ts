@@ -12,6 +12,7 @@ import { HearthlendError } from './contract/errors.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { decodeSafetensors } from './contract/safetensors.ts';
 import type { Settings } from './contract/settings.ts';
+import type { Earnings } from './earnings-handlers.ts';
 import type { Engine } from './engine.ts';
 import type { IdentityCalls } from './identities.ts';
 import { writeNpz } from './jobs/npz.ts';
@@ -44,6 +45,7 @@ interface HandlerParts {
   sending: Pick<Sending, 'handlers'>;
   identities: Pick<Handlers, IdentityCalls>;
   benchmark: ReturnType<typeof openBenchmark>;
+  earnings: Earnings;
   log: Log;
 }
 
@@ -60,6 +62,7 @@ export function createHandlers({
   sending,
   identities,
   benchmark,
+  earnings,
   log,
 }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
@@ -147,13 +150,15 @@ export function createHandlers({
     ...requests.handlers,
     ...benchmark.handlers,
     ...engine.networks.handlers,
+    ...earnings.handlers,
     'earnings.summary': async () => screen.snapshot().earnings,
     async 'ledger.verify'() {
       const verification = await ledger.verify();
       if (!verification.ok) engine.distrustLedger();
       return verification;
     },
-    async 'ledger.export'({ format, from, to, path }) {
+    async 'ledger.export'({ format, from, to, path, tax }) {
+      if (tax) return { rows: await earnings.exportTax(path, from, to) };
       let rows = 0;
       const counted = function* () {
         for (const row of ledger.export(format, from, to)) {

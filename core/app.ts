@@ -7,6 +7,7 @@ import type { Address } from './contract/receipt.ts';
 import type { AnyEvent, Handlers } from './contract/rpc.ts';
 import { lockDataDir } from './datadir/lock.ts';
 import { openDataDir } from './datadir/open.ts';
+import { openEarnings } from './earnings-handlers.ts';
 import { openEngine } from './engine.ts';
 import { identityHandlers } from './identities.ts';
 import { openIdentity } from './identity/identity.ts';
@@ -120,6 +121,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
     const benchmark = openBenchmark({ ports, settings, engine });
     closers.push(() => benchmark.cancel());
     engine.measuredBy(benchmark.measured);
+    const earnings = openEarnings({ ports, ledger, settings, engine, models, practiceDigest: engine.practiceDigest });
+    closers.push(() => earnings.close());
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();
@@ -153,6 +156,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
         models,
         requests,
         benchmark,
+        earnings,
         settings,
         settingsPath,
         wallet,

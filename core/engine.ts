@@ -19,6 +19,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { Spool } from './ledger/spool.ts';
 import { fetchBlob } from './models/fetch.ts';
 import { keepRecent } from './models/recent.ts';
+import { createMeasuredRuns } from './measured-runs.ts';
 import type { ModelStore } from './models/store.ts';
 import { type Measured, wireNetworks } from './network-ports.ts';
 import type { Networks } from './networks.ts';
@@ -62,6 +63,8 @@ export interface Engine {
   prompts: Prompts;
   telemetry: Telemetry;
   hardware(): Promise<HardwareReport>;
+  /** The same as far as it was taken; null before. */
+  inventory(): HardwareReport | null;
   counts(): Omit<Summary, 'ms'>;
   /** Resolves once it works; `running` ends when the loop does. */
   start(options: StartOptions): Promise<{ running: Promise<void> }>;
@@ -72,7 +75,9 @@ export interface Engine {
   settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
-  networks: Pick<Networks, 'handlers'>;
+  networks: Pick<Networks, 'handlers' | 'joined'>;
+  /** The practice model's digest. */
+  practiceDigest: string;
   payments: Pick<Payments, 'handlers' | 'chain' | 'gasAddress' | 'records'>;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
@@ -141,6 +146,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   });
   const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected: networks.isConnected });
   const { screen, facts } = view;
+  const runs = createMeasuredRuns(ledger, { clock, log });
   const heat = telemetrySignals();
   const telemetry = openTelemetry({
     ...{ ports, workers, settings },
@@ -149,6 +155,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       heat.tell(data);
       workers.limitVram(data.gpus);
     },
+    onEnergies: (energies) => runs.tell(energies),
   });
   let wanted = Number.POSITIVE_INFINITY;
   let trusted = true;
@@ -172,15 +179,16 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     clock,
     networks: connected,
     order: (practice) => networks.order(practice),
-    journal: createJournal(ledger, { clock, payee }),
+    journal: createJournal(ledger, { clock, payee, device: (key) => runs.device(key) }),
     spool,
     holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),
     async compute(task, hooks) {
-      let device: string | null = null;
+      let device: DeviceId | null = null;
       try {
         const made = await workers.compute(task, hooks);
         device = made.gpu ?? 'cpu';
+        runs.computed({ network: task.shard.network, shardId: task.shard.id }, device);
         return made;
       } finally {
         telemetry.ended(task.shard.network, task.shard.id, device);
@@ -287,6 +295,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     prompts: view.prompts,
     telemetry,
     hardware,
+    inventory: () => inventory,
+    practiceDigest: promptModel.digest,
     counts: () => view.counts,
     async start({ shards, networks: wantedNetworks, practice = true }) {
       await networks.start(wantedNetworks);

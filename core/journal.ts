@@ -1,4 +1,5 @@
 import { HearthlendError } from './contract/errors.ts';
+import type { DeviceId } from './contract/policy.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Attempt } from './ledger/attempt.ts';
 import type { LedgerEvent } from './ledger/event.ts';
@@ -8,11 +9,18 @@ import type { AttemptEnd, AttemptKey, OpenAttempt, WorkJournal } from './work/po
 /** An entry keeps this much of an error's detail. */
 const DETAIL_CHARACTERS = 300;
 
+interface JournalFacts {
+  clock: () => number;
+  payee: Address;
+  /** What computed an attempt; undefined where that isn't known any more. */
+  device(key: AttemptKey): DeviceId | undefined;
+}
+
 /**
  * The ledger as the work loop sees it: each step of an attempt as the event that records it. The steps before its result are written together
  * in the next turn of the event loop, so that the worker isn't kept waiting for them; whatever is recorded after them takes them along.
  */
-export function createJournal(ledger: Ledger, facts: { clock: () => number; payee: Address }): WorkJournal {
+export function createJournal(ledger: Ledger, facts: JournalFacts): WorkJournal {
   let waiting: LedgerEvent[] = [];
   let due = false;
 
@@ -72,10 +80,11 @@ export function createJournal(ledger: Ledger, facts: { clock: () => number; paye
     submitted: (key) => record(step('shard.submitted', key)),
     handingIn(results) {
       soon(
-        results.flatMap(({ key, result: { commitment, outputBytes, units, runMs } }) => [
-          { kind: 'shard.computed', at: facts.clock(), ...bare(key), outputs: commitment, outputBytes, units, runMs },
-          step('shard.submitted', key),
-        ]),
+        results.flatMap(({ key, result: { commitment, outputBytes, units, runMs } }) => {
+          const device = facts.device(key);
+          const made = { outputs: commitment, outputBytes, units, runMs, ...(device === undefined ? {} : { device }) };
+          return [{ kind: 'shard.computed', at: facts.clock(), ...bare(key), ...made }, step('shard.submitted', key)];
+        }),
       );
     },
     accepted(answers) {

@@ -7,6 +7,7 @@ import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmar
 import { TransactionRecord } from './chain.ts';
 import { WalletSignature } from './delegation.ts';
 import { Bytes32 } from './digest.ts';
+import { EARNINGS_CALLS } from './earnings.ts';
 import { ClaimWish, IdentityClaim, IdentityStatus } from './identity.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
@@ -173,6 +174,7 @@ export const CALLS = {
   'model.show': { scope: 'screen', input: z.strictObject({ model: ModelSourceText }), output: AddedModel },
   'model.remove': { scope: 'owner', input: z.strictObject({ model: ModelSourceText }), output: AddedModel },
   'model.catalogue': { scope: 'screen', input: nothing, output: z.array(CatalogueRow).max(200) },
+  ...EARNINGS_CALLS,
   'earnings.summary': { scope: 'screen', input: nothing, output: z.array(AssetEarnings) },
   'ledger.verify': { scope: 'screen', input: nothing, output: LedgerVerification },
   'ledger.export': {
@@ -182,6 +184,8 @@ export const CALLS = {
       from: z.int().nullable(),
       to: z.int().nullable(),
       path: FilePath,
+      /** One line for each receipt and each claim, for the tax office, instead of one for each attempt; CSV alone. */
+      tax: z.boolean().default(false),
     }),
     output: z.strictObject({ rows: z.int().min(0) }),
   },

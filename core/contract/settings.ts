@@ -4,6 +4,7 @@ import { CHAIN_PRESETS, ChainConfig } from './chain.ts';
 import { GpuId } from './hardware.ts';
 import { IsolationLevel } from './isolation.ts';
 import { ClaimSettings } from './payments.ts';
+import { PriceSettings } from './prices.ts';
 import { Rules, RulesChange } from './rules.ts';
 
 const gpusDefault = { use: null, memoryShare: 0.8, backend: 'auto' as const };
@@ -71,6 +72,8 @@ export const Settings = z.strictObject({
     .max(16)
     .default([...CHAIN_PRESETS]),
   claims: ClaimSettings.prefault({}),
+  /** Where prices of tokens come from, to see what was earned in a currency as well: nowhere by default. */
+  prices: PriceSettings.default([]),
   rules: Rules.prefault({}),
   /** What the machine draws under load (W), as its owner measured it at the plug; null: not known. Used where no sensor tells. */
   loadWatts: z.number().min(1).max(5000).nullable().default(null),
@@ -94,6 +97,7 @@ export const SettingsChange = z.strictObject({
   wallet: fields.wallet.unwrap().optional(),
   chains: fields.chains.unwrap().optional(),
   claims: ClaimSettings.partial().optional(),
+  prices: fields.prices.unwrap().optional(),
   rules: RulesChange.optional(),
   loadWatts: fields.loadWatts.unwrap().optional(),
   theme: fields.theme.unwrap().optional(),

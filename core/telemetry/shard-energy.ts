@@ -48,8 +48,9 @@ export class ShardEnergies {
   /**
    * Takes in what was measured, and reckons what ended before it.
    * @param loadWatts what the processor takes under load, as its owner gave it; null: not known
+   * @returns what is known since
    */
-  sampled(sample: TelemetrySample, nowMs: number, loadWatts: number | null): void {
+  sampled(sample: TelemetrySample, nowMs: number, loadWatts: number | null): ShardEnergy[] {
     if (this.#lastMs !== null) {
       this.#add('cpu', nowMs, sample.cpu.powerWatts, loadWatts);
       for (const { gpu, powerWatts, powerLimitWatts, utilization } of sample.gpus) {
@@ -59,11 +60,14 @@ export class ShardEnergies {
     }
     this.#lastMs = nowMs;
     const going: Run[] = [];
+    const reckoned: ShardEnergy[] = [];
     for (const run of this.#runs) {
       if (run.end === null || run.end.toMs > nowMs) going.push(run);
-      else this.#reckon(run.key, run.fromMs, run.end);
+      else reckoned.push(...this.#reckon(run.key, run.fromMs, run.end));
     }
     this.#runs = going;
+    this.#known = [...this.#known, ...reckoned].slice(-KEPT);
+    return reckoned;
   }
 
   /** No samples come any more: what waits for one is not known. */
@@ -73,9 +77,9 @@ export class ShardEnergies {
     this.#lastMs = null;
   }
 
-  #reckon(key: AttemptKey, fromMs: number, { device, toMs, at }: NonNullable<Run['end']>): void {
+  #reckon(key: AttemptKey, fromMs: number, { device, toMs, at }: NonNullable<Run['end']>): ShardEnergy[] {
     const energy = energyOf(this.#spans.get(device) ?? [], fromMs, toMs);
-    if (energy !== null) this.#known = [...this.#known, { ...key, at, ...energy }].slice(-KEPT);
+    return energy === null ? [] : [{ ...key, at, ...energy }];
   }
 
   #add(device: Device, nowMs: number, measured: number | null, otherwise: number | null): void {

@@ -1,4 +1,4 @@
-import type { TelemetryHistory, TelemetrySample } from '../contract/telemetry.ts';
+import type { ShardEnergy, TelemetryHistory, TelemetrySample } from '../contract/telemetry.ts';
 import { createSampler, type SamplerOptions } from './sampler.ts';
 import { type AttemptKey, type Device, ShardEnergies } from './shard-energy.ts';
 
@@ -26,10 +26,12 @@ export interface TelemetryOptions extends SamplerOptions {
   /** What the processor takes under load (W), as its owner gave it; null: not known. */
   loadWatts: () => number | null;
   onSample: (sample: TelemetrySample) => void;
+  /** Energy of runs that ended before the sample: each is told once. */
+  onEnergies: (energies: ShardEnergy[]) => void;
 }
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { clock, nvidia, loadWatts, onSample } = options;
+  const { clock, nvidia, loadWatts, onSample, onEnergies } = options;
   const energies = new ShardEnergies();
   let samples: TelemetrySample[] = [];
   let take: ReturnType<typeof createSampler> | undefined;
@@ -44,7 +46,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     const nowMs = performance.now();
     const taken = take(nowMs);
     samples = [...samples, taken].slice(-KEPT_SAMPLES);
-    energies.sampled(taken, nowMs, loadWatts());
+    const known = energies.sampled(taken, nowMs, loadWatts());
+    if (known.length > 0) onEnergies(known);
     onSample(taken);
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, type TestContext, test, vi } from 'vitest';
-import { type GpuSample, TelemetryHistory, type TelemetrySample } from '../../../core/contract/telemetry.ts';
+import { type GpuSample, type ShardEnergy, TelemetryHistory, type TelemetrySample } from '../../../core/contract/telemetry.ts';
 import { findNvidiaSmi, nvidiaSource } from '../../../core/telemetry/nvidia.ts';
 import { createTelemetry, type TelemetryOptions } from '../../../core/telemetry/telemetry.ts';
 
@@ -125,17 +125,19 @@ function telemetry(options: Partial<TelemetryOptions> = {}) {
     vi.useRealTimers();
   });
   const samples: TelemetrySample[] = [];
+  const told: ShardEnergy[] = [];
   const opened = createTelemetry({
     clock: Date.now,
     workers: () => null,
     nvidia: null,
     loadWatts: () => null,
     onSample: (sample) => samples.push(sample),
+    onEnergies: (energies) => told.push(...energies),
     root: folder(),
     ...options,
   });
   onTestFinished(() => opened.close());
-  return { ...opened, samples, wait: (ms: number) => vi.advanceTimersByTimeAsync(ms) };
+  return { ...opened, samples, told, wait: (ms: number) => vi.advanceTimersByTimeAsync(ms) };
 }
 
 test('samples come once a second while a shard runs, and end within seconds of idleness', async () => {
@@ -182,6 +184,8 @@ test("a shard's energy is power over its run; without a sensor it is an estimate
   expect(measured.history().energies).toEqual([]);
   await measured.wait(1000);
   expect(measured.history().energies).toEqual([{ ...KEY, at: 1_002_500, joules: expect.closeTo(200, 0), estimated: true }]);
+  await measured.wait(2000);
+  expect(measured.told).toEqual(measured.history().energies);
   vi.useRealTimers();
   const unknown = telemetry();
   unknown.started(KEY);

@@ -41,7 +41,7 @@ export async function openBench(shards: number, compute?: WorkPorts['compute'], 
   const info = await network.connect({ address: identity.address, payee: identity.address });
   const from: ConnectedNetwork = { network, info, admitted: () => true };
   const changes: WorkChange[] = [];
-  const journal = createJournal(ledger, { clock: Date.now, payee: identity.address });
+  const journal = createJournal(ledger, { clock: Date.now, payee: identity.address, device: () => undefined });
   const ports: WorkPorts = {
     clock: Date.now,
     networks: [from],

@@ -1,0 +1,159 @@
+import { createWriteStream } from 'node:fs';
+import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { AppPorts } from './app-ports.ts';
+import { asHearthlendError, HearthlendError } from './contract/errors.ts';
+import { isPracticeCredit } from './contract/money.ts';
+import type { Handlers } from './contract/rpc.ts';
+import { assetsOn } from './contract/sending.ts';
+import type { Settings } from './contract/settings.ts';
+import { assetOf } from './contract/voucher.ts';
+import { channelOf } from './contract/voucher-hash.ts';
+import { shownAs } from './earnings/earnings.ts';
+import { earningsForecast } from './earnings/forecast.ts';
+import { openPrices } from './earnings/prices.ts';
+import { reconcile } from './earnings/reconcile.ts';
+import { earningsReport } from './earnings/report.ts';
+import { taxPage, taxRows } from './earnings/tax.ts';
+import type { Engine } from './engine.ts';
+import { readIncomes } from './ledger/incomes.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { Models } from './model-handlers.ts';
+
+/** How often sources of prices are looked at; each is asked as often as the user said. */
+const PRICES_MS = 300_000;
+/** Of a page of the tax export. */
+const PAGE_CHARACTERS = 256 * 1024;
+
+type EarningsCalls = 'earnings.report' | 'earnings.forecast' | 'earnings.reconcile' | 'earnings.prices' | 'earnings.tax';
+
+interface EarningsParts {
+  ports: AppPorts;
+  ledger: Ledger;
+  settings: { current: Settings };
+  engine: Pick<Engine, 'inventory' | 'networks'>;
+  models: Pick<Models, 'handlers'>;
+  practiceDigest: string;
+}
+
+/** What was earned, seen from every side, behind the RPC table. */
+export interface Earnings {
+  handlers: Pick<Handlers, EarningsCalls>;
+  /** The tax export into a file, in flat memory. @throws FILE_UNWRITABLE @returns how many rows it has, its first line left out */
+  exportTax(path: string, fromMs: number | null, toMs: number | null): Promise<number>;
+  close(): void;
+}
+
+/** @throws DATA_DIR_UNWRITABLE where kept prices can't be read */
+export function openEarnings({ ports, ledger, settings, engine, models, practiceDigest }: EarningsParts): Earnings {
+  const { clock, log, dataDir } = ports;
+  const ledgerPath = join(dataDir, 'ledger.db');
+  const prices = openPrices({
+    path: join(dataDir, 'prices.jsonl'),
+    settings: () => settings.current.prices,
+    clock,
+    fetcher: fetch,
+    onError: (asset, code, detail) => log('warn', 'a price could not be had', { asset, code, detail }),
+  });
+  // Without a source nobody is asked.
+  const refreshing = setInterval(() => void prices.refresh(false), PRICES_MS);
+  refreshing.unref();
+  void prices.refresh(false);
+
+  const shown = (asset: string) => shownBy(asset, engine.networks.joined(), settings.current);
+  const taxParts = { priceAt: prices.at, shownAs: shown };
+
+  async function modelNames(): Promise<(digest: string) => string | null> {
+    const added = new Map((await models.handlers['model.list']({})).map(({ digest, name }) => [digest, name.slice(0, 300)]));
+    return (digest) => added.get(digest) ?? (digest === practiceDigest ? basename(ports.parts.practiceModel) : null);
+  }
+
+  function deviceName(device: string): string | null {
+    const hardware = engine.inventory();
+    if (device === 'cpu') return hardware?.cpu.model ?? null;
+    return hardware?.gpus.find(({ id }) => id === device)?.name ?? null;
+  }
+
+  return {
+    handlers: {
+      async 'earnings.report'(query) {
+        return earningsReport(query, {
+          source: { ...bound(ledger), waiting: () => ledger.waiting() },
+          electricity: settings.current.rules.electricity,
+          price: (asset) => prices.latest(asset),
+          shownAs: shown,
+          modelName: await modelNames(),
+          deviceName,
+        });
+      },
+      async 'earnings.forecast'({ zone, days }) {
+        return earningsForecast({ zone, days, now: clock() }, { source: bound(ledger), shownAs: shown });
+      },
+      async 'earnings.reconcile'() {
+        const rows = reconcile({ shares: ledger.shares(), channels: channelsOf(ledger), waiting: ledger.waiting() });
+        return { at: clock(), networks: rows.map((row) => ({ ...row, ...shown(row.asset) })) };
+      },
+      async 'earnings.prices'({ refresh }) {
+        if (refresh) await prices.refresh(true);
+        return prices.status().map((status) => ({ ...status, symbol: shown(status.asset).symbol }));
+      },
+      async 'earnings.tax'({ from, to, after }) {
+        const incomes = readIncomes(ledgerPath, { fromMs: from, toMs: to, after });
+        return taxPage(incomes, { first: after === null, characters: PAGE_CHARACTERS }, taxParts);
+      },
+    },
+    async exportTax(path, fromMs, toMs) {
+      let rows = -1;
+      const counted = function* () {
+        for (const row of taxRows(readIncomes(ledgerPath, { fromMs, toMs, after: null }), taxParts)) {
+          rows += 1;
+          yield row;
+        }
+      };
+      try {
+        await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));
+      } catch (cause) {
+        if (cause instanceof HearthlendError) throw cause;
+        throw new HearthlendError('FILE_UNWRITABLE', { path, detail: asHearthlendError(cause).message }, { cause });
+      }
+      return rows;
+    },
+    close: () => clearInterval(refreshing),
+  };
+}
+
+/** The ledger's sums as functions of their own. */
+function bound({ earned }: Ledger) {
+  return {
+    until: earned.until.bind(earned),
+    keys: earned.keys.bind(earned),
+    energies: earned.energies.bind(earned),
+    since: earned.since.bind(earned),
+  };
+}
+
+function channelsOf(ledger: Ledger): Parameters<typeof reconcile>[0]['channels'] {
+  return ledger.promises.latestOfAll().map(({ network, signed: { domain, voucher }, expected }) => {
+    const channel = channelOf(domain, voucher);
+    return {
+      ...{ channel, network, asset: assetOf(domain, voucher.asset) },
+      ...{ worker: voucher.worker.toLowerCase(), payee: voucher.payee.toLowerCase(), epoch: voucher.epoch },
+      ...{ cumulative: voucher.cumulativeAmount, expected, paid: ledger.promises.claimed(channel).toString() },
+    };
+  });
+}
+
+/** As the chains that are set up call it, as this program knows it, as the network that pays it does. Practice is never called anything else. */
+function shownBy(
+  asset: string,
+  joined: ReturnType<Engine['networks']['joined']>,
+  { chains }: Settings,
+): { symbol: string; decimals: number } {
+  const own = shownAs(asset);
+  if (isPracticeCredit(asset) || own.decimals > 0) return own;
+  const set = chains.flatMap(assetsOn).find((each) => each.asset.toLowerCase() === asset.toLowerCase());
+  if (set !== undefined) return { symbol: set.symbol, decimals: set.decimals };
+  const terms = joined.find((network) => network.terms.asset === asset)?.terms;
+  return terms === undefined ? own : { symbol: terms.symbol, decimals: terms.decimals };
+}
