@@ -4,6 +4,7 @@ import {
   createReadStream,
   existsSync,
   fdatasync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -19,7 +20,8 @@ import { HearthlendError } from '../core/contract/errors.ts';
 
 /** Bytes by digest: models, inputs, outputs. Every method may reject with DISK_FULL or FILE_UNREADABLE. */
 export interface Blobs {
-  putBytes(bytes: Uint8Array): Promise<BlobRef>;
+  /** @param kept a file with these bytes that is durable already: it is linked, where that can be, instead of being written again */
+  putBytes(bytes: Uint8Array, kept?: string): Promise<BlobRef>;
   /**
    * Takes a file in without reading it into memory: by a hard link, or a copy where none can be made. A linked file that its owner changes afterwards
    * no longer has its digest, which the reader finds.
@@ -90,8 +92,9 @@ export function openBlobs(dir: string): FileBlobs {
   }
 
   return {
-    async putBytes(bytes) {
+    async putBytes(bytes, kept) {
       const digest = createHash('sha256').update(bytes).digest('hex');
+      if (kept !== undefined && links(kept, at(digest))) return { digest, bytes: bytes.byteLength };
       if (!(await isThere(digest))) {
         if (bytes.byteLength <= AT_ONCE_BYTES) await place(digest, (path) => writeSmall(path, bytes), true);
         else await place(digest, (path) => writeLarge(path, bytes));
@@ -156,6 +159,16 @@ async function writeLarge(path: string, bytes: Uint8Array): Promise<void> {
     await file.datasync();
   } finally {
     await file.close();
+  }
+}
+
+/** False where it can't be linked, or something is there already. */
+function links(path: string, target: string): boolean {
+  try {
+    linkSync(path, target);
+    return true;
+  } catch {
+    return false;
   }
 }
 

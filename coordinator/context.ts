@@ -1,5 +1,5 @@
 import type { NetworkTerms } from '../core/contract/joining.ts';
-import type { NetworkEvent } from '../core/contract/network.ts';
+import type { JobStatus, NetworkEvent } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
 import type { Shard } from '../core/contract/shard.ts';
 import type { Blobs } from './blobs.ts';
@@ -40,10 +40,12 @@ export interface Context {
   emit(event: NetworkEvent, to?: Address | null): void;
   /** Tells the requester's side how a job stands now. */
   jobChanged(jobId: string): Promise<void>;
+  /** The same, by who knows it. */
+  jobIs(job: JobStatus): void;
 }
 
 /** After a shard is over: what it was computed from is not needed any more. */
-export async function letGoOfShard({ store, holding, jobChanged }: Context, shard: Shard): Promise<void> {
+export async function letGoOfShard({ store, holding, jobIs }: Context, shard: Shard): Promise<void> {
   if (shard.origin === 'practice') {
     await holding.letGo(holderOf.practiceShard(shard.id));
     return;
@@ -52,5 +54,5 @@ export async function letGoOfShard({ store, holding, jobChanged }: Context, shar
   // The job's other shards may still be to be computed.
   if (job?.state !== 'queued' && job?.state !== 'running') await holding.letGo(holderOf.job(shard.jobId));
   if (job?.state === 'failed') await holding.letGo(holderOf.outputs(shard.jobId));
-  await jobChanged(shard.jobId);
+  if (job !== null) jobIs(job);
 }

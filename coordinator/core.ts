@@ -118,6 +118,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       if (terms !== undefined && event.type === 'work' && to === null) lending.wake();
       else networkEvents.emit({ event, to });
     },
+    jobIs: jobEvents.emit,
     async jobChanged(jobId) {
       const job = await store.job(jobId);
       if (job !== null) jobEvents.emit(job);
@@ -261,7 +262,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         return held;
       }),
     exchange: (worker, key, step, outputs, how) => whenOpen(() => staging.exchange(worker, key, step, outputs, how)),
-    submit: (worker, submission, outputs) => whenOpen(() => settling.submit(worker, submission, outputs)),
+    submit: (worker, submission, outputs, kept) => whenOpen(() => settling.submit(worker, submission, outputs, kept)),
     release: (worker, key, reason, failure) => whenOpen(() => lending.release(worker, key, reason, failure)),
     receiptsSince: (worker, sequence, limit) => whenOpen(() => store.receiptsAfter(worker.address, sequence, limit)),
     pendingBatches: (worker, { leaving, limit }) =>

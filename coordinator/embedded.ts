@@ -84,7 +84,7 @@ export function forOneWorker(
     progress: async (shardId, attempt, fraction, made) => service.progress(connected(), { shardId, attempt }, fraction, made),
     exchange: async (shardId, attempt, step, outputs) => service.exchange(connected(), { shardId, attempt }, step, outputs),
     fetchBlob: async (digest) => ({ type: 'file', path: await blobs.path(digest) }),
-    submit: async (submission, outputs) => service.submit(connected(), submission, outputs),
+    submit: async (submission, outputs, kept) => service.submit(connected(), submission, outputs, kept),
     async release(shardId, attempt, reason, code, params = {}) {
       const failure = code !== null ? { code, params } : reason === 'failed' ? { code: 'RUN_FAILED', params: { detail: '?' } } : null;
       return service.release(connected(), { shardId, attempt }, reason, failure);

@@ -35,7 +35,8 @@ export interface WorkerService {
   progress(worker: Worker, key: AttemptKey, fraction: number | null, made?: MadeTokens): Promise<boolean>;
   /** See Network.exchange. */
   exchange(worker: Worker, key: AttemptKey, step: number, outputs: Uint8Array | null, how?: Exchanging): Promise<StageReply>;
-  submit(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
+  /** @param kept see Network.submit */
+  submit(worker: Worker, submission: Submission, outputs: Uint8Array, kept?: string): Promise<SubmitReply>;
   release(worker: Worker, key: AttemptKey, reason: 'paused' | 'stopped' | 'crashed' | 'failed', failure: Failure | null): Promise<void>;
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;
   pendingBatches(worker: Worker, options: { leaving: boolean; limit: number }): Promise<SignedBatch[]>;

@@ -21,7 +21,8 @@ const EXPIRED: SubmitReply = { type: 'expired' };
 
 /** Answers results: commitment, form, audit, receipt. The same answer each time the same attempt is submitted. */
 export interface Settling {
-  submit(worker: Worker, submission: unknown, outputs: Uint8Array): Promise<SubmitReply>;
+  /** @param kept see Network.submit */
+  submit(worker: Worker, submission: unknown, outputs: Uint8Array, kept?: string): Promise<SubmitReply>;
   isSettling(key: AttemptKey): boolean;
   /** Answers what is under way without waiting for audits, and resolves when all of it is answered. */
   finish(): Promise<void>;
@@ -39,7 +40,7 @@ export function createSettling(
   const underWay = new Map<string, { commitment: string; reply: Promise<SubmitReply> }>();
   const nameOf = ({ shardId, attempt }: AttemptKey) => `${shardId}#${attempt}`;
 
-  async function settle(worker: Worker, submission: Submission, outputs: Uint8Array): Promise<SubmitReply> {
+  async function settle(worker: Worker, submission: Submission, outputs: Uint8Array, kept?: string): Promise<SubmitReply> {
     const attempt = await store.attempt(submission);
     const record = await store.shard(submission.shardId);
     if (attempt === null || record === null || attempt.worker !== worker.address) {
@@ -55,10 +56,16 @@ export function createSettling(
       if (!(await store.commit({ ...submission, runMs }))) return (await store.attempt(submission))?.reply ?? EXPIRED;
     } else if (attempt.state !== 'submitted' && attempt.state !== 'disputed') return EXPIRED;
     countdowns.stop(attempt);
-    return judge(attempt, record, submission, outputs);
+    return judge(attempt, record, submission, outputs, kept);
   }
 
-  async function judge(attempt: AttemptRecord, record: ShardRecord, submission: Submission, outputs: Uint8Array): Promise<SubmitReply> {
+  async function judge(
+    attempt: AttemptRecord,
+    record: ShardRecord,
+    submission: Submission,
+    outputs: Uint8Array,
+    kept?: string,
+  ): Promise<SubmitReply> {
     const { shard } = record;
     const digest = createHash('sha256').update(outputs).digest('hex');
     const checked = checkResult(shard, record.promptTokens, submission, outputs, digest);
@@ -73,7 +80,7 @@ export function createSettling(
     const examined = await auditor.examine({ attempt, record, submission, outputs, tensors: checked.tensors });
     if ('postponed' in examined) throw new HearthlendError('CANCELLED');
     if ('refuted' in examined) return reject(attempt, shard, 'AUDIT_FAILED', examined.refuted);
-    return accept(attempt, shard, submission, outputs, examined.audited);
+    return accept(attempt, shard, submission, outputs, examined.audited, kept);
   }
 
   async function reject(
@@ -122,12 +129,13 @@ export function createSettling(
     submission: Submission,
     outputs: Uint8Array,
     audited: boolean,
+    kept?: string,
   ): Promise<SubmitReply> {
     const spare = await isSpare(shard);
     if (shard.origin !== 'practice' && !spare) {
       // On the disk before the job says that it is done.
       await holding.hold(holderOf.outputs(shard.jobId), [submission.commitment]);
-      await blobs.putBytes(outputs);
+      await blobs.putBytes(outputs, kept);
     }
     const at = clock();
     const key = { shardId: shard.id, attempt: attempt.attempt };
@@ -156,7 +164,7 @@ export function createSettling(
   }
 
   return {
-    async submit(worker, raw, outputs) {
+    async submit(worker, raw, outputs, kept) {
       const parsed = Submission.safeParse(raw);
       if (!parsed.success) throw new HearthlendError('RESULT_MALFORMED', { shard: '?', detail: parsed.error.issues[0]?.message ?? '' });
       const submission = parsed.data;
@@ -166,7 +174,7 @@ export function createSettling(
         if (running.commitment !== submission.commitment) throw conflict(submission);
         return running.reply;
       }
-      const reply = settle(worker, submission, outputs);
+      const reply = settle(worker, submission, outputs, kept);
       underWay.set(name, { commitment: submission.commitment, reply });
       try {
         return await reply;

@@ -32,8 +32,8 @@ export function createGate(inner: EmbeddedCoordinator): Gate {
         if (reply.type === 'lease') leasedAt.set(reply.lease.shard.id, at);
         return reply;
       },
-      async submit(submission, outputs) {
-        const reply = await inner.submit(submission, outputs);
+      async submit(submission, outputs, kept) {
+        const reply = await inner.submit(submission, outputs, kept);
         timings.push({ leasedAt: leasedAt.get(submission.shardId) ?? Number.NaN, answeredAt: performance.now() });
         leasedAt.delete(submission.shardId);
         if (timings.length >= awaited) {

@@ -109,7 +109,8 @@ export interface Network {
    */
   progress(shardId: string, attempt: number, fraction: number | null, made?: MadeTokens): Promise<boolean>;
   fetchBlob(digest: Sha256, offset: number): Promise<BlobSource>;
-  submit(submission: Submission, outputs: Uint8Array): Promise<SubmitReply>;
+  /** @param kept a file on this machine with the same bytes, durable until the answer: to be linked, not copied */
+  submit(submission: Submission, outputs: Uint8Array, kept?: string): Promise<SubmitReply>;
   /** Hands a shard back, or says that it can't be computed: `code` and `params` are then the error's, for the requester to read. */
   release(
     shardId: string,

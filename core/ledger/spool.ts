@@ -9,6 +9,8 @@ import { storageError } from '../contract/storage-error.ts';
 
 /** Results by digest: on disk before they are recorded, until they are accepted. Each is a file of its own, readable for the user alone. */
 export interface Spool {
+  /** Where one that was put lies. */
+  path(digest: Sha256): string;
   /** Durable when it resolves. @throws DIGEST_MISMATCH, DISK_FULL, DATA_DIR_UNWRITABLE */
   put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** The bytes, checked. `shard` is whose they are, for the message. @throws SPOOL_LOST, DIGEST_MISMATCH */
@@ -28,6 +30,7 @@ export async function openSpool(folder: string): Promise<Spool> {
   await stored(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
   const syncNames = folderSync(folder);
   return {
+    path: (digest) => join(folder, Sha256.parse(digest)),
     async put(digest, bytes) {
       check(digest, bytes, 'The new result');
       await stored(folder, () => write(folder, digest, bytes, syncNames));

@@ -13,7 +13,7 @@ import type { RequestHooks, WorkerProcess } from './worker-process.ts';
 /** How often the worker's memory is looked at while it works. It can't look itself: the model blocks it. */
 const MEMORY_SAMPLE_MS = 50;
 const UNLOAD_MS = 10_000;
-/** Larger inputs are not sent ahead of their turn: until then they take memory twice, in the worker that reads them and in the agent. */
+/** More inputs are not sent ahead of their turn: until then they take memory twice, in the worker that reads them and in the agent. */
 const AHEAD_BYTES = 16 * 2 ** 20;
 /** How often a worker holds what it has read and not come to: as what came from the pipe, and as a body put together from that. */
 const COPIES_READ = 2;
@@ -80,7 +80,8 @@ export class LoadedWorker {
   /** Whether this can be sent while another computes: nothing is to be loaded for it, and it takes little memory until its turn. */
   takesAhead({ shard, model, inputs, threads, provider }: ShardTask): boolean {
     const key = sessionKey(model.digest, sessionOf(shard, threads), provider);
-    return !this.retiring && this.process.takesAhead && inputs.byteLength <= AHEAD_BYTES && this.warm.some((each) => each.key === key);
+    const fits = this.process.waitingBytes + inputs.byteLength <= AHEAD_BYTES;
+    return !this.retiring && this.process.takesAhead && fits && this.warm.some((each) => each.key === key);
   }
 
   /** Loads the model where it isn't, computes, and checks the answer. Kills the worker where a limit is passed or the answer is no answer. */

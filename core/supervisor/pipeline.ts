@@ -1,5 +1,8 @@
 import { HearthlendError } from '../contract/errors.ts';
 
+/** So much is asked of a worker at once at most: one that it works on, and what waits in it. */
+export const AT_ONCE = 5;
+
 /** Something that was asked of a worker. */
 export interface Asked {
   /** The worker comes to it: everything before is answered. Called once at most. */

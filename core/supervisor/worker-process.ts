@@ -5,7 +5,7 @@ import { describeError } from '../contract/messages.ts';
 import type { StartedWorker, StartWorker, Usage } from '../contract/worker-host.ts';
 import { WORKER_FRAME_LIMITS, WorkerReply, type WorkerRequest } from '../contract/worker-messages.ts';
 import { cancellation } from './cancellation.ts';
-import { type Asked, Pipeline } from './pipeline.ts';
+import { type Asked, AT_ONCE, Pipeline } from './pipeline.ts';
 import { StderrTail } from './stderr-tail.ts';
 
 /** From SIGKILL to gone takes milliseconds; what takes this long hangs in the kernel. */
@@ -156,9 +156,9 @@ export class WorkerProcess {
     return type !== undefined && ANSWER_TYPES[type] === 'result';
   }
 
-  /** Whether it works on a shard, and nothing waits behind that. */
+  /** Whether it works on a shard, and not much waits behind that. */
   get takesAhead(): boolean {
-    return this.computes && this.#pipeline.waiting.length === 0;
+    return this.computes && this.#pipeline.waiting.length < AT_ONCE - 1;
   }
 
   /** Inputs that it was sent and hasn't come to. */

@@ -25,7 +25,9 @@ export async function deliverGroup(
 ): Promise<void> {
   const { journal } = ports;
   await keepGroup(ports, outputs, group);
-  const replies = await Promise.allSettled(group.map(({ from, submission, bytes }) => from.network.submit(submission, bytes)));
+  const replies = await Promise.allSettled(
+    group.map(({ from, submission, bytes }) => from.network.submit(submission, bytes, ports.spool.path(submission.commitment))),
+  );
   const answered = group.flatMap((result, at) => {
     const reply = replies[at];
     return reply?.status === 'fulfilled' ? [{ result, reply: reply.value }] : [];

@@ -16,8 +16,14 @@ import { runShard } from './run-shard.ts';
 /** Results on their way to a network at once, and their bytes, which are in memory until they are durable; computing waits beyond that. */
 const MAX_DELIVERIES = 16;
 const MAX_DELIVERY_BYTES = 256 * 2 ** 20;
-/** Shards handed to each worker: one that it computes, and one that it finds when it has. */
-const DEPTH = 2;
+/** Results of shorter shards are handed in together while more are on their way: what costs most is waiting for the disk. */
+const GATHER = { ms: 25, results: 8 };
+/**
+ * Shards handed to each worker: one that it computes, and as many as it finds when it has that for so long it lacks none while this thread delivers
+ * results; one at least.
+ */
+const WAITING_MS = 25;
+const DEPTH = { least: 2, most: 5 };
 /** While shards take no longer than this, one more is fetched ahead of those: asking for it takes some ms. */
 const SHORT_MS = 250;
 /** How long to wait before trying again what may pass: a full disk. */
@@ -78,6 +84,8 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   const inLanes = () => [...running].filter(({ stage }) => !stage);
   let next: Promise<ReadyShard | null> | undefined;
   const deliveries = new Map<ConnectedNetwork, Promise<void>>();
+  /** Results that were waited for are there, or none will come. */
+  let gathered: () => void = () => undefined;
   let delivering = 0;
   let deliveringBytes = 0;
   /** Computed, and not taken up by a delivery yet. */
@@ -96,9 +104,12 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   let lastMs: number | null = null;
   let fatal: HearthlendError | undefined;
 
+  /** Whether a shard is in hand whose result isn't there. */
+  const moreComes = () => inHand.sum(() => true) > delivering;
   /** What is open with a network that is away may be accepted some day: nobody waits for it. */
   const flying = () => inFlight.sum((from) => !suspended.has(from) && unsettled.get(from) !== 'away');
   const waitsForAll = () => [...unsettled.values()].some((why) => why !== 'away');
+  const depth = () => (lastMs === null ? DEPTH.least : Math.min(DEPTH.most, Math.max(DEPTH.least, 1 + Math.ceil(WAITING_MS / lastMs))));
   const full = () => accepted + flying() >= wanted;
   const done = () => stopping || fatal !== undefined || (accepted >= wanted && flying() === 0 && !waitsForAll());
 
@@ -184,6 +195,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     running.add(run);
     run.ended = computeOne(ready, run).finally(() => {
       running.delete(run);
+      if (!moreComes()) gathered();
       // Whoever waits for the rest may go on with this one's worker.
       rest.wake();
     });
@@ -270,7 +282,19 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     deliveringBytes += result.bytes.byteLength;
     fresh.push(result);
     const { from } = result;
-    inTurn(from, () => turn().then(() => deliverFresh(from)));
+    if (fresh.length >= GATHER.results) gathered();
+    inTurn(from, () => gather().then(() => deliverFresh(from)));
+  }
+
+  /** Waits for further results where some will be there in a moment. */
+  async function gather(): Promise<void> {
+    await turn();
+    if (fresh.length === 0 || fresh.length >= GATHER.results || lastMs === null || lastMs > GATHER.ms || !moreComes()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gathered = resolve;
+    const timer = setTimeout(resolve, GATHER.ms);
+    await promise;
+    clearTimeout(timer);
   }
 
   /** One after the other for each network; none waits for another's. */
@@ -376,7 +400,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
       return;
     }
     const laned = inLanes();
-    if (laned.length >= DEPTH * ports.lanes()) {
+    if (laned.length >= depth() * ports.lanes()) {
       await Promise.race(laned.map((run) => run.ended));
       return;
     }
@@ -401,7 +425,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
     }
     // The worker first: what comes before and after it has the time that it computes.
     compute(ready);
-    const more = inLanes().length < DEPTH * ports.lanes() || (lastMs !== null && lastMs <= SHORT_MS);
+    const more = inLanes().length < depth() * ports.lanes() || (lastMs !== null && lastMs <= SHORT_MS);
     if (!full() && more) next = turn().then(() => (paused || stopping ? null : acquire()));
   }
 

@@ -74,6 +74,8 @@ export interface OpenAttempt extends AttemptKey {
 
 /** Payload bytes that must survive a crash until they are accepted. */
 export interface WorkSpool {
+  /** Where one that was put lies. */
+  path(digest: Sha256): string;
   put(digest: Sha256, bytes: Uint8Array): Promise<void>;
   /** @throws SPOOL_LOST, DIGEST_MISMATCH */
   get(digest: Sha256, shardId: string): Promise<Uint8Array>;

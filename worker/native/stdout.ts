@@ -3,6 +3,8 @@ import { encodeFramePrefix } from '../../core/contract/frame.ts';
 import { WORKER_FRAME_LIMITS, type WorkerReply } from '../../core/contract/worker-messages.ts';
 
 const RETRY_MS = 1;
+/** Up to this a body leaves with what comes before it, which wakes the reader once instead of twice. */
+const TOGETHER_BYTES = 1 << 16;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -18,8 +20,11 @@ export function reserveStdout(): void {
  * @throws WORKER_PROTOCOL where the reply is over the frame's limits, with nothing written
  */
 export function writeReply(reply: WorkerReply, body?: Uint8Array): void {
-  writeAll(encodeFramePrefix(reply, body?.byteLength ?? 0, WORKER_FRAME_LIMITS));
-  if (body !== undefined) writeAll(body);
+  const prefix = encodeFramePrefix(reply, body?.byteLength ?? 0, WORKER_FRAME_LIMITS);
+  if (body === undefined || body.byteLength > TOGETHER_BYTES) {
+    writeAll(prefix);
+    if (body !== undefined) writeAll(body);
+  } else writeAll(Buffer.concat([prefix, body]));
 }
 
 function writeAll(bytes: Uint8Array): void {

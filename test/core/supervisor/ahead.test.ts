@@ -6,6 +6,7 @@ import { encodeFramePrefix } from '../../../core/contract/frame.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import type { StartedWorker, Usage, WorkerListener } from '../../../core/contract/worker-host.ts';
 import { WORKER_FRAME_LIMITS, type WorkerReply, type WorkerRequest } from '../../../core/contract/worker-messages.ts';
+import { AT_ONCE } from '../../../core/supervisor/pipeline.ts';
 import { createSupervisor, type SupervisorOptions } from '../../../core/supervisor/supervisor.ts';
 import { slowModel, slowTurns } from '../../fixtures/onnx-models.ts';
 import { failure, float32, generateTask, runTask, storeModel, supervise, temporaryFolder } from './workbench.ts';
@@ -109,24 +110,28 @@ async function quiet(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('a worker finds its next shard when it has answered one, and never more than that', async () => {
+test('a worker finds its next shards when it has answered one, in their order, and never more than some', async () => {
   const { supervisor, asked } = open();
   const task = runTask(stored(), inputs);
   const begun: number[] = [];
-  const runs = [0, 1, 2].map((number) => supervisor.run(task, { onBegin: () => begun.push(number) }));
-  const worker = await asked(2);
+  const runs = [0, 1, 2, 3, 4, 5, 6].map((number) => supervisor.run(task, { onBegin: () => begun.push(number) }));
+  const worker = await asked(AT_ONCE);
   await quiet();
-  expect(worker.asked).toHaveLength(2);
+  expect(worker.asked).toHaveLength(AT_ONCE);
   expect(begun).toEqual([0]);
   worker.answer();
   await runs[0];
-  await asked(2);
+  await asked(AT_ONCE);
+  await quiet();
+  expect(worker.asked).toHaveLength(AT_ONCE);
   expect(begun).toEqual([0, 1]);
-  worker.answer();
-  worker.answer();
+  for (let left = 6; left > 0; left -= 1) {
+    await asked(1);
+    worker.answer();
+  }
   const made = await Promise.all(runs);
-  expect(begun).toEqual([0, 1, 2]);
-  expect(new Set(made.map(({ commitment }) => commitment)).size).toBe(3);
+  expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  expect(new Set(made.map(({ commitment }) => commitment)).size).toBe(7);
   expect(made.map(({ outputs, commitment }) => createHash('sha256').update(outputs).digest('hex') === commitment)).not.toContain(false);
 });
 

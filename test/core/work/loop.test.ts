@@ -1,5 +1,5 @@
 import { Wallet } from 'ethers';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { Ledger } from '../../../core/ledger/ledger.ts';
 import { createWorkLoop } from '../../../core/work/loop.ts';
@@ -77,6 +77,26 @@ describe('the work loop', () => {
     first.finish();
     (await next(2)).finish();
     await running;
+  });
+
+  it('hands in results of short shards together while more are on their way, and the last without waiting for others', async () => {
+    // No time passes: whatever were to wait for it would wait for ever.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { compute, next } = manualCompute();
+    const { network, loop, journal } = await openBench(5, compute);
+    const handedIn = vi.spyOn(journal, 'handingIn');
+    const running = loop.run({ shards: 5, practice: true });
+    for (const number of [1, 2]) (await next(number)).finish();
+    await untilCalled(network, 'submit s2');
+    for (const number of [3, 4]) (await next(number)).finish();
+    const last = await next(5);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(network.submitted).toHaveLength(2);
+    last.finish();
+    await running;
+    expect(handedIn.mock.lastCall?.[0].map(({ key }) => key.shardId)).toEqual(['s3', 's4', 's5']);
+    expect(network.receipts).toHaveLength(5);
   });
 
   it('hands back what runs and what was fetched ahead when it is paused, and goes on when resumed', async () => {
