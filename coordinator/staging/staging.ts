@@ -12,6 +12,7 @@ import type { Worker } from '../service.ts';
 import type { AttemptKey } from '../store.ts';
 import { advance } from './chain.ts';
 import { type Next, StagedGeneration } from './generation.ts';
+import { StagePace } from './pace.ts';
 import { Parts } from './parts.ts';
 import { GenerationPlan } from './plan.ts';
 import { tokensAs } from './steps.ts';
@@ -20,8 +21,6 @@ import { tokensAs } from './steps.ts';
 const WAIT_MS = 5000;
 /** A stage that was handed nothing asks at least this often, else its machine is gone. */
 const SILENT_MS = 4 * WAIT_MS;
-/** How long a step may take, whatever the machine. */
-const STEP_MS = 120_000;
 const LOOK_MS = 2000;
 const DIGEST_BYTES = 32;
 /** After this long without a word of it, another coordinator takes a generation over, from its beginning. */
@@ -66,7 +65,7 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
   /** By which this coordinator is told from the network's others, and when it last said that it drives a job. */
   const self = others?.self ?? randomBytes(8).toString('hex');
   const driven = new Map<string, number>();
-  const holders = new Map<string, { key: AttemptKey; jobId: string; index: number }>();
+  const holders = new Map<string, { key: AttemptKey; jobId: string; index: number; pace: StagePace }>();
   const parts = new Parts();
   let closed = false;
   const looking = setInterval(
@@ -124,11 +123,11 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
       driven.delete(jobId);
       (await opening).moved.resolve();
     }
-    for (const [name, { key, jobId, index }] of holders) {
+    for (const [name, { key, jobId, index, pace }] of holders) {
       const each = await running.get(jobId);
       const silentMs = monotonic() - (each?.heard[index] ?? 0);
       if (each === undefined) forget(name);
-      else if (silentMs > (each.generation.isBusy(index) ? STEP_MS : SILENT_MS)) {
+      else if (silentMs > (each.generation.isBusy(index) ? pace.patienceMs : SILENT_MS)) {
         forget(name);
         log('warn', 'stage-silent', { shard: key.shardId, attempt: key.attempt, silentMs });
         await drop(key);
@@ -192,11 +191,13 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
       const { generation } = each;
       generation.claim(index, key.attempt, step);
       const holder = `${key.shardId}#${key.attempt}`;
-      holders.set(holder, { key, jobId: shard.jobId, index });
+      const pace = holders.get(holder)?.pace ?? new StagePace();
+      holders.set(holder, { key, jobId: shard.jobId, index, pace });
       each.heard[index] = monotonic();
       const outputs = given === null || part === undefined ? given : parts.add(holder, step, part, given);
       if (part !== undefined && outputs === null) return { type: 'wait' };
       if (outputs !== null) {
+        pace.answered(monotonic());
         const from = generation.tokens.length;
         const digest = createHash('sha256').update(outputs).digest('hex');
         generation.handIn(index, step, tensorsOf(shard.id, outputs), digest);
@@ -211,6 +212,7 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
         const held = next?.type === 'done' && !isLast(shard) && !(await isKept(shard.jobId));
         if (next !== null && !held) {
           each.heard[index] = monotonic();
+          if (next.type === 'step') pace.handed(monotonic());
           return reply(next, shard, key, generation);
         }
         const leftMs = until - monotonic();
