@@ -74,10 +74,11 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
       const [first] = chooseLots(lots, 1, slackMs);
       if (first === undefined) break;
       const known = paces.get(first.demand) ?? { own: null, all: null };
-      const most = batchOf(known.own, count);
+      const asked = fitting.find(({ id }) => id === first.demand)?.demand;
+      // Each stage that begins may leave no room for the next.
+      const most = asked?.stage === true ? 1 : batchOf(known.own, count);
       const chosen = most === 1 ? [first] : chooseLots(lots, most, slackMs);
-      const modelBytes = fitting.find(({ id }) => id === first.demand)?.demand.modelBytes ?? null;
-      const arrivesMs = first.affinity > 0 ? 0 : fetchMs(modelBytes);
+      const arrivesMs = first.affinity > 0 ? 0 : fetchMs(asked?.modelBytes ?? null);
       const choices = await shardsOf(chosen, worker, { ...known, arrivesMs }, evenFailedHere);
       if (choices.length > 0) return { choices, lagMs };
       // What waits there is on its way to others, or failed here.

@@ -1,6 +1,14 @@
 import type { ApiKeys } from '../core/contract/api-keys.ts';
 import { asHearthlendError, HearthlendError } from '../core/contract/errors.ts';
-import type { InspectModel, JobIntake, LocalModel, MadeOfShard, PracticeSource, ReferenceWorker } from '../core/contract/jobs.ts';
+import type {
+  InspectModel,
+  JobIntake,
+  LocalModel,
+  MadeOfShard,
+  ModelSplitter,
+  PracticeSource,
+  ReferenceWorker,
+} from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { practiceCredit } from '../core/contract/money.ts';
 import type { JobStatus, NetworkEvent, NetworkInfo } from '../core/contract/network.ts';
@@ -25,6 +33,7 @@ import { mayRead } from './reading.ts';
 import { retire, sweep } from './recovery.ts';
 import type { WorkerService } from './service.ts';
 import { createSettling } from './settling.ts';
+import { createSpread } from './staging/spreading.ts';
 import { createStaging } from './staging/staging.ts';
 import type { PracticeBook, Store } from './store.ts';
 import { createAuditor } from './trust/auditor.ts';
@@ -62,6 +71,8 @@ export interface CoordinatorOptions {
   offerMs?: number;
   /** How long a submission waits for one computation of the reference; 20 s where left out. */
   auditMs?: number;
+  /** Cuts models that no machine has the memory for. Left out where none are. */
+  splitter?: ModelSplitter;
   /** What models are made of. Left out where they are known: in float32, and nothing by chance. */
   inspect?: InspectModel;
 }
@@ -164,7 +175,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   });
   const settling = createSettling(context, practising, batching, auditor, staging);
   const lending = createLending(context, practising, settling.isSettling);
-  const intake = createIntake(context, terms ?? null);
+  const intake = createIntake(context, terms ?? null, createSpread(context, options.splitter ?? null));
   const info: NetworkInfo = {
     id: networkId,
     coordinator: signer.address,
@@ -284,6 +295,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         if (terms !== undefined) for (const model of models) await refuseUnauditable(inspect, model);
         return context.machines.priced(await intake.submitJob(request, order));
       }),
+    prepare: (request, order) => whenOpen(() => intake.prepare(request, order)),
     job: (id) =>
       whenOpen(async () => {
         const job = await intake.job(id);

@@ -17,6 +17,7 @@ import { createPlacing } from './placing.ts';
 import { MAX_OPEN_JOBS } from './requesters.ts';
 import { findSameJob } from './same-job.ts';
 import { stagedOrder } from './staging/orders.ts';
+import type { Spread } from './staging/spreading.ts';
 import type { ShardRecord } from './store.ts';
 
 /** As many jobs as a list shows. */
@@ -28,8 +29,18 @@ export interface Intake extends Omit<JobIntake, 'onJob' | 'onMade'> {
   close(): void;
 }
 
-/** The requester's side: takes a job's model and inputs in, keeps its outputs. @param terms null where nothing is charged */
-export function createIntake(context: Context, terms: NetworkTerms | null): Intake {
+/** What a job was asked for with, read. */
+interface AskedParts {
+  manifest: ModelManifest;
+  model: BlobRef;
+  /** The inputs of its shards, where it goes in no stages. */
+  parts: Uint8Array[];
+  inputs: BlobRef[];
+  promptTokens: number;
+}
+
+/** The requester's side: takes a job's model and inputs in, keeps its outputs. @param terms null where nothing is charged @param spread what goes in stages */
+export function createIntake(context: Context, terms: NetworkTerms | null, spread: Spread): Intake {
   const { store, blobs, holding, clock, networkId, origin } = context;
   const placing = createPlacing({ blobs, holding });
 
@@ -39,21 +50,21 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
     return job;
   }
 
-  async function submitJob(request: JobRequest, order: JobOrder = {}): Promise<JobStatus> {
-    const parsed = ModelManifest.safeParse(request.model.manifest);
+  async function submitJob(asked: JobRequest, order: JobOrder = {}): Promise<JobStatus> {
+    const parsed = ModelManifest.safeParse(asked.model.manifest);
     if (!parsed.success) throw new HearthlendError('MODEL_INVALID', { detail: parsed.error.issues[0]?.message ?? '' });
     const manifest = parsed.data;
     const model = refOf(new TextEncoder().encode(canonicalJson(manifest)));
-    const parts = [request.inputs, ...((request.kind === 'onnx.run' ? request.further : undefined) ?? [])];
+    const parts = [asked.inputs, ...((asked.kind === 'onnx.run' ? asked.further : undefined) ?? [])];
     const inputs = parts.map(refOf);
-    const promptTokens = promptLength(request);
+    const promptTokens = promptLength(asked);
     const found =
       order.id === 'same'
         ? await findSameJob(
             { job: (id) => store.job(id), outputBlobs },
             blobs,
             sameJobId(
-              request,
+              asked,
               model.digest,
               inputs.map(({ digest }) => digest),
               order,
@@ -62,6 +73,19 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
         : (order.id ?? `job-${randomBytes(6).toString('hex')}`);
     if (typeof found !== 'string') return found;
 
+    // What nobody would pay for is not cut.
+    termsOf(asked, parts.length, promptTokens, order, { id: networkId, terms });
+    const split = await spread(asked, order);
+    const request: JobRequest = split === null ? asked : { ...asked, split };
+    return take(found, request, order, { manifest, model, parts, inputs, promptTokens }).finally(() => split?.release());
+  }
+
+  async function take(
+    found: string,
+    request: JobRequest,
+    order: JobOrder,
+    { manifest, model, parts, inputs, promptTokens }: AskedParts,
+  ): Promise<JobStatus> {
     const staged = stagedOrder(found, request, order);
     const models: LocalModel[] = staged?.models ?? [{ manifest, files: request.model.files }];
     const placed = staged === null ? parts : [...parts, staged.inputs, staged.plan];
@@ -141,6 +165,9 @@ export function createIntake(context: Context, terms: NetworkTerms | null): Inta
 
   return {
     submitJob,
+    async prepare(request, order = {}) {
+      await (await spread(request, order))?.release();
+    },
     job: (id) => store.job(id),
     jobs: () => store.jobs(LISTED),
     async cancelJob(id) {

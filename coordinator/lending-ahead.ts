@@ -37,7 +37,8 @@ export function createLendingAhead({ lease, release, monotonic }: Lender): Lendi
 
   function refill(request: LeaseRequest): void {
     if (refilling !== null || !ahead.runsLow()) return;
-    refilling = ask(request)
+    // A stage begins at once or not at all: by the time that this is asked for there may be no room for another.
+    refilling = ask({ ...request, stages: 0 })
       .then((reply) => {
         if (reply.type === 'lease') ahead.add([reply.lease, ...(reply.further ?? [])]);
       })

@@ -40,6 +40,7 @@ export function openRequesterRoutes(options: RequesterOptions): { routes: Route[
   };
   tidy();
   const tidying = setInterval(tidy, TIDY_EVERY_MS).unref();
+  if (models.list().length > 0 && !options.terms.prices.some(({ unit }) => unit === 'token')) log('warn', 'no-price-for-tokens', {});
   const handler = createRequestHandler({
     ...{ intake, models, clock, log, limits: REQUEST_LIMITS },
     requesterOf: (secret) => keys.find(secret),

@@ -54,9 +54,9 @@ export function createWaiting(
   }
 
   return {
-    add(worker, { memoryBytes, backends, floors, refusedCategories, stages }) {
+    add(worker, { memoryBytes, backends, floors, refusedCategories, stages, stageBytes }) {
       workers.delete(worker);
-      workers.set(worker, { machine: { memoryBytes, backends, floors, refusedCategories, stages }, since: monotonic() });
+      workers.set(worker, { machine: { memoryBytes, backends, floors, refusedCategories, stages, stageBytes }, since: monotonic() });
     },
     remove(worker) {
       workers.delete(worker);

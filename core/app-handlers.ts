@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { totalmem } from 'node:os';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { App } from './app.ts';
@@ -27,6 +27,7 @@ import { loadAddedModel, loadOwnModel } from './prompt-model.ts';
 import type { Requests } from './requests.ts';
 import type { Sending } from './sending.ts';
 import { saveSettings } from './settings/settings.ts';
+import { openSplits, SPLITS_FOLDER } from './splits.ts';
 import { decoderOf, openSplitting, ownedGraph } from './splitting.ts';
 import type { Wallet } from './wallet/wallet.ts';
 import { walletHandlers } from './wallet-handlers.ts';
@@ -67,7 +68,7 @@ export function createHandlers({
 }: HandlerParts): App['handlers'] {
   const { coordinator, workers, screen } = engine;
   const splitting = openSplitting({
-    dataDir,
+    splits: openSplits(join(dataDir, SPLITS_FOLDER), () => settings.current.models.diskBytes),
     reference: workers.reference,
     modelMemoryBytes: () => settings.current.worker.modelMemoryBytes,
   });
@@ -135,7 +136,9 @@ export function createHandlers({
         if (request.kind === 'onnx.run' && stages === undefined) {
           return coordinator.submitJob(splitJob(request, owned.described, split ?? null), order);
         }
-        return coordinator.submitJob(stages === undefined ? request : { ...request, split: await splitting.kept(owned, stages) }, order);
+        if (stages === undefined) return coordinator.submitJob(request, order);
+        const held = await splitting.kept(owned, stages);
+        return coordinator.submitJob({ ...request, split: held }, order).finally(() => held.release());
       });
     },
     'model.split': ({ model, stages, out, inputs }) =>

@@ -15,7 +15,7 @@ import type { StartWorker, Usage } from './contract/worker-host.ts';
 import { proveCpu, proveGpus } from './gpu-proofs.ts';
 import { type ComputedOn, type GpuWorker, openGpuWorkers } from './gpu-workers.ts';
 import { createVet } from './models/vetting/vet.ts';
-import { openStageWorkers } from './stage-workers.ts';
+import { openStageWorkers, type StageWorkers } from './stage-workers.ts';
 import { nativeWorkers } from './supervisor/native-process.ts';
 import { processTree } from './supervisor/process-usage.ts';
 import { detectWall } from './supervisor/sandbox/detect.ts';
@@ -47,8 +47,8 @@ export interface Workers {
   reference: ReferenceWorker;
   warmModels: Supervisor['warmModels'];
   load(): number | null;
-  /** How many more stages of decoders may be kept here. */
-  stageRoom(): number;
+  /** How many more stages of decoders may be kept here, and how large one may be. */
+  stageRoom: StageWorkers['room'];
   /** How many shards can be computed at once: one on each GPU that may, else one on the processor. */
   lanes(): number;
   /** Devices that earn: the GPUs that compute, else the processor. */
@@ -153,6 +153,7 @@ export async function openWorkers({ ports, settings, onChange }: WorkersOptions)
   });
   const stages = openStageWorkers({
     gpus: () => gpus.workers(),
+    cpuMemoryBytes: () => Math.min(settings.current.worker.modelMemoryBytes, totalmem()),
     options: (modelMemoryBytes, device) => ({
       ...{ workDir: join(dataDir, 'workers', 'stages'), vet, clock, log },
       modelMemoryBytes: modelMemoryBytes ?? settings.current.worker.modelMemoryBytes,

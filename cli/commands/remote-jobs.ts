@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { DescribedModel, JobRequest, ModelValue, SplitModel } from '../../core/contract/jobs.ts';
 import { message } from '../../core/contract/messages.ts';
@@ -10,8 +10,10 @@ import { isText, prepareGeneration, prepareJob } from '../../core/jobs/prepare.t
 import { estimateCost, type Requester } from '../../core/jobs/remote.ts';
 import { splitJob } from '../../core/jobs/split.ts';
 import { describeModel } from '../../core/models/describe.ts';
+import { modelDigest } from '../../core/models/digest.ts';
 import { openRequester } from '../../core/requester.ts';
-import { decoderOf, ownedGraph, splitFolder, splitThere } from '../../core/splitting.ts';
+import { holdSplit, SPLITS_FOLDER, splitFolder } from '../../core/splits.ts';
+import { decoderOf, ownedGraph } from '../../core/splitting.ts';
 import { reachAgent } from '../agent/reach.ts';
 import { type Terminal, withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
@@ -133,8 +135,9 @@ async function prepare(
 /** The model in stages, cut by the agent of the data folder where that was not done before. */
 async function inStages(context: Context, model: string, described: DescribedModel, stages: number): Promise<SplitModel> {
   const { world, terminal, dataDir } = context;
-  const folder = splitFolder(dataDir, described, stages);
-  const there = await splitThere(folder);
+  const folder = splitFolder(join(dataDir, SPLITS_FOLDER), modelDigest(described.manifest), stages);
+  // For as long as this process lives: its files are read until they are sent.
+  const there = await holdSplit(folder);
   if (there !== null) return there;
   const reach = await reachAgent(world, dataDir);
   try {
@@ -143,7 +146,7 @@ async function inStages(context: Context, model: string, described: DescribedMod
   } finally {
     await reach.close();
   }
-  const split = await splitThere(folder);
+  const split = await holdSplit(folder);
   if (split === null) throw new HearthlendError('FILE_UNREADABLE', { path: folder, detail: 'its stages are gone' });
   return split;
 }

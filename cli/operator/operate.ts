@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { readSecret, writeSecret } from '../../coordinator/files.ts';
 import { credentialsOf } from '../../coordinator/nats/keys.ts';
@@ -18,6 +19,8 @@ import { removeEndpoint, writeEndpoint } from '../../core/loopback/endpoint.ts';
 import { createInspect } from '../../core/models/vetting/vet.ts';
 import { openReference } from '../../core/reference.ts';
 import { createFolderModels } from '../../core/serving.ts';
+import { openSplits, SPLITS_FOLDER } from '../../core/splits.ts';
+import { openSplitting } from '../../core/splitting.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
 import { chainOf, escrowReader, walletReader } from './chain.ts';
@@ -25,7 +28,9 @@ import type { Operated, OperateRequest } from './request.ts';
 
 const MAX_TERMS_BYTES = 256 * 1024;
 /** What the reference may take of this machine's memory for models. */
-const MODEL_MEMORY_BYTES = 4 * 2 ** 30;
+const MODEL_MEMORY_BYTES = Math.max(4 * 2 ** 30, Math.floor(totalmem() / 2));
+/** What models in stages may take of its disk; each is cut once, and the one used least lately goes first. */
+const SPLITS_BYTES = 128 * 2 ** 30;
 
 /**
  * Runs a coordinator in this process, on the keys of its folder.
@@ -87,6 +92,10 @@ export async function operate(request: OperateRequest, installation: Installatio
       ...{ dir, version, network, signer, reference, authority, nats, advertise, port, log, clock: Date.now },
       credentials: credentials as NonNullable<typeof credentials>,
       inspect: createInspect(),
+      splitter: openSplitting({
+        ...{ splits: openSplits(join(dir, SPLITS_FOLDER), () => SPLITS_BYTES), reference },
+        modelMemoryBytes: () => MODEL_MEMORY_BYTES,
+      }).splitter,
       models: createFolderModels(request.models.length > 0 ? request.models : [parts.practiceModel], Date.now()),
       host,
       controlPort: after(3),

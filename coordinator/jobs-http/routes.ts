@@ -43,6 +43,8 @@ export interface JobRouteOptions {
 const LISTED = 1000;
 /** A model's manifest with four thousand files, and a thousand inputs. */
 const MAX_ORDER_BYTES = 2 << 20;
+/** Less than a requester waits for the head of an answer. */
+const PREPARE_MS = 10_000;
 const OFTEN = { atOnce: 500, perSecond: 100 };
 
 /** The requester's side over HTTPS, as core/contract/requesting.ts has it: each key sees its own jobs, and no other's. */
@@ -115,11 +117,24 @@ export function jobRoutes(options: JobRouteOptions): Route[] {
       const error = { code: 'JOB_BLOBS_MISSING', params: { count: missing.length } };
       return { status: 409, body: { error, missing } };
     }
+    const files = new Map(filesOf(data).map((file) => [file.path, places.get(file.digest) ?? '']));
+    const reading = () => Promise.all(digests.map((each) => readFile(places.get(each) ?? '')));
+    if (data.split === undefined) {
+      // How long a text is counts; other inputs don't.
+      const parts = data.kind === 'onnx.generate' ? await serially(reading) : digests.map(() => new Uint8Array(0));
+      await prepared(intake.prepare(requestOf(data, parts, files), order));
+    }
     return serially(async () => {
-      const parts = await Promise.all(digests.map((each) => readFile(places.get(each) ?? '')));
-      const files = new Map(filesOf(data).map((file) => [file.path, places.get(file.digest) ?? '']));
+      const parts = await reading();
       return { status: 201, body: await intake.submitJob(requestOf(data, parts, files), order) };
     });
+  }
+
+  /** What takes longer goes on, and whoever asks again finds it done. @throws NETWORK_BUSY */
+  async function prepared(preparing: Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new HearthlendError('NETWORK_BUSY')), PREPARE_MS);
+    await Promise.race([preparing, late.promise]).finally(() => clearTimeout(timer));
   }
 
   /** Waits until a job is another than it was, or for as long as it was asked. */

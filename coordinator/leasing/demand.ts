@@ -27,7 +27,7 @@ export interface Demand {
 }
 
 /** What a worker said of its machine when it asked for work. */
-export type Machine = Pick<LeaseRequest, 'memoryBytes' | 'backends' | 'floors' | 'refusedCategories' | 'stages'>;
+export type Machine = Pick<LeaseRequest, 'memoryBytes' | 'backends' | 'floors' | 'refusedCategories' | 'stages' | 'stageBytes'>;
 
 /** How a network's amounts are shown. */
 export interface Money {
@@ -48,8 +48,11 @@ export function demandOf(shard: Shard, { modelBytes, backends, category }: Needs
 }
 
 /** Why a stage is not for this machine just now; null where it is, or this is none. */
-export function stageRefusal({ stage }: Demand, { stages = 0 }: Machine): MessageRef | null {
-  return stage === true && stages === 0 ? ref('no-work.stages') : null;
+export function stageRefusal({ stage, modelBytes }: Demand, { stages = 0, stageBytes }: Machine): MessageRef | null {
+  if (stage !== true) return null;
+  if (stages === 0) return ref('no-work.stages');
+  const isLarge = modelBytes !== null && stageBytes !== undefined && modelBytes > stageBytes;
+  return isLarge ? ref('no-work.memory', { needed: modelBytes / 1e9, room: stageBytes / 1e9 }) : null;
 }
 
 /** Why this work is not for this machine, in its user's words; null where it is. The user's own will comes first, then what the machine lacks. */

@@ -1,4 +1,4 @@
-import { asHearthlendError, type ErrorCode, type HearthlendError } from '../../core/contract/errors.ts';
+import { asHearthlendError, type ErrorCode, HearthlendError } from '../../core/contract/errors.ts';
 import { describeError, message } from '../../core/contract/messages.ts';
 
 /** An error as OpenAI's interface has it. Source: "Error codes" in the reference of its API, and `APIError` of its official client. */
@@ -26,6 +26,11 @@ const KINDS: Partial<Record<ErrorCode, Kind>> = {
   CHAT_TEMPLATE_INVALID: { status: 400 },
   MODEL_NOT_GENERATIVE: { status: 400 },
   MODEL_NO_EMBEDDING: { status: 400 },
+  MODEL_UNPRICED: { status: 400 },
+  MODEL_NOWHERE: { status: 503 },
+  MODEL_UNCUTTABLE: { status: 400 },
+  MODEL_SPLIT_DIFFERS: { status: 500 },
+  NETWORK_BUSY: { status: 503 },
   MODEL_DATA_MISSING: { status: 500 },
   BUDGET_EXCEEDED: { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' },
   JOB_CANCELLED: { status: 409 },
@@ -45,7 +50,10 @@ const KINDS: Partial<Record<ErrorCode, Kind>> = {
 
 /** Anything else is this machine's own affair: its code, and none of its paths. */
 export function faultOf(thrown: unknown): Fault {
-  const error = asHearthlendError(thrown);
+  const met = asHearthlendError(thrown);
+  // This interface has no way to offer a price of one's own.
+  const error =
+    met.code === 'PRICE_UNKNOWN' ? new HearthlendError('MODEL_UNPRICED', { unit: String(met.params.unit) }, { cause: met }) : met;
   const kind = KINDS[error.code];
   if (kind === undefined) {
     return {
@@ -59,6 +67,6 @@ export function faultOf(thrown: unknown): Fault {
 }
 
 function paramOf({ code, params }: HearthlendError): string | null {
-  if (code === 'MODEL_UNKNOWN' || code === 'MODEL_AMBIGUOUS') return 'model';
+  if (code === 'MODEL_UNKNOWN' || code === 'MODEL_AMBIGUOUS' || code === 'MODEL_UNPRICED' || code === 'MODEL_NOWHERE') return 'model';
   return typeof params.param === 'string' ? params.param : null;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { asHearthlendError } from '../../core/contract/errors.ts';
-import type { InspectModel, JobIntake, ReferenceWorker } from '../../core/contract/jobs.ts';
+import type { InspectModel, JobIntake, ModelSplitter, ReferenceWorker } from '../../core/contract/jobs.ts';
 import type { WorkerNkey } from '../../core/contract/joining.ts';
 import type { OperatorHandlers } from '../../core/contract/operating.ts';
 import type { ServedModels } from '../../core/contract/serving.ts';
@@ -53,6 +53,8 @@ export interface OperateOptions {
   reference: ReferenceWorker;
   /** What models are made of, for audits and for what may be asked for at all. */
   inspect: InspectModel;
+  /** Cuts models that no machine has the memory for. */
+  splitter: ModelSplitter;
   /** The models that may be asked by name. */
   models: ServedModels;
   authority: Authority;
@@ -134,6 +136,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
         signer: options.signer,
         reference: options.reference,
         inspect: options.inspect,
+        splitter: options.splitter,
         random: unpredictable,
         monotonic: () => performance.now(),
       },

@@ -38,6 +38,29 @@ export interface SplitModel {
   files: ReadonlyMap<string, string>;
 }
 
+/** The same, where it is kept: what others use of it stays until it is released. */
+export interface HeldSplit extends SplitModel {
+  release(): Promise<void>;
+}
+
+/** What one stage of a model would be. */
+export interface StageSize {
+  /** Its constants, spread out. */
+  weightBytes: number;
+  /** Layers whose cache it keeps. */
+  layers: number;
+}
+
+/** Cuts models whose files lie here, so that machines have room for them which have none for the whole. */
+export interface ModelSplitter {
+  /** The largest stage that can be tried here before anybody else gets it. */
+  readonly mostStageBytes: number;
+  /** How large the stages would be, for any number of them; weights are not read. @throws MODEL_INVALID, and from what is given MODEL_UNCUTTABLE */
+  sizes(model: LocalModel): Promise<(stages: number) => StageSize[]>;
+  /** The stages, cut once and kept. @param decoder null for a graph that is run once @throws what cutting throws */
+  split(model: LocalModel, decoder: { decoder: DecoderConfig; stopTokens: number[] } | null, stages: number): Promise<HeldSplit>;
+}
+
 interface JobBase {
   model: LocalModel;
   /** A safetensors blob. */
@@ -90,6 +113,11 @@ export interface MadeOfShard extends MadeTokens {
 export interface JobIntake {
   /** @throws PRICE_UNKNOWN, COST_TOO_HIGH, BUDGET_EXCEEDED, and what is wrong with the model or the inputs */
   submitJob(request: JobRequest, order?: JobOrder): Promise<JobStatus>;
+  /**
+   * What may take minutes before a job can be taken in: a model that fits no machine whole is cut into stages. Once for each model, and nothing where it
+   * fits. @throws MODEL_NOWHERE, MODEL_UNCUTTABLE
+   */
+  prepare(request: JobRequest, order?: JobOrder): Promise<void>;
   job(id: string): Promise<JobStatus | null>;
   jobs(): Promise<JobStatus[]>;
   cancelJob(id: string): Promise<JobStatus>;

@@ -58,6 +58,8 @@ export const LeaseRequest = z.strictObject({
   count: z.int().min(1).max(64).optional(),
   /** How many stages of decoders this machine can take besides what it has; none where left out. */
   stages: z.int().min(0).max(64).optional(),
+  /** The largest of those that there is room for now, in bytes of its model; not known where left out. */
+  stageBytes: z.int().min(0).optional(),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
 

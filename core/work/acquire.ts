@@ -41,12 +41,18 @@ export async function askForLease(
     warmModels: ports.warmModels().filter((model) => from.knows?.(model) ?? true),
     memoryBytes: ports.memoryBytes,
     practice,
-    stages: ports.stageRoom(),
+    ...stageRoom(ports, from),
     ...from.wishes?.(),
   });
   const reason = reply.type === 'no-work' ? reply.reason : null;
   if (reason === null || !asksAgain) ports.onChange({ type: 'no-work', network: id, reason });
   return reply.type === 'lease' ? { lease: reply.lease } : { lease: null, retryMs: reply.retryMs };
+}
+
+/** The owner's own stages are kept here however large they are together. */
+function stageRoom(ports: WorkPorts, { info }: ConnectedNetwork): ReturnType<WorkPorts['stageRoom']> {
+  const { stages, stageBytes } = ports.stageRoom();
+  return { stages, ...(info.sameTrustDomain ? {} : { stageBytes }) };
 }
 
 /**

@@ -119,8 +119,8 @@ export interface WorkPorts {
       signal: AbortSignal;
     },
   ): Promise<Computed>;
-  /** How many more stages of decoders there is room for, beside what the lanes compute. */
-  stageRoom(): number;
+  /** How many more stages of decoders there is room for, beside what the lanes compute, and how large one may be. */
+  stageRoom(): Pick<LeaseRequest, 'stages' | 'stageBytes'>;
   /** How many shards can be computed at once: one for each worker that has work to itself. */
   lanes(): number;
   warmModels(): Sha256[];

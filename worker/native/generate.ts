@@ -11,7 +11,7 @@ export function generate(
   request: GenerateRequest,
   body: Uint8Array,
   onToken: (token: number, index: number) => void,
-  isToEnd: () => boolean,
+  isToEnd?: () => boolean,
 ): Promise<Generated> {
   const openPasses = (layout: DecoderLayout, mostPositions: number) => new DecoderPasses(ort, session, layout, mostPositions);
   return generateBy(session, openPasses, request, body, onToken, isToEnd);
