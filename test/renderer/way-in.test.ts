@@ -91,7 +91,7 @@ test('a used code is refused, and a fresh link pasted into the same tab lets it 
   await other.page.getByRole('heading', { name: 'Working' }).waitFor();
   expect(other.page.url()).toBe(`${agent.origin}/`);
   expect(other.faults).toEqual([]);
-  await other.page.context().close();
+  await other.leave();
   expect(await first.title()).toBe('Working · Hearthlend');
 });
 
@@ -100,7 +100,7 @@ test('an address without a code says how to get in', async () => {
   const other = await newPage(browser, agent);
   await other.page.goto(agent.origin);
   await other.page.getByRole('heading', { name: "This page isn't let in" }).waitFor();
-  await other.page.context().close();
+  await other.leave();
 });
 
 test('an agent that cannot give its snapshot is named with the error, and can be asked again', async () => {
