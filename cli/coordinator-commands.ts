@@ -5,6 +5,7 @@ import { Address } from '../core/contract/receipt.ts';
 import { baseUnits, duration, keyName, wholeNumber } from './commands/arguments.ts';
 import type { Context, ExitCode } from './commands/command.ts';
 import type { CoordinatorChoices } from './commands/coordinator.ts';
+import { addEscrowCommands } from './escrow-commands.ts';
 
 /** HTTPS; the three after it are NATS, NATS over WebSocket, and the loopback's. */
 const PORT = 7422;
@@ -86,6 +87,7 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .requiredOption('--out <file>', message('coordinator.help.share-out'))
     .action((options: { out: string }) => run(async (context) => (await commands()).runCoordinatorShare(context, options.out)));
   addKeyCommands(coordinator, run);
+  addEscrowCommands(coordinator, run);
   const network = program.commands.find((command) => command.name() === 'network') ?? program.command('network');
   network
     .command('invite')

@@ -37,6 +37,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     return addBackend({ ...request, parts: (await ports(request.dataDir)).parts });
   },
   operate: async (request) => (await import('./operator/operate.ts')).operate(request, installation),
+  escrowDesk: async (dir) => (await import('./operator/escrow-desk.ts')).openEscrowDesk(dir, installation),
   shareNetwork: async (dir, out) => (await import('./operator/operate.ts')).shareNetwork(dir, out),
   async *bench(dataDir, quick) {
     const [{ runBench }, { appPorts }, { benchCoordinators }] = await Promise.all([

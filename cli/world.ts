@@ -3,6 +3,7 @@ import type { AddBackendRequest, addBackend } from '../core/backend-adding.ts';
 import type { BenchLine } from '../core/bench.ts';
 import type { CallOutput, LedgerVerification } from '../core/contract/rpc.ts';
 import type { Diagnostics } from '../core/diagnostics.ts';
+import type { EscrowDesk } from './operator/escrow-desk.ts';
 import type { Operated, OperateRequest } from './operator/request.ts';
 import type { Keyboard } from './terminal/keyboard.ts';
 import type { Signals } from './terminal/signals.ts';
@@ -34,6 +35,8 @@ export interface World extends Surroundings {
   addBackend(request: Omit<AddBackendRequest, 'parts'>): ReturnType<typeof addBackend>;
   /** Runs a network's coordinator in this process. */
   operate(request: OperateRequest): Promise<Operated>;
+  /** Opens the desk at which an operator looks after the escrow of a coordinator's folder. */
+  escrowDesk(dir: string): Promise<EscrowDesk>;
   /** Writes what another coordinator of the same network needs. */
   shareNetwork(dir: string, out: string): Promise<void>;
   /** Measures what the agent costs on this machine, in a folder of its own inside the data folder. */

@@ -12,7 +12,7 @@ import type { TransactionRecords } from './settlement/sender.ts';
 const Kept = z.array(
   z.strictObject({
     record: TransactionRecord,
-    call: z.strictObject({ to: Address, data: z.string().max(200_000), value: Amount }),
+    call: z.strictObject({ to: Address.nullable(), data: z.string().max(200_000), value: Amount }),
   }),
 );
 /** Those that are over are kept to be looked up. */

@@ -213,7 +213,8 @@ function confirmedSigner(address: Address, wallet: SendingParts['wallet']): Conf
   };
 }
 
-function toSign({ chainId, nonce, to, value, data, gasLimit, maxFeePerGas, maxPriorityFeePerGas }: UnsignedTransaction): ToSign {
+/** As the wallet's signer is handed it. */
+export function toSign({ chainId, nonce, to, value, data, gasLimit, maxFeePerGas, maxPriorityFeePerGas }: UnsignedTransaction): ToSign {
   const fees = {
     gasLimit: gasLimit.toString(),
     maxFeePerGas: maxFeePerGas.toString(),

@@ -33,6 +33,7 @@ const programs = [
   { entry: 'worker/native/main.ts', file: 'worker/native.mjs', external: (name) => name === 'onnxruntime-node' },
   { entry: 'worker/native/probe.ts', file: 'worker/probe.mjs', external: () => false },
   { entry: 'core/wallet/signer/main.ts', file: 'wallet/signer.mjs', external: () => false },
+  { entry: 'core/wallet/signer/payer.ts', file: 'wallet/payer.mjs', external: () => false },
   { entry: 'worker/webgpu/page.ts', file: 'gpu-window/page.js', external: () => false, platform: 'browser' },
   { entry: 'worker/webgpu/probe.ts', file: 'gpu-window/probe.js', external: () => false, platform: 'browser' },
   { entry: 'worker/webgpu/bridge.ts', file: 'gpu-window/bridge.js', external: () => false, platform: 'browser' },

@@ -52,8 +52,8 @@ export const NATIVE_DECIMALS = 18;
 /** A transaction of ours, from its signing to its end. Amounts in base units of the native token; times in ms since 1970. */
 export const TransactionRecord = z.strictObject({
   chainId: z.int().min(1),
-  /** `claim` has the voucher's channel, `send` the receiver. */
-  kind: z.enum(['claim', 'send']),
+  /** `claim` has the voucher's channel, `send` the receiver, `escrow` what a payer does with its escrow. */
+  kind: z.enum(['claim', 'send', 'escrow']),
   subject: z.string().max(66),
   from: Address,
   nonce: z.int().min(0),

@@ -14,7 +14,8 @@ const FeeHistory = z.looseObject({
 
 /** What is asked of the chain to be done. */
 export interface Call {
-  to: Address;
+  /** Null: a contract is made. */
+  to: Address | null;
   data: string;
   /** Base units of the native token. */
   value: bigint;
@@ -40,7 +41,7 @@ export async function gasPrice(rpc: ChainRpc): Promise<Pick<Fees, 'maxFeePerGas'
 /** Gas and fees of a call. @throws RpcRefusal where it would be refused; `data` then says why */
 export async function estimate(rpc: ChainRpc, from: Address, { to, data, value }: Call): Promise<Fees> {
   const [gas, price] = await Promise.all([
-    rpc.ask('eth_estimateGas', [{ from, to, data, value: quantity(value) }], Quantity),
+    rpc.ask('eth_estimateGas', [{ from, ...(to === null ? {} : { to }), data, value: quantity(value) }], Quantity),
     gasPrice(rpc),
   ]);
   const gasLimit = (gas * GAS_MARGIN_PERCENT) / 100n;

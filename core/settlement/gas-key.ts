@@ -61,7 +61,7 @@ function serialise(wallet: Wallet, { chainId, nonce, to, data, value, ...fees }:
 function refuseOthers({ chainId, to, data, value }: UnsignedTransaction, escrows: ReadonlyMap<number, string>): void {
   const refused = (detail: string) => new HearthlendError('TRANSACTION_REFUSED', { detail });
   if (value !== 0n) throw refused('it pays something out');
-  if (escrows.get(chainId) !== to.toLowerCase()) throw refused(`${to} is not the escrow of chain ${chainId}`);
+  if (to === null || escrows.get(chainId) !== to.toLowerCase()) throw refused(`${to} is not the escrow of chain ${chainId}`);
   if (!CLAIMS.has(data.slice(0, 10))) throw refused('it is no claim');
 }
 

@@ -17,6 +17,7 @@ export function transferCall(token: Address, to: Address, amount: bigint): Call 
 
 /** What a call sends, as `transferCall` made it; null for any other call. */
 export function readTransfer({ to, data, value }: Call): { token: Address; amount: bigint } | null {
+  if (to === null) return null;
   if (data === '0x') return { token: NATIVE_TOKEN, amount: value };
   try {
     const [, amount] = erc20.decodeFunctionData('transfer', data);

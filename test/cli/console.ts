@@ -101,6 +101,7 @@ export function openConsole(app: () => App, world: Partial<World> = {}): Console
           return opened;
         },
         operate: async () => Promise.reject(new Error('no coordinator here')),
+        escrowDesk: async () => Promise.reject(new Error('no escrow here')),
         shareNetwork: async () => Promise.reject(new Error('no coordinator here')),
         verifyLedger: () => app().handlers['ledger.verify']({}),
         diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),

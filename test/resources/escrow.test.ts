@@ -1,14 +1,22 @@
-import { readFileSync } from 'node:fs';
-import { type Contract, Interface, type InterfaceAbi, Wallet } from 'ethers';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Contract, Interface, type InterfaceAbi, Wallet } from 'ethers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openEscrowDesk } from '../../cli/operator/escrow-desk.ts';
+import { findInstallation } from '../../cli/ports/installation.ts';
 import { DELEGATION_DOMAIN, REVOCATION_TYPES, revocationDigest } from '../../core/contract/delegation-hash.ts';
+import type { TransactionToSign } from '../../core/contract/signing.ts';
 import { type EscrowDomain, FIRST_PREVIOUS_VOUCHER, NATIVE_TOKEN, type Voucher } from '../../core/contract/voucher.ts';
 import { channelOf, hashVoucher, VOUCHER_TYPES, voucherDomain } from '../../core/contract/voucher-hash.ts';
 import { contractAccepts } from '../../core/settlement/contract-wallet.ts';
 import { openChainRpc } from '../../core/settlement/rpc.ts';
+import { payerMeaningOf } from '../../core/wallet/signer/payer-meaning.ts';
 import { compileContracts } from '../../scripts/contracts.mjs';
 import { type Chain, escrowArtifact, noAnvil, startChain } from '../anvil.ts';
+import { openConsole } from '../cli/console.ts';
+import { FakeApp } from '../fakes/app.ts';
 
 const THAW_SECONDS = 7 * 86_400;
 const artifact = escrowArtifact();
@@ -257,6 +265,107 @@ describe.skipIf(noAnvil !== null)('the escrow', () => {
     expect(await contractAccepts(rpc, wallet, digest, '0x12')).toBe(false);
     expect(await contractAccepts(rpc, domain.contract, digest, await signed(owner))).toBe(false);
     expect(await contractAccepts(rpc, owner.address, digest, await signed(owner))).toBeNull();
+  });
+
+  test('an operator makes, funds, shares out and thaws an escrow at the command line: fees and words first, each final before it is done, the key in its signer alone', {
+    timeout: 120_000,
+  }, async () => {
+    const installation = findInstallation(fileURLToPath(import.meta.url));
+    const password = 'a lantern over the hill';
+    let lines: string[] = [];
+    const console_ = openConsole(() => new FakeApp(), {
+      keyboard: { present: false, ask: () => Promise.reject(new Error('nobody is there')), lines: async () => [...lines] },
+      escrowDesk: (dir) => openEscrowDesk(dir, installation),
+    });
+    const escrowCommand = async (...argv: string[]) => {
+      const { stdout, exitCode } = console_.run('--json', 'coordinator', 'escrow', ...argv);
+      const code = await exitCode;
+      return { code, said: stdout.json(), last: stdout.json().at(-1) };
+    };
+    const act = (...argv: string[]) => {
+      lines = [password];
+      return escrowCommand(...argv, '--yes', '--password-stdin');
+    };
+    expect((await act('deploy')).last).toMatchObject({ code: 'PAYER_MISSING' });
+    const key = chain.account(4);
+    lines = [key.privateKey, password];
+    expect((await escrowCommand('key', 'import', '--from', 'key', '--password-stdin')).last).toMatchObject({ address: key.address });
+    expect((await act('deploy')).last).toMatchObject({ code: 'CHAIN_UNNAMED' });
+    expect((await escrowCommand('chain', '--id', '5', '--rpc', chain.url)).last).toMatchObject({ code: 'CHAIN_ID_WRONG' });
+    const named = ['chain', '--id', String(chain.chainId), '--rpc', chain.url, '--rpc', chain.url, '--confirmations', '1'];
+    expect((await escrowCommand(...named)).last).toMatchObject({ event: 'chain', chainId: chain.chainId });
+
+    const made = await act('deploy', '--thaw', '2h');
+    expect(made.said.map(({ event }) => event)).toEqual(['escrow-plan', 'escrow', 'terms']);
+    expect(made.said[0]).toMatchObject({
+      words: { key: 'signer.escrow-deploy', params: { thawHours: 2 } },
+      costs: expect.stringMatching(/^[1-9]/),
+    });
+    const { contract, payer: from } = (made.last as { settlement: { contract: string; payer: string } }).settlement;
+    expect(from).toBe(key.address);
+    expect((await act('deposit', '--amount', '3.5')).last).toMatchObject({ event: 'escrow', act: 'deposit' });
+    const payee_ = Wallet.createRandom().address;
+    expect((await act('earmark', '--amount', '1', '--worker', worker, '--payee', payee_)).code).toBe(0);
+    expect((await act('authorise')).code).toBe(0);
+    expect((await act('thaw', '--amount', '0.5')).code).toBe(0);
+    expect((await act('withdraw', '--to', payee_)).last).toMatchObject({
+      code: 'ESCROW_REFUSED',
+      message: expect.stringContaining('not thawed yet'),
+    });
+    const whole = 10n ** 18n;
+    expect((await escrowCommand('status')).last).toMatchObject({
+      ...{ contract, payer: key.address, thawSeconds: 7200, authorised: true, until: null },
+      holdings: [{ symbol: 'ETH', deposit: `${(5n * whole) / 2n}`, thawing: `${whole / 2n}` }],
+    });
+    const at = new Contract(contract, artifact.abi, chain.provider);
+    const channel = channelOf({ chainId: chain.chainId, contract }, { payer: key.address, worker, payee: payee_, asset: NATIVE_TOKEN });
+    expect((await at.getFunction('earmarkOf')(channel))[0]).toBe(whole);
+    // An ERC-20: no more is approved than is deposited.
+    const erc20 = await chain.deploy(tokens.Token, [1000n, 0n]);
+    const token = await erc20.getAddress();
+    await (await erc20.getFunction('transfer')(key.address, 1000n)).wait();
+    expect((await escrowCommand('chain', '--token', `${token}:TOK:2`)).code).toBe(0);
+    const both = await act('deposit', '--amount', '7.5', '--asset', 'TOK');
+    expect(both.said.filter(({ event }) => event === 'escrow').map((each) => each.act)).toEqual(['approve', 'deposit']);
+    expect(await erc20.getFunction('allowance')(key.address, contract)).toBe(0n);
+    expect((await at.getFunction('depositOf')(key.address, token))[0]).toBe(750n);
+    // Nothing of the key is in the open.
+    const folder = join(console_.dataDir, 'operator');
+    for (const file of readdirSync(folder, { recursive: true, withFileTypes: true }))
+      if (file.isFile()) expect(readFileSync(join(file.parentPath, file.name), 'latin1')).not.toContain(key.privateKey.slice(2));
+  });
+
+  test('the payer’s signer signs what a payer does with its escrow by its every byte, and nothing else', () => {
+    const fees = { gasLimit: '100000', maxFeePerGas: '10', maxPriorityFeePerGas: '1' };
+    const read = (change: Partial<TransactionToSign>) =>
+      payerMeaningOf({
+        kind: 'transaction',
+        transaction: { ...fees, chainId: 1, nonce: 0, to: domain.contract, value: '0', data: '0x', ...change },
+      });
+    const refused = expect.objectContaining({ code: 'TRANSACTION_REFUSED' });
+    const earmark = abi.encodeFunctionData('earmark', [worker, worker, NATIVE_TOKEN, 5n]);
+    expect(read({ data: earmark }).words).toMatchObject({ key: 'signer.escrow-earmark', params: { worker, native: 'yes', units: '5' } });
+    const claimOf = abi.encodeFunctionData('claim', [voucherOf(), `0x${'11'.repeat(65)}`]);
+    const wrong: Partial<TransactionToSign>[] = [
+      {},
+      { value: '1' },
+      { data: `${earmark}00` },
+      { data: earmark, value: '1' },
+      { data: claimOf },
+      { data: abi.encodeFunctionData('deposit') },
+      { to: null, data: `${artifact.bytecode}${'0'.repeat(63)}` },
+      { to: null, data: `${artifact.bytecode.slice(0, -2)}00${'0'.repeat(64)}` },
+      { data: earmark, gasLimit: '20000000' },
+      { data: abi.encodeFunctionData('authoriseSigner', [NATIVE_TOKEN]) },
+    ];
+    for (const change of wrong) expect(() => read(change), JSON.stringify(change)).toThrow(refused);
+    const transfer = new Interface(['function transfer(address, uint256)']).encodeFunctionData('transfer', [worker, 1n]);
+    expect(() => read({ data: transfer })).toThrow(refused);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(() => read({ data: `0x${Buffer.from(bytes).toString('hex')}` })).toThrow(refused);
+      }),
+    );
   });
 
   test('whatever payers and claimants do, nothing is paid beyond vouchers, and the contract holds what its books say', {

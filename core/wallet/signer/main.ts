@@ -1,18 +1,5 @@
-import { serveSigner } from './serve.ts';
-import { createSigner } from './signer.ts';
+import { meaningOf } from './meaning.ts';
+import { runSigner } from './run.ts';
 
-/**
- * The program of the signer process. Its one argument is the wallet's folder as it sees it. It ends when stdin does, and at anything that
- * was not foreseen, without a word: a stack trace might quote a secret.
- */
-process.on('uncaughtException', () => process.exit(1));
-
-const [folder] = process.argv.slice(2);
-if (folder === undefined) process.exit(2);
-const signer = await createSigner(folder);
-const receive = serveSigner(signer, {
-  write: (frame) => void process.stdout.write(frame),
-  abort: () => process.exit(1),
-});
-process.stdin.on('data', receive);
-process.stdin.on('end', () => process.exit(0));
+/** The signer of the wallet. */
+await runSigner(meaningOf);

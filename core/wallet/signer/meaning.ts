@@ -33,6 +33,9 @@ export interface Meaning {
   digest: Bytes32;
 }
 
+/** Reads off what is to be signed by `wallet` all that it does, at `now` (seconds since 1970). @throws TRANSACTION_REFUSED for all that it doesn't know */
+export type ReadMeaning = (what: ToSign, wallet: Address, now: number) => Meaning;
+
 /**
  * Reads off what is to be signed all that it does. Whatever it doesn't know by its every byte is refused. Pure.
  * @param now seconds since 1970
@@ -71,18 +74,24 @@ export function unsigned({ chainId, nonce, to, value, data, ...fees }: Transacti
   }
 }
 
-function meaningOfTransaction(transaction: TransactionToSign): Meaning {
-  const { chainId, nonce } = transaction;
-  const to = checked(transaction.to, 'the receiver');
-  const [value, gasLimit, maxFee, priority] = [
-    BigInt(transaction.value),
-    BigInt(transaction.gasLimit),
-    BigInt(transaction.maxFeePerGas),
-    BigInt(transaction.maxPriorityFeePerGas),
-  ] as const;
+/** What a transaction costs at most, in base units of the native token. @throws TRANSACTION_REFUSED where nobody would mean that */
+export function requirePlausible(transaction: TransactionToSign): bigint {
+  const [gasLimit, maxFee, priority] = [transaction.gasLimit, transaction.maxFeePerGas, transaction.maxPriorityFeePerGas].map(BigInt) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
   if (gasLimit > MAX_GAS) throw refused(`it would take ${gasLimit} gas`);
   if (priority > maxFee) throw refused('its tip is more than its fee');
-  const fees = gasLimit * maxFee;
+  return gasLimit * maxFee;
+}
+
+function meaningOfTransaction(transaction: TransactionToSign): Meaning {
+  const { chainId, nonce } = transaction;
+  if (transaction.to === null) throw refused('it makes a contract');
+  const to = checked(transaction.to, 'the receiver');
+  const value = BigInt(transaction.value);
+  const fees = requirePlausible(transaction);
   const domain = { chainId, contract: NATIVE_TOKEN };
   const native = assetOf(domain, NATIVE_TOKEN);
   const { unsignedHash } = unsigned(transaction);
@@ -120,7 +129,7 @@ function transferIn(data: string): { to: Address; amount: bigint } | null {
   return { to: to as Address, amount: amount as bigint };
 }
 
-function told(words: SignerWords, spending: Spending | null, digest: Bytes32): Meaning {
+export function told(words: SignerWords, spending: Spending | null, digest: Bytes32): Meaning {
   return { words, seen: `0x${createHash('sha256').update(canonicalJson(words)).digest('hex')}`, spending, digest };
 }
 

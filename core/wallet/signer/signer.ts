@@ -19,7 +19,7 @@ import {
 import type { Described, Signed, ToSign } from '../../contract/signing.ts';
 import { type KeystoreFile, readKeystore, replaceKeystore, writeFirstKeystore } from '../keystore.ts';
 import { decryptKey, encryptKey, type HeldKey, keyFrom, newKey } from './keys.ts';
-import { type Meaning, meaningOf, unsigned } from './meaning.ts';
+import { type Meaning, type ReadMeaning, unsigned } from './meaning.ts';
 import { readSpent, spend, withLimit, writeSpent } from './spending.ts';
 
 /** More approvals than any person gives between two locks. */
@@ -33,8 +33,8 @@ export interface Signer {
   act(request: SignerRequest): Promise<Answer<Extract<SignerReply, { address: Address }>>>;
 }
 
-/** The one that holds the key, from the unlocking to the end of its process. `folder`: the wallet's. */
-export async function createSigner(folder: string): Promise<Signer> {
+/** The one that holds the key, from the unlocking to the end of its process. `folder`: the wallet's; `meaningOf`: all that it may sign. */
+export async function createSigner(folder: string, meaningOf: ReadMeaning): Promise<Signer> {
   const receiver = await createSealReceiver();
   let held: HeldKey | null = null;
   let asked: number[] = [];

@@ -9,6 +9,7 @@ import { createSealReceiver, seal } from '../../../core/contract/seal.ts';
 import { SIGNER_FRAME_LIMITS, SignerReply, sealPurpose } from '../../../core/contract/signer.ts';
 import { planSigner } from '../../../core/supervisor/sandbox/plan-signer.ts';
 import { spawnLaunch } from '../../../core/supervisor/sandbox/spawn.ts';
+import { meaningOf } from '../../../core/wallet/signer/meaning.ts';
 import { serveSigner } from '../../../core/wallet/signer/serve.ts';
 import { createSigner } from '../../../core/wallet/signer/signer.ts';
 import { SignerProcess } from '../../../core/wallet/signer-process.ts';
@@ -20,7 +21,7 @@ const FRAMES = 10_000;
 describe('the signer, sent rubbish', () => {
   it(`answers or ends, and goes on answering what is right, after ${FRAMES} malformed frames`, async () => {
     const folder = temporaryFolder();
-    const signer = await createSigner(folder);
+    const signer = await createSigner(folder, meaningOf);
     const replies: SignerReply[] = [];
     let aborted = 0;
     const open = () => {
