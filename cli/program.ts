@@ -8,7 +8,7 @@ import type { Context, ExitCode } from './commands/command.ts';
 import { runOpen, runPause, runResume, runStop } from './commands/control.ts';
 import { runDiagnostics } from './commands/diagnostics.ts';
 import { runDoctor } from './commands/doctor.ts';
-import { runEarnings } from './commands/earnings.ts';
+import { EARNINGS_BY, type EarningsOptions, runEarnings } from './commands/earnings.ts';
 import { addIdentityCommands } from './commands/identity-program.ts';
 import { runExport, runVerify } from './commands/ledger.ts';
 import { runPrompt } from './commands/prompt.ts';
@@ -132,7 +132,13 @@ function buildProgram(world: World, act: Act): Command {
   program
     .command('earnings')
     .description(message('cli.help.earnings'))
-    .action(() => run(runEarnings));
+    .addOption(new Option('--by <rows>', message('cli.help.earnings-by')).choices(EARNINGS_BY))
+    .option('--from <date>', message('cli.help.from'), instant('start'))
+    .option('--to <date>', message('cli.help.to'), instant('end'))
+    .option('--zone <name>', message('cli.help.earnings-zone'))
+    .option('--forecast <days>', message('cli.help.earnings-forecast'), wholeNumber(1, 31))
+    .option('--reconcile', message('cli.help.earnings-reconcile'))
+    .action((options: EarningsOptions) => run((context) => runEarnings(context, options)));
   program
     .command('doctor')
     .description(message('cli.help.doctor'))
@@ -204,6 +210,14 @@ function addPromptCommand(program: Command, run: Run): void {
     );
 }
 
+interface ExportFlags {
+  format: 'csv' | 'json';
+  from?: number;
+  to?: number;
+  out?: string;
+  tax?: true;
+}
+
 function addLedgerCommands(program: Command, run: Run): void {
   const ledger = program.command('ledger').description(message('cli.help.ledger'));
   ledger
@@ -231,11 +245,10 @@ function addLedgerCommands(program: Command, run: Run): void {
     .addOption(new Option('--format <format>', message('cli.help.format')).choices(['csv', 'json']).makeOptionMandatory())
     .option('--from <date>', message('cli.help.from'), instant('start'))
     .option('--to <date>', message('cli.help.to'), instant('end'))
+    .option('--tax', message('cli.help.tax'))
     .option('--out <file>', message('cli.help.out'))
-    .action((options: { format: 'csv' | 'json'; from?: number; to?: number; out?: string }) =>
-      run((context) =>
-        runExport(context, { format: options.format, from: options.from ?? null, to: options.to ?? null, out: options.out ?? null }),
-      ),
+    .action(({ format, from, to, out, tax }: ExportFlags) =>
+      run((context) => runExport(context, { format, from: from ?? null, to: to ?? null, out: out ?? null, tax: tax ?? false })),
     );
 }
 

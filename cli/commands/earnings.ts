@@ -1,22 +1,43 @@
+import type { EarningsQuery } from '../../core/contract/earnings.ts';
+import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
 import { formatBaseUnits } from '../../core/contract/money.ts';
 import type { AssetEarnings } from '../../core/contract/snapshot.ts';
-import { reachAgent } from '../agent/reach.ts';
+import { withAgent } from '../agent/reach.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
 import type { Context, ExitCode } from './command.ts';
+import { runEarningsReport, runForecast, runReconcile } from './earnings-report.ts';
 
-export async function runEarnings({ world, terminal, dataDir }: Context): Promise<ExitCode> {
-  const reach = await reachAgent(world, dataDir);
-  try {
-    const assets = await withProgress(terminal, () => message('cli.progress.reading'), reach.client.call('earnings.summary', {}));
+export const EARNINGS_BY = ['hour', 'day', 'network', 'model', 'device'] as const satisfies EarningsQuery['by'][];
+
+/** The flags of the command line: with none of them the four numbers since the beginning. */
+export interface EarningsOptions {
+  by?: EarningsQuery['by'];
+  from?: number;
+  to?: number;
+  zone?: string;
+  forecast?: number;
+  reconcile?: true;
+}
+
+export async function runEarnings(context: Context, { by, from, to, zone, forecast, reconcile }: EarningsOptions): Promise<ExitCode> {
+  const asked = [by, forecast, reconcile].filter((each) => each !== undefined).length;
+  const bounds = [from, to, zone].some((each) => each !== undefined);
+  if (asked > 1 || (bounds && by === undefined)) throw new HearthlendError('USAGE', { detail: message('cli.usage.earnings-one') });
+  if (by !== undefined) return runEarningsReport(context, { by, from: from ?? null, to: to ?? null, zone: zone ?? null });
+  if (forecast !== undefined) return runForecast(context, forecast);
+  return reconcile === undefined ? runSummary(context) : runReconcile(context);
+}
+
+async function runSummary(context: Context): Promise<ExitCode> {
+  const { terminal } = context;
+  return withAgent(context, async ({ client }) => {
+    const assets = await withProgress(terminal, () => message('cli.progress.reading'), client.call('earnings.summary', {}));
     for (const asset of assets) terminal.emit(asset);
     if (assets.length === 0) terminal.text(message('cli.earnings.none'));
     else for (const line of earningsLines(assets, terminal.bold)) terminal.text(line);
-  } finally {
-    await reach.close();
-  }
-  return 0;
+  });
 }
 
 /** The four numbers, one asset a line. Practice is named and has no unit of money. */

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { HearthlendError } from '../../core/contract/errors.ts';
 import { message } from '../../core/contract/messages.ts';
 import type { LedgerVerification } from '../../core/contract/rpc.ts';
 import { connectToAgent, requireSameVersion } from '../agent/connect.ts';
@@ -49,15 +50,18 @@ export interface ExportOptions {
   to: number | null;
   /** Null: to stdout. */
   out: string | null;
+  /** Receipts and claims instead of attempts. */
+  tax: boolean;
 }
 
 /** Exports to a file, or through a file of its own to stdout, which then carries the export and nothing else. */
 export async function runExport({ world, terminal, dataDir }: Context, options: ExportOptions): Promise<ExitCode> {
-  const { format, from, to } = options;
+  const { format, from, to, tax } = options;
+  if (tax && format !== 'csv') throw new HearthlendError('USAGE', { detail: message('cli.usage.tax-csv') });
   const reach = await reachAgent(world, dataDir);
   const path = options.out === null ? join(dataDir, `export-${randomBytes(8).toString('hex')}.${format}`) : resolve(world.cwd, options.out);
   try {
-    const exporting = reach.client.call('ledger.export', { format, from, to, path });
+    const exporting = reach.client.call('ledger.export', { format, from, to, path, tax });
     const { rows } = await withProgress(terminal, () => message('cli.progress.exporting'), exporting);
     if (options.out === null) {
       await pipeline(createReadStream(path), world.stdout, { end: false });
