@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,6 +8,7 @@ import { isPracticeCredit } from './contract/money.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { assetsOn } from './contract/sending.ts';
 import type { Settings } from './contract/settings.ts';
+import { storageError } from './contract/storage-error.ts';
 import { assetOf } from './contract/voucher.ts';
 import { channelOf } from './contract/voucher-hash.ts';
 import { shownAs } from './earnings/earnings.ts';
@@ -25,8 +26,10 @@ import type { Models } from './model-handlers.ts';
 const PRICES_MS = 300_000;
 /** Of a page of the tax export. */
 const PAGE_CHARACTERS = 256 * 1024;
+/** In the data folder: where a page, which names no files, has its exports. */
+const EXPORTS_FOLDER = 'exports';
 
-type EarningsCalls = 'earnings.report' | 'earnings.forecast' | 'earnings.reconcile' | 'earnings.prices' | 'earnings.tax';
+type EarningsCalls = 'earnings.report' | 'earnings.forecast' | 'earnings.reconcile' | 'earnings.prices' | 'earnings.tax' | 'earnings.save';
 
 interface EarningsParts {
   ports: AppPorts;
@@ -75,6 +78,10 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
     return hardware?.gpus.find(({ id }) => id === device)?.name ?? null;
   }
 
+  // The first line names the columns.
+  const exportTax = async (path: string, fromMs: number | null, toMs: number | null) =>
+    (await writeLines(path, taxRows(readIncomes(ledgerPath, { fromMs, toMs, after: null }), taxParts))) - 1;
+
   return {
     handlers: {
       async 'earnings.report'(query) {
@@ -98,29 +105,45 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
         if (refresh) await prices.refresh(true);
         return prices.status().map((status) => ({ ...status, symbol: shown(status.asset).symbol }));
       },
+      async 'earnings.save'({ what }) {
+        const folder = join(dataDir, EXPORTS_FOLDER);
+        try {
+          mkdirSync(folder, { recursive: true, mode: 0o700 });
+        } catch (thrown) {
+          throw storageError(folder, thrown);
+        }
+        const day = new Date(clock()).toISOString().slice(0, 10);
+        const path = join(folder, `hearthlend-${what}-${day}.${what === 'json' ? 'json' : 'csv'}`);
+        if (what === 'tax') return { path, rows: await exportTax(path, null, null) };
+        const lines = await writeLines(path, ledger.export(what, null, null));
+        return { path, rows: what === 'csv' ? lines - 1 : lines };
+      },
       async 'earnings.tax'({ from, to, after }) {
         const incomes = readIncomes(ledgerPath, { fromMs: from, toMs: to, after });
         return taxPage(incomes, { first: after === null, characters: PAGE_CHARACTERS }, taxParts);
       },
     },
-    async exportTax(path, fromMs, toMs) {
-      let rows = -1;
-      const counted = function* () {
-        for (const row of taxRows(readIncomes(ledgerPath, { fromMs, toMs, after: null }), taxParts)) {
-          rows += 1;
-          yield row;
-        }
-      };
-      try {
-        await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));
-      } catch (cause) {
-        if (cause instanceof HearthlendError) throw cause;
-        throw new HearthlendError('FILE_UNWRITABLE', { path, detail: asHearthlendError(cause).message }, { cause });
-      }
-      return rows;
-    },
+    exportTax,
     close: () => clearInterval(refreshing),
   };
+}
+
+/** In flat memory. @throws FILE_UNWRITABLE @returns how many there were */
+async function writeLines(path: string, lines: Iterable<string>): Promise<number> {
+  let count = 0;
+  const counted = function* () {
+    for (const line of lines) {
+      count += 1;
+      yield line;
+    }
+  };
+  try {
+    await pipeline(Readable.from(counted()), createWriteStream(path, { mode: 0o600 }));
+  } catch (cause) {
+    if (cause instanceof HearthlendError) throw cause;
+    throw new HearthlendError('FILE_UNWRITABLE', { path, detail: asHearthlendError(cause).message }, { cause });
+  }
+  return count;
 }
 
 /** The ledger's sums as functions of their own. */

@@ -210,4 +210,10 @@ export const EARNINGS_CALLS = {
     input: z.strictObject({ from: Milliseconds.nullable(), to: Milliseconds.nullable(), after: z.int().min(1).nullable() }),
     output: TaxPage,
   },
+  /** The whole export into a file of the data folder (0600), which is named by what it is and the day: for shells that hand no files out. */
+  'earnings.save': {
+    scope: 'screen',
+    input: z.strictObject({ what: z.enum(['csv', 'json', 'tax']) }),
+    output: z.strictObject({ path: z.string(), rows: Count }),
+  },
 } as const;

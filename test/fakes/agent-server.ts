@@ -16,6 +16,7 @@ import type { TelemetryHistory } from '../../core/contract/telemetry.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { contentSecurityPolicy } from '../../core/loopback/content-policy.ts';
 import { changedRules } from '../../core/policy/presets.ts';
+import { earningsCalls } from './earnings.ts';
 import { policyStatus } from './policy.ts';
 import { noIdentity, noWallet } from './wallet.ts';
 
@@ -189,6 +190,7 @@ export class FakeAgent {
       'model.split': notHere,
       'model.catalogue': notHere,
       'earnings.summary': async () => this.snapshot.earnings,
+      ...earningsCalls(),
       'ledger.verify': notHere,
       'ledger.export': notHere,
       'doctor.report': notHere,

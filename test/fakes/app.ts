@@ -10,6 +10,7 @@ import type { AnyEvent, CallInput } from '../../core/contract/rpc.ts';
 import { Settings } from '../../core/contract/settings.ts';
 import type { Snapshot } from '../../core/contract/snapshot.ts';
 import { changedRules } from '../../core/policy/presets.ts';
+import { earningsCalls } from './earnings.ts';
 import { practising, task } from './snapshots.ts';
 import { noIdentity, walletCalls } from './wallet.ts';
 
@@ -123,6 +124,7 @@ export class FakeApp implements App {
       'model.remove': async () => this.model,
       'model.catalogue': async () => this.catalogue,
       'earnings.summary': async () => this.snapshot.earnings,
+      ...earningsCalls(),
       'ledger.verify': async () => ({ ok: true, entries: 9, receipts: 3, batches: 1, headHash: null, problems: [] }),
       'ledger.export': async (input) => ({ rows: await this.exported(input) }),
       'doctor.report': async () => {
