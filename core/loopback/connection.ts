@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import type { AnyEvent, Handlers } from '../contract/rpc.ts';
+import type { AnyEvent, Handlers, Scope } from '../contract/rpc.ts';
 import { type Calls, openCalls } from '../contract/rpc-calls.ts';
 import { type AuthenticateReply, AuthenticateRequest } from '../contract/session.ts';
 import type { Access } from './access.ts';
@@ -8,9 +8,18 @@ import type { LoopbackLimits } from './limits.ts';
 
 /** What a connection is served from. */
 export interface Served {
-  handlers: Handlers;
-  events(listener: (event: AnyEvent) => void): () => void;
   access: Access;
+  /** One caller who was let in, from its first message on. `send` takes what can be JSON. */
+  open(scope: Scope, send: (message: unknown) => void): Pick<Calls, 'receive' | 'end'>;
+}
+
+/** The agent's table of calls, and its events once somebody asks for `app.watch`. */
+export function servingCalls(
+  handlers: Handlers,
+  events: (listener: (event: AnyEvent) => void) => () => void,
+  callsInFlight: number,
+): Served['open'] {
+  return (scope, send) => openCalls({ handlers, events, scope, callsInFlight, send });
 }
 
 /** Close codes of ours, from the range that RFC 6455 leaves to programs. */
@@ -19,11 +28,11 @@ const CLOSE_UNAUTHENTICATED = 4401;
 const CLOSE_TOO_MANY_CALLS = 4429;
 
 /**
- * One WebSocket from its opening to its end: the first message says who it is, the others are calls; events come once it has asked for
- * `app.watch`. Who sends rubbish, too much, or doesn't read, is closed.
+ * One WebSocket from its opening to its end: the first message says who it is, the others are calls. Who sends rubbish, too much, or doesn't read, is
+ * closed.
  */
 export function serveConnection(socket: WebSocket, caller: 'program' | 'page', served: Served, limits: LoopbackLimits): void {
-  let calls: Calls | undefined;
+  let calls: ReturnType<Served['open']> | undefined;
   const withinRate = createCallRate(limits);
 
   const refuse = () => {
@@ -50,8 +59,7 @@ export function serveConnection(socket: WebSocket, caller: 'program' | 'page', s
     }
     const reply: AuthenticateReply = { authenticated: true, token: admitted.token };
     send(reply);
-    const { handlers, events } = served;
-    calls = openCalls({ handlers, events, scope: admitted.scope, callsInFlight: limits.callsInFlight, send });
+    calls = served.open(admitted.scope, send);
   }
 
   socket.on('message', (data, isBinary) => {

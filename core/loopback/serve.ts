@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import type { AnyEvent, Handlers } from '../contract/rpc.ts';
 import { createAccess } from './access.ts';
 import { readBundle } from './bundle.ts';
+import { servingCalls } from './connection.ts';
 import { removeEndpoint, writeEndpoint } from './endpoint.ts';
 import { launchFilePath, removeLaunchFiles } from './launch-file.ts';
 import { LOOPBACK_LIMITS } from './limits.ts';
@@ -57,12 +58,8 @@ export async function serveAgent(options: ServeOptions): Promise<ServedAgent> {
     },
   };
   const bundle = await readBundle(options.uiFolder);
-  const loopback = await openLoopback(
-    options.port,
-    bundle,
-    { handlers, events: (listener) => app.events(listener), access },
-    LOOPBACK_LIMITS,
-  );
+  const open = servingCalls(handlers, (listener) => app.events(listener), LOOPBACK_LIMITS.callsInFlight);
+  const loopback = await openLoopback(options.port, bundle, { access, open }, LOOPBACK_LIMITS);
   const address = `http://127.0.0.1:${loopback.port}`;
   const close = async () => {
     await removeEndpoint(dataDir, process.pid);

@@ -7,9 +7,11 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { HearthlendError } from '../../../core/contract/errors.ts';
+import type { Handlers } from '../../../core/contract/rpc.ts';
 import { type Access, createAccess } from '../../../core/loopback/access.ts';
 import { readBundle } from '../../../core/loopback/bundle.ts';
 import { createCallRate } from '../../../core/loopback/call-rate.ts';
+import { servingCalls } from '../../../core/loopback/connection.ts';
 import { LOOPBACK_LIMITS } from '../../../core/loopback/limits.ts';
 import { type Loopback, openLoopback } from '../../../core/loopback/server.ts';
 import { temporaryFolder } from '../../cli/console.ts';
@@ -46,9 +48,10 @@ beforeEach(async () => {
     'session.code': async () => ({ url: '', code: '' }),
     'agent.stop': async () => ({}),
   };
-  const served = { handlers, events: (listener: Parameters<FakeApp['events']>[0]) => app.events(listener), access };
-  server = await openLoopback(null, await readBundle(folder), served, limits);
+  server = await openLoopback(null, await readBundle(folder), served(handlers), limits);
 });
+
+const served = (handlers: Handlers) => ({ access, open: servingCalls(handlers, (listener) => app.events(listener), limits.callsInFlight) });
 
 afterEach(async () => {
   access.close();
@@ -310,7 +313,7 @@ test('who makes more calls at once than anyone needs is closed', async () => {
   app.handlers['job.list'] = () => new Promise(() => undefined);
   await server.close();
   const handlers = { ...app.handlers, 'session.code': async () => ({ url: '', code: '' }), 'agent.stop': async () => ({}) };
-  server = await openLoopback(null, new Map(), { handlers, events: (listener) => app.events(listener), access }, limits);
+  server = await openLoopback(null, new Map(), served(handlers), limits);
   const socket = openSocket();
   await authenticate(socket, { token: access.ownerToken });
   for (let id = 1; id <= limits.callsInFlight + 1; id += 1) socket.send(JSON.stringify({ id, call: 'job.list', input: {} }));
@@ -412,8 +415,7 @@ test('more connections than the limit are not taken', async () => {
 });
 
 test('the server listens on 127.0.0.1 alone, and a port that is taken is named', async () => {
-  const served = { handlers: {} as never, events: () => () => undefined, access };
-  const refused = openLoopback(server.port, new Map(), served, limits);
+  const refused = openLoopback(server.port, new Map(), served({} as never), limits);
   await expect(refused).rejects.toThrow(HearthlendError);
   await expect(refused).rejects.toMatchObject({ code: 'PORT_IN_USE', params: { port: String(server.port) } });
   const other = connect(server.port, '127.0.0.2');
@@ -427,6 +429,6 @@ test('closing the server ends every connection and frees the port', async () => 
   const closed = closeCode(socket);
   await server.close();
   expect(await closed).toBe(1001);
-  const free = await openLoopback(server.port, new Map(), { handlers: {} as never, events: () => () => undefined, access }, limits);
+  const free = await openLoopback(server.port, new Map(), served({} as never), limits);
   await free.close();
 });
