@@ -10,12 +10,13 @@ import { openDataDir } from './datadir/open.ts';
 import { openEarnings } from './earnings-handlers.ts';
 import { openEngine } from './engine.ts';
 import { identityHandlers } from './identities.ts';
-import { openIdentity } from './identity/identity.ts';
+import { openIdentity, presentIdentity } from './identity/identity.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { openSpool } from './ledger/spool.ts';
 import type { Log } from './log/log.ts';
 import { cataloguePathIn, createModels } from './model-handlers.ts';
 import { createModelStore } from './models/store.ts';
+import { rekeyHandlers } from './rekeying.ts';
 import { openRequests } from './requests.ts';
 import { openSending } from './sending.ts';
 import { createServedModels } from './serving.ts';
@@ -76,13 +77,18 @@ export async function createApp(ports: AppPorts): Promise<App> {
     const settingsPath = join(dataDir, 'settings.json');
     const settings = { current: loadSettings(settingsPath) };
     log.setLevel?.(settings.current.logLevel);
-    const identity = openIdentity(join(dataDir, 'identity.json'));
-    const ledger = openLedger({ path: join(dataDir, 'ledger.db'), signer: identity });
+    const identity = presentIdentity(openIdentity(join(dataDir, 'identity.json')));
+    const ledger = openLedger({
+      path: join(dataDir, 'ledger.db'),
+      signer: openIdentity(join(dataDir, 'identity.json')),
+      successions: identity.successions,
+    });
     closers.push(() => ledger.close());
     const spool = await openSpool(join(dataDir, 'spool'));
     const store = await createModelStore({ dir: join(dataDir, 'models'), diskBytes: settings.current.models.diskBytes });
     const walletDir = join(dataDir, 'wallet');
-    const payee = payeeHere(walletDir, log) ?? identity.address;
+    const walletPayee = payeeHere(walletDir, log);
+    const payee = () => walletPayee ?? identity.address;
     const engine = await openEngine({ ports, settings, identity, payee, ledger, spool, models: store });
     closers.push(() => engine.close());
     const models = createModels({
@@ -108,7 +114,9 @@ export async function createApp(ports: AppPorts): Promise<App> {
         signerScript: ports.parts.signerScript,
         folder: walletDir,
       }),
-      payee,
+      get payee() {
+        return payee();
+      },
       autoLockMinutes: () => settings.current.wallet.autoLockMinutes,
       clock,
       onChange: (data) => engine.screen.emit({ event: 'wallet.changed', data }),
@@ -117,7 +125,14 @@ export async function createApp(ports: AppPorts): Promise<App> {
     closers.push(() => wallet.close());
     const sending = openSending({ dataDir, payments: engine.payments, wallet, clock, log });
     closers.push(() => sending.close());
-    const identities = identityHandlers({ dataDir, worker: identity.address, wallet, clock });
+    const known = identityHandlers({
+      ...{ dataDir, wallet, clock },
+      get worker() {
+        return identity.address;
+      },
+    });
+    const show = () => known['identity.show']({});
+    const identities = { ...known, ...rekeyHandlers({ dataDir, identity, ledger, engine, wallet, payee, clock, log, show }) };
     const benchmark = openBenchmark({ ports, settings, engine });
     closers.push(() => benchmark.cancel());
     engine.measuredBy(benchmark.measured);

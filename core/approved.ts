@@ -2,7 +2,6 @@ import { HearthlendError } from './contract/errors.ts';
 import type { Handlers } from './contract/rpc.ts';
 import type { Sealed } from './contract/seal.ts';
 import { contactSeen } from './contract/sending.ts';
-import type { IdentityCalls } from './identities.ts';
 import type { Sending } from './sending.ts';
 import type { Wallet } from './wallet/wallet.ts';
 
@@ -19,7 +18,7 @@ export function approvedHandlers({
 }: {
   wallet: Pick<Wallet, 'status' | 'approve' | 'lock'>;
   sending: Pick<Sending, 'handlers'>;
-  identities: Pick<Handlers, IdentityCalls>;
+  identities: Pick<Handlers, 'identity.sign'>;
 }): Pick<Handlers, ApprovedCalls> {
   /** @throws WALLET_PASSWORD_WRONG, SEAL_INVALID for one that was used, TRANSACTION_REFUSED for one of something else */
   async function approved<T>(sealed: Sealed, seen: string, act: () => Promise<T>): Promise<T> {

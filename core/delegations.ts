@@ -13,6 +13,8 @@ const MAX_REVOCATIONS = 8;
 const Delegations = z.strictObject({
   delegation: SignedDelegation.nullable(),
   revocations: z.array(SignedRevocation).max(MAX_REVOCATIONS),
+  /** What the wallet said for the key that is to follow, from before that takes the place of this one. */
+  following: z.strictObject({ delegation: SignedDelegation, revocation: SignedRevocation.nullable() }).optional(),
 });
 export type Delegations = z.infer<typeof Delegations>;
 
@@ -37,8 +39,8 @@ export function openDelegations(dataDir: string): { read(): Delegations; write(n
         throw invalid('is damaged');
       }
     },
-    write({ delegation, revocations }) {
-      const kept: Delegations = { delegation, revocations: revocations.slice(-MAX_REVOCATIONS) };
+    write({ revocations, ...rest }) {
+      const kept: Delegations = { ...rest, revocations: revocations.slice(-MAX_REVOCATIONS) };
       putFile(path, `${JSON.stringify(kept, null, 2)}\n`, 'replace');
     },
   };

@@ -17,9 +17,9 @@ import { createJournal } from './journal.ts';
 import type { LedgerEvent } from './ledger/event.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Spool } from './ledger/spool.ts';
+import { createMeasuredRuns } from './measured-runs.ts';
 import { fetchBlob } from './models/fetch.ts';
 import { keepRecent } from './models/recent.ts';
-import { createMeasuredRuns } from './measured-runs.ts';
 import type { ModelStore } from './models/store.ts';
 import { type Measured, wireNetworks } from './network-ports.ts';
 import type { Networks } from './networks.ts';
@@ -49,7 +49,7 @@ interface EngineParts {
   settings: { current: Settings };
   identity: Identity;
   /** Where what is earned is to be paid: the wallet's address, else the worker's own. */
-  payee: Address;
+  payee(): Address;
   ledger: Ledger;
   spool: Spool;
   models: ModelStore;
@@ -75,10 +75,10 @@ export interface Engine {
   settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
-  networks: Pick<Networks, 'handlers' | 'joined'>;
+  networks: Pick<Networks, 'handlers' | 'joined' | 'apart' | 'noteWorker'>;
+  payments: Pick<Payments, 'handlers' | 'chain' | 'gasAddress' | 'records'>;
   /** The practice model's digest. */
   practiceDigest: string;
-  payments: Pick<Payments, 'handlers' | 'chain' | 'gasAddress' | 'records'>;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
   /** What connected networks say that they pay. */
@@ -179,7 +179,13 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     clock,
     networks: connected,
     order: (practice) => networks.order(practice),
-    journal: createJournal(ledger, { clock, payee, device: (key) => runs.device(key) }),
+    journal: createJournal(ledger, {
+      clock,
+      get payee() {
+        return payee();
+      },
+      device: (key) => runs.device(key),
+    }),
     spool,
     holdModel: (network, model) => recent.ensure(model, (digest, offset) => network.fetchBlob(digest, offset)),
     fetchInputs: (network, inputs) => fetchBlob(inputs, (digest, offset) => network.fetchBlob(digest, offset), MAX_INPUT_BYTES),

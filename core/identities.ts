@@ -9,19 +9,23 @@ import type { Wallet } from './wallet/wallet.ts';
 
 export interface IdentitiesParts {
   dataDir: string;
-  worker: Address;
+  /** The worker of now. */
+  readonly worker: Address;
   wallet: Pick<Wallet, 'status' | 'describe' | 'sign'>;
   clock(): number;
 }
 
 export type IdentityCalls = Extract<keyof Handlers, `identity.${string}`>;
+type OwnCalls = Exclude<IdentityCalls, `identity.rekey${string}`>;
 
 /** Who works here and for which wallet: what the wallet signs about the worker, kept once it is signed. */
-export function identityHandlers({ dataDir, worker, wallet, clock }: IdentitiesParts): Pick<Handlers, IdentityCalls> {
+export function identityHandlers(parts: IdentitiesParts): Pick<Handlers, OwnCalls> {
+  const { dataDir, wallet, clock } = parts;
   const store = openDelegations(dataDir);
   const seconds = () => Math.floor(clock() / 1000);
 
   function show(): IdentityStatus {
+    const { worker } = parts;
     const { delegation, revocations } = store.read();
     const { kind, payee } = wallet.status();
     const networkKey = delegation?.delegation.networkKey ?? ANY_NETWORK;
@@ -39,7 +43,7 @@ export function identityHandlers({ dataDir, worker, wallet, clock }: IdentitiesP
     const { delegation, revocations } = store.read();
     const used = [delegation?.delegation.nonce ?? 0, ...revocations.map(({ revocation }) => revocation.nonce)];
     const nonce = Math.max(seconds(), ...used.map((number) => number + 1));
-    const names = { wallet: address, worker };
+    const names = { wallet: address, worker: parts.worker };
     if (wish.kind === 'revocation') return { kind: 'revocation', revocation: { ...names, nonce } };
     const notBefore = seconds();
     const expiry = notBefore + wish.days * 86_400;
@@ -65,7 +69,7 @@ export function identityHandlers({ dataDir, worker, wallet, clock }: IdentitiesP
       return show();
     }
     const revokedUpTo = Math.max(0, ...before.revocations.map(({ revocation }) => revocation.nonce));
-    const asked = { worker, networkKey: claim.delegation.networkKey, now: seconds(), revokedUpTo };
+    const asked = { worker: parts.worker, networkKey: claim.delegation.networkKey, now: seconds(), revokedUpTo };
     const fault = delegationFault(claim.delegation, asked);
     if (fault !== null) throw invalid(fault);
     store.write({ ...before, delegation: { delegation: claim.delegation, signature } });

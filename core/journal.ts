@@ -11,7 +11,7 @@ const DETAIL_CHARACTERS = 300;
 
 interface JournalFacts {
   clock: () => number;
-  payee: Address;
+  readonly payee: Address;
   /** What computed an attempt; undefined where that isn't known any more. */
   device(key: AttemptKey): DeviceId | undefined;
 }

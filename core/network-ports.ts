@@ -36,7 +36,7 @@ interface NetworkNeeds {
   ports: AppPorts;
   settings: { current: Settings };
   identity: Identity;
-  payee: Address;
+  payee(): Address;
   ledger: Ledger;
   workers: Workers;
   coordinator: EmbeddedCoordinator;
@@ -78,7 +78,13 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
   }
 
   const payments = openPayments({
-    ...{ dataDir: ports.dataDir, ledger, worker: identity.address, payee, clock, log: ports.log },
+    ...{ dataDir: ports.dataDir, ledger, clock, log: ports.log },
+    get worker() {
+      return identity.address;
+    },
+    get payee() {
+      return payee();
+    },
     onChange() {
       needs.onChange();
       needs.onPayments();
@@ -90,10 +96,21 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
   const networks = openNetworks({
     payments,
     ...{ dataDir: ports.dataDir, version: ports.version, clock, log: ports.log, connected, rates, cost, open, shownAs },
-    worker: { address: identity.address, payee, signDigest: (digest) => identity.signDigest(digest) },
+    worker: {
+      get address() {
+        return identity.address;
+      },
+      get payee() {
+        return payee();
+      },
+      get successions() {
+        return identity.successions;
+      },
+      signDigest: (digest) => identity.signDigest(digest),
+    },
     delegation: (networkKey) => {
       const held = openDelegations(ports.dataDir).read().delegation;
-      if (held === null || held.delegation.wallet.toLowerCase() !== payee.toLowerCase()) return null;
+      if (held === null || held.delegation.wallet.toLowerCase() !== payee().toLowerCase()) return null;
       const now = Math.floor(clock() / 1000);
       const asked = { worker: identity.address, networkKey, now, revokedUpTo: null };
       return delegationFault(held.delegation, asked) === null ? held : null;
@@ -102,7 +119,7 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
       id: coordinator.id,
       async connect() {
         const holds = open(coordinator.id);
-        const info = await coordinator.connect({ address: identity.address, payee, holds });
+        const info = await coordinator.connect({ address: identity.address, payee: payee(), holds });
         // One's own network gets by with any level.
         return { network: coordinator, info, admitted: () => info.isolation.includes(workers.isolation().level) };
       },

@@ -11,17 +11,19 @@ import { NetworkChoices as Choices } from './contract/networks.ts';
 import type { Address, Signature } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { createSerial } from './contract/serial.ts';
+import type { Succession } from './contract/succession.ts';
 import { writeDurably } from './ledger/durable-file.ts';
 import type { Log } from './log/log.ts';
 import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
 import type { Link } from './network/connection.ts';
 import { findNetworks } from './network/discovery.ts';
 import { owedUnpromised, requireCreditFor } from './network/hold-back.ts';
-import { joinNetwork, readLink, readTerms } from './network/joining.ts';
+import { type Joiner, joinNetwork, readLink, readTerms } from './network/joining.ts';
 import { createNatsNetwork, type NatsNetwork } from './network/nats-network.ts';
 import { quotePerHour, shardPerHour } from './network/pay.ts';
 import type { Rates } from './network/rates.ts';
 import { type JoinedNetwork, Records } from './network/records.ts';
+import { beforeRekey, isFormer, rekeyNetwork } from './network/rekeying.ts';
 import type { Payments } from './payments.ts';
 import type { WorkLoop } from './work/loop.ts';
 import type { Ask, AttemptKey, ConnectedNetwork, WorkChange } from './work/ports.ts';
@@ -39,7 +41,12 @@ interface NetworksParts {
   version: string;
   clock(): number;
   log: Log;
-  worker: { address: Address; payee: Address; signDigest(digest: string): Signature };
+  worker: {
+    readonly address: Address;
+    readonly payee: Address;
+    readonly successions: readonly Succession[];
+    signDigest(digest: string): Signature;
+  };
   /** The wallet's word for this worker that counts on the network of that key now; null where there is none. */
   delegation(networkKey: Address): SignedDelegation | null;
   /** The network of this program itself, which needs no joining. */
@@ -88,6 +95,10 @@ export interface Networks {
   /** Joined networks with their terms and what the user decided. */
   joined(): Array<{ id: string; terms: NetworkTerms; choices: NetworkChoices }>;
   /** It proved wrong: no more work is taken from it until the next start. */
+  /** Lets go of every network, does something while none is worked for, and takes them up again. */
+  apart<T>(work: () => Promise<T>): Promise<T>;
+  /** Writes down by which worker each network knows this machine: it is to be another. */
+  noteWorker(): void;
   suspend(id: string, reason: MessageRef): void;
   isConnected(id: string): boolean;
   /** Connects to these; null: to its own and to all that were joined and are not paused. @throws NETWORK_UNKNOWN before anything is connected */
@@ -145,6 +156,7 @@ export function openNetworks(parts: NetworksParts): Networks {
       save: (record) => records.get(id) !== undefined && records.put({ ...record, choices: known(id).choices }),
       version: parts.version,
       clock,
+      prepare: () => tellOfKey(id),
       onLink: (link) => told(id, link),
       onInfo(info) {
         each.info = info;
@@ -181,6 +193,24 @@ export function openNetworks(parts: NetworksParts): Networks {
     onChange();
   }
 
+  /** Who joins, or goes on there, as this machine. */
+  function joiner(networkKey: Address): Joiner {
+    const { address, payee, signDigest } = parts.worker;
+    return { worker: address, payee, signDigest, version: parts.version, clock, delegation: parts.delegation(networkKey) };
+  }
+
+  /** A network that knows this machine by a former key is told of the present one before it is connected to. */
+  async function tellOfKey(id: string): Promise<void> {
+    const record = known(id);
+    if (!isFormer(record, parts.worker.address)) return;
+    const before = beforeRekey(record);
+    records.put(before);
+    const told = await rekeyNetwork(before, joiner(record.access.terms.coordinator), parts.worker.successions);
+    // What the user decided meanwhile counts.
+    records.put({ ...told, choices: known(id).choices });
+    log('info', 'network knows the new worker key', { network: id });
+  }
+
   async function deactivate(id: string): Promise<void> {
     const each = active.get(id);
     if (each === undefined) return;
@@ -190,6 +220,13 @@ export function openNetworks(parts: NetworksParts): Networks {
     noWork.delete(id);
     if (started) await loop.remove(each.from);
     await each.network.close();
+    onChange();
+  }
+
+  function suspend(id: string, reason: MessageRef): void {
+    suspended.set(id, reason);
+    const each = active.get(id);
+    if (each !== undefined && started) void loop.remove(each.from);
     onChange();
   }
 
@@ -254,11 +291,33 @@ export function openNetworks(parts: NetworksParts): Networks {
   return {
     rows,
     joined: () => records.all().map(({ id, access, choices }) => ({ id, terms: access.terms, choices })),
-    suspend(id, reason) {
-      suspended.set(id, reason);
-      const each = active.get(id);
-      if (each !== undefined && started) void loop.remove(each.from);
-      onChange();
+    suspend,
+    apart: (work) =>
+      inTurn(async () => {
+        const ids = [...active.keys()];
+        const own = connected.find(({ info }) => info.id === local.id);
+        const wrong = [...suspended];
+        for (const id of ids) await deactivate(id);
+        if (own !== undefined) {
+          connected.splice(connected.indexOf(own), 1);
+          if (started) await loop.remove(own);
+        }
+        try {
+          return await work();
+        } finally {
+          if (own !== undefined) {
+            const again = await local.connect();
+            connected.unshift(again);
+            if (started) loop.add(again);
+          }
+          for (const id of ids) await activate(id);
+          // What proved wrong stays out.
+          for (const [id, reason] of wrong) suspend(id, reason);
+        }
+      }),
+    noteWorker() {
+      const { address, payee } = parts.worker;
+      for (const record of records.all()) records.put({ ...record, worker: record.worker ?? address, payee: record.payee ?? payee });
     },
     isConnected: (id) => connectionOf(id).state === 'connected',
     async start(wanted) {
@@ -342,10 +401,7 @@ export function openNetworks(parts: NetworksParts): Networks {
           if (records.get(terms.id) !== undefined || terms.id === local.id)
             throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
           requireCreditFor(terms, choices.creditLimit, parts.tokensPerSecond());
-          const { address, payee, signDigest } = parts.worker;
-          const delegation = parts.delegation(terms.coordinator);
-          const joiner = { worker: address, payee, signDigest, version: parts.version, clock, delegation };
-          const joined = await joinNetwork(read, terms, joiner);
+          const joined = await joinNetwork(read, terms, joiner(terms.coordinator));
           records.put({ ...joined, choices: Choices.parse({ isolation: parts.acceptedIsolation(), ...definedFields(choices) }) });
           log('info', 'network joined', { network: terms.id, operator: terms.operator });
           if (started && choices.paused !== true) await activate(terms.id);

@@ -6,6 +6,7 @@ import { Address } from '../../core/contract/receipt.ts';
 import { wholeNumber } from './arguments.ts';
 import type { Context, ExitCode } from './command.ts';
 import { runIdentityDelegate, runIdentityRevoke, runIdentityShow, type SigningOptions } from './identity.ts';
+import { runIdentityRekey } from './identity-rekey.ts';
 
 interface Typed {
   network?: string;
@@ -39,6 +40,9 @@ export function addIdentityCommands(program: Command, run: (command: (context: C
   addSigning(identity.command('revoke').description(message('cli.help.identity-revoke')))
     .option('--revocation-out <file>', message('cli.help.identity-revocation-out'))
     .action((typed: Typed) => run((context) => runIdentityRevoke(context, signing(typed), typed.revocationOut ?? null)));
+  addSigning(identity.command('rekey').description(message('cli.help.identity-rekey')))
+    .option('--days <days>', message('cli.help.identity-days'), wholeNumber(1, DELEGATION_DAYS.most))
+    .action((typed: Typed) => run((context) => runIdentityRekey(context, typed.days ?? DELEGATION_DAYS.usual, signing(typed))));
 }
 
 function addSigning(command: Command): Command {

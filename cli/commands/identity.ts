@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ANY_NETWORK, DelegationRevocation, WalletSignature, WorkerDelegation } from '../../core/contract/delegation.ts';
 import { typedData } from '../../core/contract/delegation-hash.ts';
+import type { Bytes32 } from '../../core/contract/digest.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
 import type { ClaimWish, IdentityClaim, IdentityStatus } from '../../core/contract/identity.ts';
 import { message } from '../../core/contract/messages.ts';
@@ -59,40 +60,65 @@ export async function runIdentityRevoke(context: Context, options: SigningOption
 
 /** What is known once the wallet has signed; null where it has yet to, elsewhere. */
 async function signedClaim(context: Context, reach: Reach, wish: ClaimWish, options: SigningOptions): Promise<IdentityStatus | null> {
-  const { world, terminal } = context;
+  const { terminal } = context;
   const { client } = reach;
-  if (options.signed !== null) {
-    const claim = readClaim(resolve(world.cwd, options.signed.file), wish.kind);
-    return client.call('identity.keep', { claim, signature: checkedSignature(options.signed.signature) });
-  }
+  if (options.signed !== null) return client.call('identity.keep', signedElsewhere(context, options.signed, wish.kind));
   const claim = await client.call('identity.prepare', wish);
   if (options.out !== null) {
-    const path = resolve(world.cwd, options.out);
-    writeNewFile(path, `${JSON.stringify(typedData(claim), null, 2)}\n`);
-    const { wallet } = claim.kind === 'delegation' ? claim.delegation : claim.revocation;
-    terminal.emit({ event: 'to-sign', path, wallet });
-    terminal.text(message('cli.identity.to-sign', { path, wallet }));
+    writeToSign(context, options.out, claim);
     return null;
   }
+  return whileUnlocked(context, reach, options, async () => {
+    const seen = await shownByWallet(context, reach, claim);
+    terminal.text(message(wish.kind === 'delegation' ? 'cli.identity.delegate-means' : 'cli.identity.revoke-means'));
+    await confirm(context, options.yes);
+    return client.call('identity.sign', { claim, seen });
+  });
+}
+
+/** What a wallet elsewhere is to sign goes into a new file. */
+export function writeToSign({ world, terminal }: Context, out: string, claim: IdentityClaim): void {
+  const path = resolve(world.cwd, out);
+  writeNewFile(path, `${JSON.stringify(typedData(claim), null, 2)}\n`);
+  const { wallet } = claim.kind === 'delegation' ? claim.delegation : claim.revocation;
+  terminal.emit({ event: 'to-sign', path, wallet });
+  terminal.text(message('cli.identity.to-sign', { path, wallet }));
+}
+
+/** What was signed elsewhere. @throws FILE_UNREADABLE, USAGE, DELEGATION_INVALID */
+export function signedElsewhere({ world }: Context, { file, signature }: { file: string; signature: string }, kind: IdentityClaim['kind']) {
+  return { claim: readClaim(resolve(world.cwd, file), kind), signature: checkedSignature(signature) };
+}
+
+/** Does something with the wallet here, unlocked for as long as that takes. @throws USAGE where it is elsewhere */
+export async function whileUnlocked<T>(
+  { world, terminal }: Context,
+  { client }: Reach,
+  { passwordStdin }: Pick<SigningOptions, 'passwordStdin'>,
+  work: () => Promise<T>,
+): Promise<T> {
   const { kind, unlocked } = await client.call('wallet.status', {});
   if (kind === 'watch') throw new HearthlendError('USAGE', { detail: message('cli.usage.identity-watch') });
   if (kind === 'own' && !unlocked) {
-    const password = await askPassword(await openAnswers(world.keyboard, options.passwordStdin), 'cli.wallet.ask.password');
+    const password = await askPassword(await openAnswers(world.keyboard, passwordStdin), 'cli.wallet.ask.password');
     await withProgress(terminal, () => message('cli.progress.wallet'), createWalletClient(client.call).unlock(password));
   }
   try {
-    const { words, seen } = await client.call('identity.describe', { claim });
-    terminal.text(message('cli.wallet.send-words', { words: message(words.key, words.params) }));
-    terminal.text(message(wish.kind === 'delegation' ? 'cli.identity.delegate-means' : 'cli.identity.revoke-means'));
-    await confirm(context, options.yes);
-    return await client.call('identity.sign', { claim, seen });
+    return await work();
   } finally {
     if (!unlocked) await client.call('wallet.lock', {}).catch(() => undefined);
   }
 }
 
+/** Says what the wallet's signer reads of it, and gives what its yes is to. */
+export async function shownByWallet({ terminal }: Context, { client }: Reach, claim: IdentityClaim): Promise<Bytes32> {
+  const { words, seen } = await client.call('identity.describe', { claim });
+  terminal.text(message('cli.wallet.send-words', { words: message(words.key, words.params) }));
+  return seen;
+}
+
 /** @throws CANCELLED, USAGE where nobody can be asked */
-async function confirm({ world }: Context, yes: boolean): Promise<void> {
+export async function confirm({ world }: Context, yes: boolean): Promise<void> {
   if (yes) return;
   if (!world.keyboard.present) throw new HearthlendError('USAGE', { detail: message('cli.usage.identity-yes') });
   const answer = await world.keyboard.ask(message('cli.identity.ask'), { secret: false });
@@ -134,7 +160,7 @@ function checkedSignature(typed: string): string {
   return signature.data;
 }
 
-function statusLines({ worker, payee, delegation, fault }: IdentityStatus): string[] {
+export function statusLines({ worker, payee, delegation, fault }: IdentityStatus): string[] {
   const lines = [message('cli.identity.worker', { worker }), message('cli.identity.payee', { payee })];
   if (delegation === null) return [...lines, message('cli.identity.none')];
   const { wallet, networkKey, expiry } = delegation.delegation;

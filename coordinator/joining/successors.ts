@@ -12,6 +12,8 @@ export interface FormerWorker {
 export interface SuccessorReads {
   /** Those that a worker takes the place of, the latest first. */
   formerWorkers(worker: Address): Promise<FormerWorker[]>;
+  /** The key that whoever is in a worker's place now connects with; null where nobody may. */
+  nkeyInPlaceOf(worker: Address): Promise<WorkerNkey | null>;
 }
 
 export interface SuccessorChanges {

@@ -163,7 +163,8 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     const transport = serveWorkers({
       ...{ connection: answering, service, version, log, metrics },
       workerOf: known,
-      nkeyOf: store.nkeyOf,
+      // What was promised for work under a former key is told to who has it now.
+      nkeyOf: store.nkeyInPlaceOf,
       blobAccess(worker) {
         const expiresAt = clock() + TOKEN_MS;
         return { token: tokens.issue(worker, expiresAt), expiresAt, urls: allUrls().slice(0, MAX_URLS) };

@@ -24,6 +24,11 @@ export function sqliteSuccessors(
       UNION ALL SELECT s.former, s.former_payee, steps + 1 FROM successors s, line WHERE s.worker = line.worker AND steps < :limit
     ) SELECT worker, payee FROM line ORDER BY steps`,
   );
+  const selectInPlace = db.prepare<[{ worker: string; limit: number }], { nkey: string }>(
+    `WITH RECURSIVE line (worker, steps) AS (
+      SELECT :worker, 1 UNION ALL SELECT s.worker, steps + 1 FROM successors s, line WHERE s.former = line.worker AND steps < :limit
+    ) SELECT m.nkey FROM line JOIN members m ON m.worker = line.worker AND m.revoked_at IS NULL ORDER BY steps DESC LIMIT 1`,
+  );
   const selectMember = db.prepare<[string], Standing>('SELECT worker, payee, revoked_at FROM members WHERE nkey = ?');
   const selectDone = db.prepare<[string, string, string], unknown>(
     'SELECT 1 FROM successors WHERE former_nkey = ? AND nkey = ? AND worker = ?',
@@ -42,6 +47,9 @@ export function sqliteSuccessors(
     reads: {
       async formerWorkers(worker) {
         return read(() => selectFormer.all({ worker, limit: MAX_FORMER }));
+      },
+      async nkeyInPlaceOf(worker) {
+        return read(() => selectInPlace.get({ worker, limit: MAX_FORMER }))?.nkey ?? null;
       },
     },
     changes: {

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { DELEGATION_DAYS, DelegationRevocation, SignedDelegation, SignedRevocation, WorkerDelegation } from './delegation.ts';
+import {
+  DELEGATION_DAYS,
+  DelegationRevocation,
+  SignedDelegation,
+  SignedRevocation,
+  WalletSignature,
+  WorkerDelegation,
+} from './delegation.ts';
+import { Bytes32 } from './digest.ts';
 import { Address } from './receipt.ts';
 
 /** Something about the worker that the wallet is to sign. */
@@ -19,6 +27,20 @@ export const ClaimWish = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('revocation') }),
 ]);
 export type ClaimWish = z.infer<typeof ClaimWish>;
+
+/**
+ * What comes of a new worker key: which it is, and what the wallet is to sign for it. `claims`: that the new one earns for it, and that the old one
+ * does no more; none where it has signed nothing for the old one.
+ */
+export const RekeyPlan = z.strictObject({ from: Address, to: Address, claims: z.array(IdentityClaim).max(2) });
+export type RekeyPlan = z.infer<typeof RekeyPlan>;
+
+/** A claim of the plan with the wallet's yes: what its signer has shown (`seen`), or a signature from elsewhere. */
+export const AgreedClaim = z.union([
+  z.strictObject({ claim: IdentityClaim, seen: Bytes32 }),
+  z.strictObject({ claim: IdentityClaim, signature: WalletSignature }),
+]);
+export type AgreedClaim = z.infer<typeof AgreedClaim>;
 
 /** Who works here, and for whom. */
 export const IdentityStatus = z.strictObject({

@@ -5,10 +5,10 @@ import { BackendReport, ProvenHardware } from './backends.ts';
 import { MAX_PARTS } from './batch.ts';
 import { BenchmarkHistory, BenchmarkProgress, BenchmarkResult } from './benchmark.ts';
 import { TransactionRecord } from './chain.ts';
-import { WalletSignature } from './delegation.ts';
+import { DELEGATION_DAYS, WalletSignature } from './delegation.ts';
 import { Bytes32 } from './digest.ts';
 import { EARNINGS_CALLS } from './earnings.ts';
-import { ClaimWish, IdentityClaim, IdentityStatus } from './identity.ts';
+import { AgreedClaim, ClaimWish, IdentityClaim, IdentityStatus, RekeyPlan } from './identity.ts';
 import { IsolationReport } from './isolation.ts';
 import { AddedModel, CatalogueRow, HubAccess, ModelPlan, ModelProgress, ModelSourceText } from './models.ts';
 import { JobStatus } from './network.ts';
@@ -274,6 +274,14 @@ export const CALLS = {
     input: z.strictObject({ claim: IdentityClaim, signature: WalletSignature }),
     output: IdentityStatus,
   },
+  /** The worker key that is to follow this one, made and not used yet. `days`: how long the wallet is to let it earn. */
+  'identity.rekey-plan': {
+    scope: 'screen',
+    input: z.strictObject({ days: z.int().min(1).max(DELEGATION_DAYS.most) }),
+    output: RekeyPlan,
+  },
+  /** Puts it in the place of this one: work is set aside meanwhile, and every network is told. */
+  'identity.rekey': { scope: 'owner', input: z.strictObject({ agreed: z.array(AgreedClaim).max(2) }), output: IdentityStatus },
   'wallet.status': { scope: 'screen', input: nothing, output: WalletStatus },
   /** Starts the wallet's process where it isn't running. Secrets go to it sealed to this key; the agent passes them on unread. */
   'wallet.begin': { scope: 'screen', input: nothing, output: z.strictObject({ signerKey: SealKey }) },

@@ -37,6 +37,8 @@ const LONGEST_WAIT_MS = 60_000;
 export type Link = { state: 'connecting' | 'connected' } | { state: 'lost' | 'refused'; error: HearthlendError };
 
 interface ConnectionOptions extends DialTo {
+  /** What has to be done before each try; what it rejects with counts as not connected. */
+  prepare?(): Promise<void>;
   /** Asked at each try: they may have changed. */
   servers(): readonly string[];
   /** The first call on each connection; what it rejects with counts as not connected. */
@@ -97,8 +99,14 @@ export class Connection {
 
   async #try(): Promise<void> {
     clearTimeout(this.#timer);
-    const { servers, onLink, greet } = this.#options;
+    const { prepare, servers, onLink, greet } = this.#options;
     if (this.#lastError === null) onLink({ state: 'connecting' });
+    try {
+      await prepare?.();
+    } catch (thrown) {
+      this.#lastError = asHearthlendError(thrown);
+      return this.#failed();
+    }
     for (const server of servers()) {
       if (this.#closed) return;
       try {

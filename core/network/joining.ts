@@ -82,7 +82,7 @@ export async function joinNetwork(link: JoinLink, agreed: NetworkTerms, joiner: 
   if (access.network.asset !== agreed.asset) throw wrong('it pays in another asset than it said');
   if (fingerprintOf(access.ca) !== link.fingerprint) throw wrong('its certificate authority is not the link’s');
   return {
-    ...{ type: 'hearthlend network', version: 1, id: agreed.id, nkey, seed, fingerprint: link.fingerprint },
+    ...{ type: 'hearthlend network', version: 1, id: agreed.id, nkey, seed, worker, payee, fingerprint: link.fingerprint },
     ...{ joinedAt: joiner.clock(), aheadMs: now - joiner.clock(), access },
   };
 }

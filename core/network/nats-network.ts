@@ -26,6 +26,8 @@ export interface NatsNetworkOptions {
   save(record: JoinedNetwork): void;
   version: string;
   clock(): number;
+  /** What has to be done before it is connected to: the network may have to be told of a new key. */
+  prepare?(): Promise<void>;
   onLink(link: Link): void;
   /** What it says of itself, at each connection. */
   onInfo(info: NetworkInfo): void;
@@ -49,7 +51,7 @@ const SHORTEST_BEAT_MS = 1000;
 /** A network behind NATS. */
 export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
   const { record, clock, version } = options;
-  const { id, nkey, seed } = record();
+  const { id } = record();
   const steady = () => performance.now();
   const listeners = new Set<(event: NetworkEvent) => void>();
   const emit = (event: NetworkEvent) => {
@@ -67,9 +69,14 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
 
   const connection = new Connection({
     network: id,
-    nkey,
-    seed,
+    get nkey() {
+      return record().nkey;
+    },
+    get seed() {
+      return record().seed;
+    },
     version,
+    ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
     get ca() {
       return record().access.ca;
     },

@@ -5,17 +5,24 @@ import { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import { JoinReply, WorkerNkey } from '../contract/joining.ts';
 import { NetworkChoices } from '../contract/networks.ts';
+import { Address } from '../contract/receipt.ts';
 import { NetworkId } from '../contract/shard.ts';
 import { storageError } from '../contract/storage-error.ts';
 import { nkeyOf } from './keys.ts';
+
+const WorkerKeys = { nkey: WorkerNkey, seed: z.string().regex(/^SU[A-Z2-7]{56}$/) };
 
 /** Everything that this machine has of a network it joined, its key included. */
 export const JoinedNetwork = z.strictObject({
   type: z.literal('hearthlend network'),
   version: z.literal(1),
   id: NetworkId,
-  nkey: WorkerNkey,
-  seed: z.string().regex(/^SU[A-Z2-7]{56}$/),
+  ...WorkerKeys,
+  /** The worker that it knows this machine as, and whom it pays; where left out, the present one has never been another. */
+  worker: Address.optional(),
+  payee: Address.optional(),
+  /** What this machine is to connect with once it is known there under its new worker key. */
+  following: z.strictObject(WorkerKeys).optional(),
   fingerprint: Sha256,
   joinedAt: z.int(),
   /** What the network's clock was ahead of this one when they last spoke (ms). */
@@ -116,6 +123,8 @@ function readRecord(path: string): JoinedNetwork {
   }
   const record = JoinedNetwork.safeParse(content);
   if (!record.success) throw invalid(path, `its ${record.error.issues[0]?.path.join('.') || 'content'} is malformed`);
+  const { following = null } = record.data;
+  if (following !== null && nkeyOf(following.seed) !== following.nkey) throw invalid(path, 'its next key is not the one that it names');
   if (nkeyOf(record.data.seed) !== record.data.nkey) throw invalid(path, 'its key is not the one that it names');
   return record.data;
 }

@@ -4,7 +4,7 @@ import type { Snapshot } from '../contract/snapshot.ts';
 /** How long changes are gathered before those who watch are told: well under what an eye sees as late, well over a shard's rate. */
 const GATHER_MS = 100;
 
-type Field = Exclude<keyof Snapshot, 'version' | 'startedAt' | 'worker'>;
+type Field = Exclude<keyof Snapshot, 'version' | 'startedAt'>;
 
 /**
  * The snapshot that screens ask for once, and the events after it. Each field has one source, read when something about it changed and

@@ -28,7 +28,7 @@ export interface WalletOptions {
   folder: string;
   signer: SignerPort;
   /** Whom receipts of this start name. */
-  payee: Address;
+  readonly payee: Address;
   autoLockMinutes(): number;
   clock(): number;
   onChange(status: WalletStatus): void;

@@ -2,10 +2,12 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { getBytes, Wallet } from 'ethers';
 import { expect, test } from 'vitest';
-import { typedData } from '../../core/contract/delegation-hash.ts';
+import { DELEGATION_DOMAIN, DELEGATION_TYPES, typedData } from '../../core/contract/delegation-hash.ts';
 import { IdentityStatus } from '../../core/contract/identity.ts';
+import { pathBetween } from '../../core/contract/succession-hash.ts';
 import { identityHandlers } from '../../core/identities.ts';
-import { openIdentity } from '../../core/identity/identity.ts';
+import { openIdentity, presentIdentity } from '../../core/identity/identity.ts';
+import { rekeyHandlers } from '../../core/rekeying.ts';
 import { openBench, refusal, temporaryFolder } from './wallet/workbench.ts';
 
 const KEY = `0x${'4c'.repeat(32)}`;
@@ -42,6 +44,81 @@ test('the wallet here signs that the worker earns for it, and takes it back; wha
   const anew = await handlers['identity.prepare'](delegate);
   const again = await handlers['identity.sign']({ claim: anew, seen: (await handlers['identity.describe']({ claim: anew })).seen });
   expect(again).toMatchObject({ fault: null, delegation: { delegation: { worker } } });
+});
+
+test('a new worker key takes the old one’s place once the wallet has signed for it; a crash before that leaves the old one, one after it is made good', async () => {
+  const { bench, dataDir, clock } = await open();
+  await bench.import({ kind: 'key', key: KEY });
+  const rig = () => {
+    const identity = presentIdentity(openIdentity(join(dataDir, 'identity.json')));
+    const known = identityHandlers({
+      ...{ dataDir, wallet: bench.wallet, clock: () => clock.now },
+      get worker() {
+        return identity.address;
+      },
+    });
+    const stand = { open: [] as { network: string }[], unsigned: 0, fails: false, noted: 0 };
+    const handlers = rekeyHandlers({
+      ...{ dataDir, identity, wallet: bench.wallet, clock: () => clock.now, log: () => undefined },
+      payee: () => new Wallet(KEY).address,
+      patienceMs: 0,
+      show: () => known['identity.show']({}),
+      ledger: {
+        unfinished: () => stand.open as never,
+        receiptHead: () => ({ sequence: stand.unsigned, hash: '' }),
+        lastBatched: () => 0,
+        rekey() {
+          if (stand.fails) throw new Error('the disk is full');
+        },
+      },
+      engine: {
+        hold: async () => () => undefined,
+        coordinator: { id: 'local' } as never,
+        screen: { touch: () => undefined } as never,
+        networks: {
+          joined: () => [{ id: 'studio' }],
+          apart: (work: () => Promise<unknown>) => work(),
+          noteWorker: () => (stand.noted += 1),
+        } as never,
+      },
+    });
+    return { identity, known, handlers, stand };
+  };
+  const { identity, known, handlers, stand } = rig();
+  const from = identity.address;
+  const claim = await known['identity.prepare'](delegate);
+  await known['identity.sign']({ claim, seen: (await known['identity.describe']({ claim })).seen });
+
+  const plan = await handlers['identity.rekey-plan']({ days: 30 });
+  expect(plan).toMatchObject({ from, claims: [{ kind: 'delegation', delegation: { worker: plan.to } }, { kind: 'revocation' }] });
+  const rekey = async (by = handlers) => {
+    const agreed = [];
+    for (const each of plan.claims) agreed.push({ claim: each, seen: (await known['identity.describe']({ claim: each })).seen });
+    return by['identity.rekey']({ agreed });
+  };
+  expect(await refusal(handlers['identity.rekey']({ agreed: [] }))).toBe('REKEY_UNDELEGATED');
+  const [delegation] = plan.claims;
+  if (delegation?.kind !== 'delegation') throw new Error('no delegation is planned');
+  const forged = await Wallet.createRandom().signTypedData(DELEGATION_DOMAIN, DELEGATION_TYPES, delegation.delegation);
+  expect(await refusal(handlers['identity.rekey']({ agreed: [{ claim: delegation, signature: forged }] }))).toBe('DELEGATION_INVALID');
+  expect(await refusal(handlers['identity.rekey']({ agreed: [{ claim, signature: forged }] }))).toBe('DELEGATION_INVALID');
+  stand.open = [{ network: 'studio' }];
+  expect(await refusal(rekey())).toBe('REKEY_BUSY');
+  stand.open = [];
+  stand.unsigned = 2;
+  expect(await refusal(rekey())).toBe('REKEY_UNSIGNED');
+  expect(identity.address).toBe(from);
+  stand.unsigned = 0;
+  // After the one step: what came of it is there with the next start, the delegation for the new key too.
+  stand.fails = true;
+  await expect(rekey()).rejects.toThrow('the disk is full');
+  const again = rig();
+  expect(again.identity.address).toBe(plan.to);
+  const status = await again.known['identity.show']({});
+  expect(status).toMatchObject({ worker: plan.to, fault: null, delegation: { delegation: { worker: plan.to } } });
+  expect(status.revocations).toMatchObject([{ revocation: { worker: from } }]);
+  expect(stand.noted).toBe(1);
+  expect(pathBetween(again.identity.successions, from, plan.to)).toHaveLength(1);
 });
 
 test('a wallet elsewhere signs what is written out for it; a signature of anybody else is not kept', async () => {

@@ -103,7 +103,7 @@ const owed = async () => (await client.call('payments.status', {})).networks[0];
 const promised = (amount: bigint) =>
   expect.poll(async () => BigInt((await owed())?.promised ?? 0), { timeout: 60_000, interval: 200 }).toBe(amount);
 
-test('from a funded escrow over shards, receipts and vouchers to the balance of a wallet that has no key here; once more only the difference arrives', {
+test('from a funded escrow over shards, receipts and vouchers to the balance of a wallet that has no key here; once more only the difference arrives, also under a new worker key', {
   timeout: 180_000,
 }, async () => {
   await runJobs(2);
@@ -116,7 +116,13 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
   expect(claimed).toMatchObject({ code: 0, last: { event: 'claim', kind: 'claim' } });
   expect(await chain.provider.getBalance(payee)).toBe(PRICE * 2n);
 
+  // The key changes with a receipt that no voucher covers yet.
   await runJobs(1);
+  const { worker: former } = await client.call('identity.show', {});
+  const rekeyed = await run(agentDir, 'identity', 'rekey', '--yes');
+  expect(rekeyed).toMatchObject({ code: 0, last: { event: 'identity', payee } });
+  const { worker } = await client.call('identity.show', {});
+  expect(worker).not.toBe(former);
   await promised(PRICE * 3n);
   // The operator's side of it, by the chain: what was claimed, what is owed, and what is there for that.
   const escrowNow = async () => (await operated.handlers.status({})).escrow;
@@ -125,11 +131,19 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
     owed: { unvouched: '0', unclaimed: `${PRICE}`, total: `${PRICE}` },
     ...{ holds: { deposit: `${PRICE * 98n}` }, covered: `${PRICE}`, missing: '0', signer: { state: 'authorised' }, trouble: null },
   });
+  await runJobs(1);
+  await promised(PRICE * 4n);
   expect((await run(agentDir, 'wallet', 'claim', '--network', network, '--yes')).code).toBe(0);
-  expect(await chain.provider.getBalance(payee)).toBe(PRICE * 3n);
+  expect(await chain.provider.getBalance(payee)).toBe(PRICE * 4n);
 
   const proof = join(agentDir, 'proof.json');
   expect((await run(agentDir, 'ledger', 'prove', '--receipt', '3', '--out', proof)).code).toBe(0);
   expect((await run(temporaryFolder('anyone'), 'verify', proof)).last).toMatchObject({ event: 'proof', ok: true, signedByPayer: false });
-  expect((await run(agentDir, 'ledger', 'verify')).last).toMatchObject({ ok: true, receipts: 3 });
+  expect((await run(agentDir, 'ledger', 'prove', '--receipt', '1', '--out', `${proof}.1`)).last).toMatchObject({ code: 'USAGE' });
+  for (const each of [former, worker]) {
+    const path = `${proof}.${each}`;
+    expect((await run(agentDir, 'ledger', 'prove', '--receipt', '1', '--worker', each, '--out', path)).code).toBe(0);
+    expect((await run(agentDir, 'verify', path)).last).toMatchObject({ event: 'proof', ok: true });
+  }
+  expect((await run(agentDir, 'ledger', 'verify')).last).toMatchObject({ ok: true, receipts: 4 });
 });

@@ -229,6 +229,8 @@ export class FakeAgent {
       'identity.describe': notHere,
       'identity.sign': notHere,
       'identity.keep': notHere,
+      'identity.rekey-plan': notHere,
+      'identity.rekey': notHere,
       'wallet.status': async () => this.wallet,
       'wallet.begin': notHere,
       'wallet.create': notHere,

@@ -169,6 +169,8 @@ export class FakeApp implements App {
       'identity.describe': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
       'identity.sign': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
       'identity.keep': async () => Promise.reject(new HearthlendError('WALLET_MISSING')),
+      'identity.rekey-plan': async () => Promise.reject(new HearthlendError('IDENTITY_INVALID', { path: '', detail: '' })),
+      'identity.rekey': async () => Promise.reject(new HearthlendError('REKEY_BUSY', { network: 'studio' })),
       ...walletCalls(),
       'settings.get': async () => this.settings,
       'settings.set': async ({ rules = {}, ...change }) => {

@@ -350,6 +350,7 @@ test('a machine goes on under a new worker key by the old one’s word for it: i
   for (const _again of [1, 2]) expect(JoinReply.parse((await rekey(third, path, { nkey })).json()).jwt).toContain(nkey);
   expect(await store.member(nkey)).toMatchObject({ worker: third.address, payee, revokedAt: null });
   expect(await store.member(user.getPublicKey())).toMatchObject({ revokedWhy: 'replaced' });
+  expect(await store.nkeyInPlaceOf(first.address)).toBe(nkey);
   expect(await store.formerWorkers(third.address)).toEqual([{ worker: first.address, payee }]);
   expect(store.standing(third.address)).toMatchObject({ bad: 1, validInARow: 0 });
   expect(code(await rekey(second, [await word(first, second)]))).toEqual([403, 'NETWORK_REVOKED']);
