@@ -8,6 +8,7 @@ import { channelOf, VOUCHER_TYPES, voucherDomain } from '../../../core/contract/
 import { vouchersFor } from '../../../core/contract/vouching.ts';
 import { Earned, type EarnedKey, SLOT_MS } from '../../../core/ledger/earned.ts';
 import type { LedgerEvent } from '../../../core/ledger/event.ts';
+import { readIncomes } from '../../../core/ledger/incomes.ts';
 import type { Ledger } from '../../../core/ledger/ledger.ts';
 import { MIGRATIONS, migrate } from '../../../core/ledger/migrate.ts';
 import { verifyLedger } from '../../../core/ledger/verify.ts';
@@ -100,6 +101,16 @@ test('what was accepted, promised, paid and used is had by time, network, model 
     millijoules: 5000,
     energyEstimated: false,
   });
+  ledger.record(submittedShard(8, DAY_MS + 8 * HOUR_MS));
+  ledger.record([accepted(receiptFor(ledger, 8), DAY_MS + 8 * HOUR_MS)]);
+  // What came in, in the ledger's order, page after page; practice is none of it.
+  const incomes = (after: number | null, fromMs: number | null = null) => [...readIncomes(path, { fromMs, toMs: null, after })];
+  expect(incomes(null).map(({ kind, amount, shared, reference }) => [kind, amount, shared, reference.split(' ')[1]])).toEqual([
+    ...[1, 2, 3].map((number) => ['receipt', '30', '0', `s${number}`]),
+    ['claim', '90', '0', undefined],
+  ]);
+  expect(incomes(incomes(null)[1]?.entry ?? 0)).toEqual(incomes(null).slice(2));
+  expect(incomes(null, DAY_MS + 2 * HOUR_MS)).toEqual(incomes(null).slice(1));
   ledger.close();
   expect(await verifyLedger({ path, worker: WORKER.address })).toMatchObject({ ok: true, problems: [] });
   const db = new Database(path);
