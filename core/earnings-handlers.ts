@@ -4,14 +4,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { AppPorts } from './app-ports.ts';
 import { asHearthlendError, HearthlendError } from './contract/errors.ts';
-import { isPracticeCredit } from './contract/money.ts';
 import type { Handlers } from './contract/rpc.ts';
-import { assetsOn } from './contract/sending.ts';
 import type { Settings } from './contract/settings.ts';
 import { storageError } from './contract/storage-error.ts';
 import { assetOf } from './contract/voucher.ts';
 import { channelOf } from './contract/voucher-hash.ts';
-import { shownAs } from './earnings/earnings.ts';
 import { earningsForecast } from './earnings/forecast.ts';
 import { openPrices } from './earnings/prices.ts';
 import { reconcile } from './earnings/reconcile.ts';
@@ -21,6 +18,7 @@ import type { Engine } from './engine.ts';
 import { readIncomes } from './ledger/incomes.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Models } from './model-handlers.ts';
+import { shownBy } from './shown-asset.ts';
 
 /** How often sources of prices are looked at; each is asked as often as the user said. */
 const PRICES_MS = 300_000;
@@ -165,18 +163,4 @@ function channelsOf(ledger: Ledger): Parameters<typeof reconcile>[0]['channels']
       ...{ cumulative: voucher.cumulativeAmount, expected, paid: ledger.promises.claimed(channel).toString() },
     };
   });
-}
-
-/** As the chains that are set up call it, as this program knows it, as the network that pays it does. Practice is never called anything else. */
-function shownBy(
-  asset: string,
-  joined: ReturnType<Engine['networks']['joined']>,
-  { chains }: Settings,
-): { symbol: string; decimals: number } {
-  const own = shownAs(asset);
-  if (isPracticeCredit(asset) || own.decimals > 0) return own;
-  const set = chains.flatMap(assetsOn).find((each) => each.asset.toLowerCase() === asset.toLowerCase());
-  if (set !== undefined) return { symbol: set.symbol, decimals: set.decimals };
-  const terms = joined.find((network) => network.terms.asset === asset)?.terms;
-  return terms === undefined ? own : { symbol: terms.symbol, decimals: terms.decimals };
 }

@@ -30,6 +30,7 @@ import { createYielding } from './policy-work.ts';
 import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
+import { shownBy } from './shown-asset.ts';
 import { findNvidiaSmi } from './telemetry/nvidia.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { openTelemetry } from './telemetry-ports.ts';
@@ -144,7 +145,10 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       }, NETWORKS_MS);
     },
   });
-  const view = createView({ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected: networks.isConnected });
+  const view = createView({
+    ...{ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected: networks.isConnected },
+    shownAs: (asset) => shownBy(asset, networks.joined(), settings.current),
+  });
   const { screen, facts } = view;
   const runs = createMeasuredRuns(ledger, { clock, log });
   const heat = telemetrySignals();

@@ -32,6 +32,8 @@ interface ViewParts {
   promptModel: Awaited<ReturnType<typeof loadPromptModel>>;
   connected: readonly ConnectedNetwork[];
   isConnected(network: string): boolean;
+  /** How an asset is called here, and with how many decimals. */
+  shownAs(asset: string): { symbol: string; decimals: number };
 }
 
 /** What people are told of the work: the snapshot's sources, and what each change of the work means for it. */
@@ -45,7 +47,17 @@ export interface View {
   close(): void;
 }
 
-export function createView({ ports, identity, ledger, workers, coordinator, promptModel, connected, isConnected }: ViewParts): View {
+export function createView({
+  ports,
+  identity,
+  ledger,
+  workers,
+  coordinator,
+  promptModel,
+  connected,
+  isConnected,
+  shownAs,
+}: ViewParts): View {
   const { clock, log } = ports;
   const facts: WorkFacts = {
     started: false,
@@ -108,7 +120,7 @@ export function createView({ ports, identity, ledger, workers, coordinator, prom
     recent: () => ledger.recent(RECENT_TASKS),
     earnings: () => {
       const { start, end } = dayBounds(clock());
-      return earningsOf(ledger.totals(start, end));
+      return earningsOf(ledger.totals(start, end), shownAs);
     },
     day: () => {
       const { start, end } = dayBounds(clock());

@@ -19,9 +19,9 @@ export function shownAs(asset: string): Shown {
   return KNOWN.get(asset.toLowerCase()) ?? { symbol: asset.slice(asset.indexOf('/') + 1).slice(0, 32), decimals: 0 };
 }
 
-/** The ledger's totals as the screen shows them: what earns first, practice last. */
-export function earningsOf(totals: readonly AssetTotals[]): AssetEarnings[] {
+/** The ledger's totals as the screen shows them, each asset as `shown` has it: what earns first, practice last. */
+export function earningsOf(totals: readonly AssetTotals[], shown: (asset: string) => Shown = shownAs): AssetEarnings[] {
   return totals
-    .map((total) => ({ ...total, practice: isPracticeCredit(total.asset), ...shownAs(total.asset) }))
+    .map((total) => ({ ...total, practice: isPracticeCredit(total.asset), ...shown(total.asset) }))
     .sort((a, b) => Number(a.practice) - Number(b.practice) || (a.asset < b.asset ? -1 : 1));
 }

@@ -29,4 +29,6 @@ test('practice is marked, whole and last; what is known goes by its name, what i
   ]);
   for (const each of earnings) expect(AssetEarnings.parse(each)).toMatchObject(totals(each.asset));
   expect(earningsOf([])).toEqual([]);
+  const known = earningsOf([totals(unknown)], () => ({ symbol: 'MINE', decimals: 6 }));
+  expect(known).toMatchObject([{ symbol: 'MINE', decimals: 6, practice: false }]);
 });
