@@ -15,7 +15,8 @@ export interface Surroundings {
   uid: number | undefined;
 }
 
-export type WindowOutcome = { opened: true; browser: string } | { opened: false; reason: MessageRef };
+/** `pid`: the browser's, which has a process group of its own; undefined where it handed the page to one that ran already. */
+export type WindowOutcome = { opened: true; browser: string; pid: number | undefined } | { opened: false; reason: MessageRef };
 
 /** How long a browser may take until our page has come in. */
 const COMES_WITHIN_MS = 15_000;
@@ -48,14 +49,14 @@ export async function openWindow(
   const profile = join(dataDir, 'window');
   await mkdir(profile, { recursive: true, mode: 0o700 });
   const { url, code } = await newCode();
-  const failure = await startBrowser(browser, profile, await writeLaunchFile(dataDir, url, code));
+  const started = await startBrowser(browser, profile, await writeLaunchFile(dataDir, url, code));
   const name = basename(browser);
-  if (failure === null) return { opened: true, browser: name };
-  return { opened: false, reason: ref('cli.window.failed', { browser: name, detail: failure }) };
+  if ('failure' in started) return { opened: false, reason: ref('cli.window.failed', { browser: name, detail: started.failure }) };
+  return { opened: true, browser: name, pid: started.pid };
 }
 
-/** Null once the page has come in, else why it didn't. */
-function startBrowser(browser: string, profile: string, page: string): Promise<string | null> {
+/** Once the page has come in, else with why it didn't. */
+function startBrowser(browser: string, profile: string, page: string): Promise<{ pid: number | undefined } | { failure: string }> {
   const args = [
     `--app=${pathToFileURL(page)}`,
     `--user-data-dir=${profile}`,
@@ -72,7 +73,8 @@ function startBrowser(browser: string, profile: string, page: string): Promise<s
     const settle = (failure: string | null) => {
       clearInterval(look);
       clearTimeout(deadline);
-      resolve(failure);
+      const pid = child.exitCode === null ? child.pid : undefined;
+      resolve(failure === null ? { pid } : { failure });
     };
     const look = setInterval(() => {
       if (!existsSync(page)) settle(null);
