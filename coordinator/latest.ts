@@ -1,4 +1,5 @@
 import type { JobIntake } from '../core/contract/jobs.ts';
+import { shareCalls } from '../core/contract/sharing.ts';
 import type { WorkerService } from './service.ts';
 import type { AttemptKey, Store } from './store.ts';
 
@@ -8,7 +9,7 @@ import type { AttemptKey, Store } from './store.ts';
  * @param caughtUp resolves when everything that any coordinator had recorded at the call is seen here
  */
 export function serveLatest(service: WorkerService, store: Store, caughtUp: () => Promise<void>): WorkerService {
-  const latest = shared(caughtUp);
+  const latest = shareCalls(caughtUp);
   const knowing = async (key: AttemptKey) => {
     if ((await store.attempt(key)) === null) await latest();
   };
@@ -56,7 +57,7 @@ export function serveLatest(service: WorkerService, store: Store, caughtUp: () =
 
 /** The same for the requester's side. */
 export function takeInLatest(intake: JobIntake, store: Store, caughtUp: () => Promise<void>): JobIntake {
-  const latest = shared(caughtUp);
+  const latest = shareCalls(caughtUp);
   const knowing = async (id: string) => {
     if ((await store.job(id)) === null) await latest();
   };
@@ -78,30 +79,5 @@ export function takeInLatest(intake: JobIntake, store: Store, caughtUp: () => Pr
       await knowing(id);
       return intake.outputBlobs(id);
     },
-  };
-}
-
-/** However many ask at once, one call runs and one more follows it: what runs may have begun before they asked. */
-function shared(call: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-
-  function start(): Promise<void> {
-    const current = call().finally(() => {
-      if (running === current) running = undefined;
-    });
-    running = current;
-    return current;
-  }
-
-  return () => {
-    if (running === undefined) return start();
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = undefined;
-        return start();
-      });
-    return next;
   };
 }

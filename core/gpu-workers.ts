@@ -10,6 +10,7 @@ import type { Sha256 } from './contract/digest.ts';
 import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { Gpu, GpuId, HardwareReport } from './contract/hardware.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
+import { createSerial } from './contract/serial.ts';
 import type { Settings } from './contract/settings.ts';
 import type { GpuSample } from './contract/telemetry.ts';
 import type { Binding, Proof } from './gpu-proofs.ts';
@@ -75,13 +76,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
   const held = new Map<string, boolean>();
   /** Workers that are being killed for what they hold. */
   const leaving = new Set<GpuWorker>();
-  let turn: Promise<unknown> = Promise.resolve();
-
-  function inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const done = turn.then(action);
-    turn = done.catch(() => undefined);
-    return done;
-  }
+  const inTurn = createSerial();
 
   function memoryFor({ vramBytes }: Gpu): number {
     const { modelMemoryBytes, gpus } = settings.current.worker;
@@ -254,7 +249,7 @@ export function openGpuWorkers(options: GpuWorkersOptions): GpuWorkers {
     limitVram,
     async close() {
       closing.abort();
-      await turn;
+      await inTurn(async () => undefined);
       await Promise.all(workers.map(({ supervisor }) => supervisor.dispose()));
     },
   };

@@ -5,6 +5,7 @@ import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import type { MessageRef } from '../contract/messages.ts';
 import type { Address } from '../contract/receipt.ts';
 import type { Sealed, SealKey } from '../contract/seal.ts';
+import { createSerial } from '../contract/serial.ts';
 import type { WalletAct } from '../contract/signer.ts';
 import type { Described, Signed, ToSign } from '../contract/signing.ts';
 import { storageError } from '../contract/storage-error.ts';
@@ -74,7 +75,7 @@ export function openWallet(options: WalletOptions): Wallet {
   let locksAt = 0;
   let atWork = 0;
   let failures = 0;
-  let queue: Promise<void> = Promise.resolve();
+  const inTurn = createSerial();
   let timer: NodeJS.Timeout | undefined;
 
   function status(): WalletStatus {
@@ -161,15 +162,6 @@ export function openWallet(options: WalletOptions): Wallet {
     const asked = process;
     if (asked === null || asked.ended) throw new HearthlendError('SEAL_INVALID');
     return inTurn(() => askNow(asked, () => asked.request(act, sealed)));
-  }
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(work);
-    queue = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    return turn;
   }
 
   /** Asks the signer that was unlocked for what takes its key and no password. */
