@@ -33,6 +33,8 @@ type Moment = Pick<Entry, 'sequence' | 'at'>;
 
 /** The stretches of time that were worked through or set aside, derived from the entries. */
 export class Activity {
+  /** The stretch of work that goes on, as it was last changed; span null: there is none. Undefined: it has to be read. */
+  #held: { span: Span | null; changed: boolean } | undefined;
   readonly #byId: Statement<[number], Span>;
   readonly #unsealed: Statement<[], Span>;
   readonly #open: Statement<[], Span>;
@@ -59,28 +61,63 @@ export class Activity {
 
   /** An attempt starts to run. @returns the stretch that it belongs to */
   begin({ sequence, at }: Moment): number {
-    const last = this.#unsealed.get();
-    if (last !== undefined && (last.toAt === null || at - last.toAt < JOIN_MS)) {
-      this.#put.run({ ...last, toAt: null, running: last.running + 1, lastEntry: sequence });
+    const last = this.#stretch();
+    if (last !== null && (last.toAt === null || at - last.toAt < JOIN_MS)) {
+      this.#held = { span: { ...last, toAt: null, running: last.running + 1, lastEntry: sequence }, changed: true };
       return last.id;
     }
-    if (last !== undefined) this.#put.run({ ...last, sealed: 1, lastEntry: sequence });
-    this.#put.run({
-      ...{ id: sequence, kind: 'worked', fromAt: at, toAt: null, reason: null, running: 1, sealed: 0, lastEntry: sequence },
-      ...NOTHING_YIELDED,
-    });
+    if (last !== null) this.#put.run({ ...last, sealed: 1, lastEntry: sequence });
+    const begun = {
+      id: sequence,
+      kind: 'worked',
+      fromAt: at,
+      toAt: null,
+      reason: null,
+      running: 1,
+      sealed: 0,
+      lastEntry: sequence,
+    } as const;
+    this.#held = { span: { ...begun, ...NOTHING_YIELDED }, changed: true };
     return sequence;
+  }
+
+  /** Writes the stretch that goes on. Belongs at the end of the transaction in which it was changed. */
+  settle(): void {
+    const held = this.#held;
+    if (held?.span != null && held.changed) this.#put.run(held.span);
+    if (held !== undefined) this.#held = { ...held, changed: false };
+  }
+
+  /** The transaction in which it was changed came to nothing. */
+  forget(): void {
+    this.#held = undefined;
+  }
+
+  /** The stretch of work that the next attempt would continue: attempts come by the hundred, and it is written once. */
+  #stretch(): Span | null {
+    this.#held ??= { span: this.#unsealed.get() ?? null, changed: false };
+    return this.#held.span;
+  }
+
+  /** What follows changes other stretches as well, where they are kept. */
+  #release(): void {
+    this.settle();
+    this.#held = undefined;
   }
 
   /** An attempt runs no more. One that a crash ended was ended by `closeAll` already. */
   end(spanId: number | null, { sequence, at }: Moment): void {
-    const span = spanId === null ? undefined : this.#byId.get(spanId);
+    const held = this.#stretch();
+    const span = spanId === null ? undefined : held?.id === spanId ? held : this.#byId.get(spanId);
     if (span === undefined || span.running === 0) return;
     const running = span.running - 1;
-    this.#put.run({ ...span, running, toAt: running === 0 ? Math.max(span.fromAt, at) : null, lastEntry: sequence });
+    const after = { ...span, running, toAt: running === 0 ? Math.max(span.fromAt, at) : null, lastEntry: sequence };
+    if (span === held) this.#held = { span: after, changed: true };
+    else this.#put.run(after);
   }
 
   setAside(reason: KeptMessage, { sequence, at }: Moment): void {
+    this.#release();
     this.resume({ sequence, at });
     const last = this.#unsealed.get();
     if (last !== undefined) this.#put.run({ ...last, sealed: 1, lastEntry: sequence });
@@ -99,11 +136,13 @@ export class Activity {
 
   /** What the pause that is or was last gave back. */
   yielded({ sequence, body }: Entry<'agent.yielded'>): void {
+    this.#release();
     const last = this.#lastAside.get();
     if (last !== undefined) this.#put.run({ ...last, yieldMs: body.yieldMs, freed: canonicalJson(body.freed), lastEntry: sequence });
   }
 
   resume({ sequence, at }: Moment): void {
+    this.#release();
     for (const span of this.#open.all()) {
       if (span.kind === 'aside') this.#put.run({ ...span, toAt: Math.max(span.fromAt, at), lastEntry: sequence });
     }
@@ -111,6 +150,7 @@ export class Activity {
 
   /** The agent starts or stops: whatever went on ended at `at`, and nothing continues it. */
   closeAll(at: number, sequence: number): void {
+    this.#release();
     const last = this.#unsealed.get();
     if (last !== undefined) this.#put.run({ ...last, sealed: 1, lastEntry: sequence });
     for (const span of this.#open.all()) {

@@ -62,7 +62,7 @@ export class Chain {
     const body = canonicalJson(entry.body);
     const hash = hashEntry(sequence, at, kind, body, before.hash);
     this.#insert.run(sequence, at, kind, body, before.hash, hash);
-    this.#derived.apply(entry, before.at);
+    this.#derived.apply(entry, before.at, body);
     return { sequence, hash, at };
   }
 }

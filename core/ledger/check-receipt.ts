@@ -3,7 +3,7 @@ import { HearthlendError } from '../contract/errors.ts';
 import { merkleRoot } from '../contract/merkle.ts';
 import { priceOf } from '../contract/money.ts';
 import { type Address, BATCH_RECEIPTS, type SignedBatch, type WorkReceipt } from '../contract/receipt.ts';
-import { batchSignedBy } from '../contract/receipt-hash.ts';
+import type { batchSignedBy } from '../contract/receipt-hash.ts';
 import type { Attempt } from './attempt.ts';
 
 /** The end of a worker's chain of receipts of one network. Sequence 0 and 32 zero bytes before the first. */
@@ -56,6 +56,7 @@ export function checkBatch(
   coordinator: Address,
   receipts: readonly BatchedReceipt[],
   before: { last: number; coordinator: string } | undefined,
+  signedBy: typeof batchSignedBy,
 ): void {
   const { batch, coordinatorSignature, workerSignature } = signed;
   const invalid = (detail: string) => new HearthlendError('BATCH_INVALID', { network: batch.network, detail });
@@ -67,6 +68,6 @@ export function checkBatch(
   if (merkleRoot(receipts.map(({ hash }) => hash)) !== batch.merkleRoot) throw invalid('its Merkle root is not that of our receipts');
   if (before !== undefined && before.coordinator.toLowerCase() !== coordinator.toLowerCase())
     throw invalid('its coordinator is another one');
-  if (!batchSignedBy(batch, coordinatorSignature, coordinator)) throw invalid('the coordinator did not sign it');
-  if (workerSignature !== null && !batchSignedBy(batch, workerSignature, batch.worker)) throw invalid('this worker did not sign it');
+  if (!signedBy(batch, coordinatorSignature, coordinator)) throw invalid('the coordinator did not sign it');
+  if (workerSignature !== null && !signedBy(batch, workerSignature, batch.worker)) throw invalid('this worker did not sign it');
 }

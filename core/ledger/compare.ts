@@ -9,7 +9,8 @@ interface SchemaRow {
   name: string;
   sql: string | null;
 }
-type Row = Record<string, string | number | null>;
+/** A row, column by column. */
+type Cells = (string | number | null)[];
 
 /** Tables, indexes and triggers that are not as the migrations make them: a trigger that was dropped, say. */
 export function checkSchema(db: Database, made: Database): Problem[] {
@@ -42,10 +43,16 @@ export function checkPages(db: Database, path: string): Problem[] {
 export function* compareDerived(db: Database, rebuilt: Database): Generator<Problem | undefined, void, undefined> {
   for (const { table, key } of DERIVED_TABLES) {
     const sql = `SELECT * FROM ${table} ORDER BY ${key.join(', ')}`;
-    const stored = db.prepare<[], Row>(sql).iterate();
-    const expected = rebuilt.prepare<[], Row>(sql).iterate();
+    const right = rebuilt.prepare<[], Cells>(sql).raw();
+    const columns = right.columns().map(({ name }) => name);
+    const stored = db
+      .prepare<[], Cells>(`SELECT ${columns.join(', ')} FROM ${table} ORDER BY ${key.join(', ')}`)
+      .raw()
+      .iterate();
+    const expected = right.iterate();
+    const keys = key.map((name) => columns.indexOf(name));
     try {
-      for (const [found, right] of pairs(stored, expected, key)) yield difference(table, key, found, right);
+      for (const [found, made] of pairs(stored, expected, keys)) yield difference(table, columns, keys, found, made);
     } finally {
       // A database can't be closed while a statement is half read.
       stored.return?.();
@@ -56,32 +63,38 @@ export function* compareDerived(db: Database, rebuilt: Database): Generator<Prob
 
 /** Rows of two results in the order of their keys, side by side where the keys are the same. */
 function* pairs(
-  left: Iterator<Row>,
-  right: Iterator<Row>,
-  key: readonly string[],
-): Generator<[Row | undefined, Row | undefined], void, undefined> {
+  left: Iterator<Cells>,
+  right: Iterator<Cells>,
+  keys: readonly number[],
+): Generator<[Cells | undefined, Cells | undefined], void, undefined> {
   let a = left.next();
   let b = right.next();
   while (a.done !== true || b.done !== true) {
-    const order = a.done === true ? 1 : b.done === true ? -1 : compareKeys(a.value, b.value, key);
+    const order = a.done === true ? 1 : b.done === true ? -1 : compareKeys(a.value, b.value, keys);
     yield [order <= 0 ? a.value : undefined, order >= 0 ? b.value : undefined];
     if (order <= 0) a = left.next();
     if (order >= 0) b = right.next();
   }
 }
 
-function compareKeys(a: Row, b: Row, key: readonly string[]): number {
-  for (const column of key) {
+function compareKeys(a: Cells, b: Cells, keys: readonly number[]): number {
+  for (const column of keys) {
     const [left, right] = [a[column] ?? '', b[column] ?? ''];
     if (left !== right) return left < right ? -1 : 1;
   }
   return 0;
 }
 
-function difference(table: string, key: readonly string[], found: Row | undefined, right: Row | undefined): Problem | undefined {
-  const row = right ?? found ?? {};
-  const column = Object.keys(row).find((name) => found?.[name] !== right?.[name]);
-  if (column === undefined) return undefined;
-  const names = key.map((name) => row[name]).join(' ');
-  return problem('DERIVED_CHANGED', Number(row.lastEntry), { row: names, table, column });
+function difference(
+  table: string,
+  columns: readonly string[],
+  keys: readonly number[],
+  found: Cells | undefined,
+  right: Cells | undefined,
+): Problem | undefined {
+  const row = right ?? found ?? [];
+  const wrong = columns.findIndex((_, column) => found?.[column] !== right?.[column]);
+  if (wrong < 0) return undefined;
+  const names = keys.map((column) => row[column]).join(' ');
+  return problem('DERIVED_CHANGED', Number(row[columns.indexOf('lastEntry')]), { row: names, table, column: columns[wrong] ?? '' });
 }

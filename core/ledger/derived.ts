@@ -1,8 +1,8 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { canonicalJson } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
-import { type Address, FIRST_PREVIOUS_HASH, type SignedBatch } from '../contract/receipt.ts';
-import { hashReceipt } from '../contract/receipt-hash.ts';
+import { type Address, FIRST_PREVIOUS_HASH, type SignedBatch, type WorkReceipt } from '../contract/receipt.ts';
+import { batchSignedBy, hashReceipt } from '../contract/receipt-hash.ts';
 import type { Succession } from '../contract/succession.ts';
 import { isSigned } from '../contract/succession-hash.ts';
 import { Activity } from './activity.ts';
@@ -39,6 +39,8 @@ const ATTEMPT_COLUMNS: ReadonlyArray<keyof Attempt> = [
   ...(['device', 'millijoules', 'energyEstimated'] as const),
 ];
 
+const NO_RECEIPT: ReceiptHead = { sequence: 0, hash: FIRST_PREVIOUS_HASH };
+
 /** So many attempts are held before they are written, however long a step is. */
 const MAX_HELD = 256;
 
@@ -61,6 +63,12 @@ export function attemptOf(row: AttemptRow): Attempt {
  */
 export class Derived {
   readonly #held = new Map<string, { attempt: Attempt; changed: boolean }>();
+  /** The last receipt of each network and worker, and the one that was applied last. */
+  readonly #heads = new Map<string, ReceiptHead>();
+  #receiptBefore: WorkReceipt | null = null;
+  /** Whether rows are held against the rows that they refer to as they are written. */
+  readonly #referring: boolean;
+  readonly #signedBy: typeof batchSignedBy;
   readonly promises: Promises;
   readonly earned: Earned;
   readonly shares: Shares;
@@ -74,7 +82,10 @@ export class Derived {
   readonly #lastBatch: Statement<[string, string], { last: number; coordinator: string }>;
   readonly #putBatch: Statement<[string, string, number, number, string, string, string, string, string, number]>;
 
-  constructor(db: Database) {
+  /** @param signedBy how a batch's signature is checked */
+  constructor(db: Database, signedBy = batchSignedBy) {
+    this.#referring = db.pragma('foreign_keys', { simple: true }) === 1;
+    this.#signedBy = signedBy;
     this.promises = new Promises(db);
     this.earned = new Earned(db);
     this.shares = new Shares(db);
@@ -106,13 +117,17 @@ export class Derived {
     this.#held.clear();
     this.earned.settle();
     this.shares.settle();
+    this.#activity.settle();
   }
 
   /** The transaction in which entries were applied came to nothing. */
   forget(): void {
     this.#held.clear();
+    this.#heads.clear();
+    this.#receiptBefore = null;
     this.earned.forget();
     this.shares.forget();
+    this.#activity.forget();
   }
 
   #write(attempt: Attempt): void {
@@ -125,15 +140,21 @@ export class Derived {
   }
 
   receiptHead(network: string, worker: Address): ReceiptHead {
-    return this.#receiptHead.get(network, worker.toLowerCase()) ?? { sequence: 0, hash: FIRST_PREVIOUS_HASH };
+    const name = `${network} ${worker.toLowerCase()}`;
+    const head = this.#heads.get(name) ?? this.#receiptHead.get(network, worker.toLowerCase()) ?? NO_RECEIPT;
+    this.#heads.set(name, head);
+    return head;
   }
 
-  /** @param previousAt when the entry before was made: the last time at which the agent is known to have been there */
-  apply(entry: Entry, previousAt: number): void {
+  /**
+   * @param previousAt when the entry before was made: the last time at which the agent is known to have been there
+   * @param json the entry's body as it is stored
+   */
+  apply(entry: Entry, previousAt: number, json: string): void {
     const { sequence } = entry;
     if (this.#held.size >= MAX_HELD) this.settle();
     if (isShardEntry(entry)) this.#applyShard(entry);
-    else if (entry.kind === 'receipt') this.#applyReceipt(entry);
+    else if (entry.kind === 'receipt') this.#applyReceipt(entry, json);
     else if (entry.kind === 'batch') this.#applyBatch(entry);
     else if (entry.kind === 'energy') this.#applyEnergy(entry);
     else if (entry.kind === 'voucher') this.#applyVoucher(entry);
@@ -160,7 +181,9 @@ export class Derived {
   #accept(entry: Entry<'shard.accepted'>, after: Attempt): void {
     const { asset, amount, worker } = after;
     const { network, shardId, attempt, receiptSequence } = entry.body;
-    const receipt = this.#receipt.get(network, worker.toLowerCase(), receiptSequence);
+    const before = this.#receiptBefore;
+    const same = before?.network === network && before.sequence === receiptSequence && before.worker.toLowerCase() === worker.toLowerCase();
+    const receipt = same ? before : this.#receipt.get(network, worker.toLowerCase(), receiptSequence);
     if (receipt?.shardId !== shardId || receipt.attempt !== attempt || amount === null) {
       throw new HearthlendError('RECEIPT_INVALID', { network, shard: shardId, detail: `the receipt ${receiptSequence} is not for it` });
     }
@@ -190,7 +213,7 @@ export class Derived {
     this.earned.add(asset, { network }, entry.at, { paid: BigInt(entry.body.amount) }, entry.sequence);
   }
 
-  #applyReceipt({ sequence, body: receipt }: Entry<'receipt'>): void {
+  #applyReceipt({ sequence, body: receipt }: Entry<'receipt'>, json: string): void {
     const { network, shardId } = receipt;
     const worker = receipt.worker.toLowerCase();
     const attempt = this.attempt(network, shardId, receipt.attempt);
@@ -198,10 +221,14 @@ export class Derived {
     checkTransition(shardId, attempt?.state, 'accepted');
     const name = nameOf(network, shardId, receipt.attempt);
     // A receipt refers to its attempt.
-    if (attempt !== undefined && this.#held.get(name)?.changed === true) this.#write(attempt);
-    if (attempt !== undefined) this.#held.set(name, { attempt, changed: false });
+    if (this.#referring && attempt !== undefined) {
+      if (this.#held.get(name)?.changed === true) this.#write(attempt);
+      this.#held.set(name, { attempt, changed: false });
+    }
     const hash = hashReceipt(receipt);
-    this.#putReceipt.run(network, worker, receipt.sequence, shardId, receipt.attempt, canonicalJson(receipt), hash, sequence);
+    this.#putReceipt.run(network, worker, receipt.sequence, shardId, receipt.attempt, json, hash, sequence);
+    this.#heads.set(`${network} ${worker}`, { sequence: receipt.sequence, hash });
+    this.#receiptBefore = receipt;
     this.shares.add(receipt, sequence);
   }
 
@@ -214,7 +241,8 @@ export class Derived {
   checkBatch(signed: SignedBatch, coordinator: Address): void {
     const { network, first, last } = signed.batch;
     const worker = signed.batch.worker.toLowerCase();
-    checkBatch(signed, coordinator, this.#batchedReceipts.all(network, worker, first, last), this.#lastBatch.get(network, worker));
+    const receipts = this.#batchedReceipts.all(network, worker, first, last);
+    checkBatch(signed, coordinator, receipts, this.#lastBatch.get(network, worker), this.#signedBy);
   }
 
   #applyBatch({ sequence, body }: Entry<'batch'>): void {

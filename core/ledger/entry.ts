@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { Bytes32, canonicalJson, Sha256 } from '../contract/digest.ts';
 import { Amount, AssetId } from '../contract/money.ts';
@@ -116,9 +116,12 @@ export const FIRST_PREVIOUS_HASH: Sha256 = '0'.repeat(64);
  * byte, so that a change which leaves its meaning (a space, an escape) shows as well.
  */
 export function hashEntry(sequence: number, at: number, kind: string, bodyJson: string | Uint8Array, previousHash: string): Sha256 {
-  return createHash('sha256')
-    .update(`{"at":${at},"body":`)
-    .update(bodyJson)
-    .update(`,"kind":${canonicalJson(kind)},"previousHash":${canonicalJson(previousHash)},"sequence":${sequence}}`)
-    .digest('hex');
+  const [before, after] = [`{"at":${at},"body":`, `,"kind":${quoted(kind)},"previousHash":${quoted(previousHash)},"sequence":${sequence}}`];
+  if (typeof bodyJson === 'string') return hash('sha256', before + bodyJson + after);
+  return hash('sha256', Buffer.concat([Buffer.from(before), bodyJson, Buffer.from(after)]));
+}
+
+/** Kinds and hashes as they always are need no look at each of their characters. */
+function quoted(text: string): string {
+  return /^[a-z0-9.]*$/.test(text) ? `"${text}"` : canonicalJson(text);
 }

@@ -25,21 +25,23 @@ export function* walkChain(db: Database, derived: Derived, report: LedgerVerific
   // What the next entry may name as the one before: the hash as stored and, where that was changed, as it should be.
   let hashes = [FIRST_PREVIOUS_HASH];
   for (const row of rows.iterate()) {
-    const found = checkRow(row, sequence, hashes);
+    const hash = hashEntry(row.sequence, row.at, row.kind, row.body, row.previousHash);
+    const found = checkRow(row, hash, sequence, hashes);
     yield* found;
     whole &&= found.length === 0;
-    const entry = whole ? entryOf(row) : undefined;
+    const body = whole ? row.body.toString('utf8') : '';
+    const entry = whole ? entryOf(row, body) : undefined;
     if (entry !== undefined) {
       if (openReceipt !== undefined && !accepts(entry, openReceipt)) yield problem('RECEIPT_OPEN', openReceipt.sequence);
       openReceipt = entry.kind === 'receipt' ? entry : undefined;
-      const illegal = applied(derived, entry, at);
+      const illegal = applied(derived, entry, at, body);
       if (illegal !== undefined) yield illegal;
       whole = illegal === undefined;
     } else if (whole) {
       whole = false;
       yield problem('ENTRY_CHANGED', row.sequence);
     }
-    hashes = [row.hash, hashEntry(row.sequence, row.at, row.kind, row.body, row.previousHash)];
+    hashes = [row.hash, hash];
     ({ sequence, at } = row);
     report.entries += 1;
     report.receipts += row.kind === 'receipt' ? 1 : 0;
@@ -51,11 +53,11 @@ export function* walkChain(db: Database, derived: Derived, report: LedgerVerific
   derived.settle();
 }
 
-function checkRow(row: Row, previousSequence: number, previousHashes: readonly string[]): Problem[] {
+function checkRow(row: Row, hash: string, previousSequence: number, previousHashes: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   const missing = row.sequence - previousSequence - 1;
   if (missing > 0) problems.push(problem('ENTRY_MISSING', previousSequence + 1, { last: row.sequence - 1, count: missing }));
-  if (hashEntry(row.sequence, row.at, row.kind, row.body, row.previousHash) !== row.hash) {
+  if (hash !== row.hash) {
     problems.push(problem('ENTRY_CHANGED', row.sequence));
   } else if (missing === 0 && !previousHashes.includes(row.previousHash)) {
     problems.push(problem('CHAIN_BROKEN', row.sequence));
@@ -64,10 +66,10 @@ function checkRow(row: Row, previousSequence: number, previousHashes: readonly s
 }
 
 /** The entry in a row whose hash is right; undefined where it holds what no Hearthlend writes. */
-function entryOf({ sequence, at, kind, body }: Row): Entry | undefined {
+function entryOf({ sequence, at, kind }: Row, json: string): Entry | undefined {
   if (!Object.hasOwn(ENTRY_BODIES, kind)) return undefined;
   try {
-    const parsed = ENTRY_BODIES[kind as EntryKind].safeParse(JSON.parse(body.toString('utf8')));
+    const parsed = ENTRY_BODIES[kind as EntryKind].safeParse(JSON.parse(json));
     return parsed.success ? ({ sequence, at, kind, body: parsed.data } as Entry) : undefined;
   } catch {
     return undefined;
@@ -78,9 +80,9 @@ function accepts(entry: Entry, { body: receipt }: Entry<'receipt'>): boolean {
   return entry.kind === 'shard.accepted' && entry.body.network === receipt.network && entry.body.receiptSequence === receipt.sequence;
 }
 
-function applied(derived: Derived, entry: Entry, previousAt: number): Problem | undefined {
+function applied(derived: Derived, entry: Entry, previousAt: number, json: string): Problem | undefined {
   try {
-    derived.apply(entry, previousAt);
+    derived.apply(entry, previousAt, json);
     return undefined;
   } catch (thrown) {
     if (!(thrown instanceof HearthlendError)) throw thrown;
