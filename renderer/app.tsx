@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react';
 import { message } from '../core/contract/messages.ts';
 import { type Store, useAppState } from './agent/store.ts';
+import { EarningsPage } from './earnings/earnings-page.tsx';
 import { Alone } from './frame/alone.tsx';
 import { Foot } from './frame/foot.tsx';
 import { Notice } from './frame/notice.tsx';
@@ -50,6 +51,7 @@ export function App({ store }: { store: Store }): React.ReactNode {
           {state.notice !== null && <Notice error={state.notice} />}
           {alone && <Alone link={link} />}
           {!alone && route === 'home' && <Home state={state} snapshot={snapshot} />}
+          {!alone && route === 'earnings' && <EarningsPage state={state} snapshot={snapshot} />}
           {!alone && route === 'when-to-work' && <WhenPage state={state} snapshot={snapshot} />}
           {!alone && route === 'this-pc' && <ThisPcPage state={state} snapshot={snapshot} />}
           {!alone && route === 'use-it' && <UseIt state={state} />}

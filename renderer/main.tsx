@@ -12,6 +12,7 @@ import './home/day.css';
 import './home/numbers.css';
 import './home/cards.css';
 import './home/home.css';
+import './earnings/earnings.css';
 import './networks/networks.css';
 import './this-pc/this-pc.css';
 import './use-it/use-it.css';

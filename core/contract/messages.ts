@@ -6,6 +6,7 @@ import cli from '../../resources/locales/en/cli.json' with { type: 'json' };
 import coordinator from '../../resources/locales/en/coordinator.json' with { type: 'json' };
 import desktop from '../../resources/locales/en/desktop.json' with { type: 'json' };
 import earnings from '../../resources/locales/en/earnings.json' with { type: 'json' };
+import earningsPage from '../../resources/locales/en/earnings-page.json' with { type: 'json' };
 import errors from '../../resources/locales/en/errors.json' with { type: 'json' };
 import hardware from '../../resources/locales/en/hardware.json' with { type: 'json' };
 import money from '../../resources/locales/en/money.json' with { type: 'json' };
@@ -22,7 +23,7 @@ import { asHearthlendError, type HearthlendError } from './errors.ts';
 
 /**
  * The message catalogue: every string that a person reads, in ICU MessageFormat, one JSON file a place:
- * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `earnings` (what was earned, at the command line and in its errors), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `requests` (what is said to those who send work), `payments` (sending, and what the wallet's signer reads), `money` (the Wallet page's amounts), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `coordinator` (the operator's side of a network), `operator` (a network's money and its operator's page), `network` (joined networks, in every shell), `desktop` (tray, dialogs and notifications of the desktop app).
+ * `backends` (what computes on GPUs), `errors` (what went wrong and what to do), `earnings` (what was earned, at the command line and in its errors), `status` (states and reasons, shown in every shell), `hardware` (what keeps a GPU from being used), `policy` (why it works as it does), `benchmark` (what was measured), `requests` (what is said to those who send work), `payments` (sending, and what the wallet's signer reads), `money` (the Wallet page's amounts), `earnings-page` (the page of that name), `cli`, `screen`, `this-pc` and `when-to-work` (the pages of those names), `coordinator` (the operator's side of a network), `operator` (a network's money and its operator's page), `network` (joined networks, in every shell), `desktop` (tray, dialogs and notifications of the desktop app).
  */
 const en = {
   ...backends,
@@ -43,6 +44,7 @@ const en = {
   ...operator,
   ...payments,
   ...money,
+  ...earningsPage,
 };
 export type MessageKey = keyof typeof en;
 export type MessageParams = Record<string, string | number>;

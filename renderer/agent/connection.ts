@@ -1,22 +1,29 @@
 import { asHearthlendError } from '../../core/contract/errors.ts';
-import { createRpcClient, type RpcClient, type Transport } from '../../core/contract/rpc-client.ts';
+import type { Transport } from '../../core/contract/rpc-client.ts';
 import type { Link } from './app-state.ts';
 
 /** What this shell opens a transport with. Rejects where nobody answers; `refused` where the agent won't let this page in. */
 export type Open = () => Promise<Transport | 'refused'>;
 
-export interface Connection {
+/** What a page calls: an agent, or another program's table. */
+interface Client {
+  onClose(listener: () => void): () => void;
+  close(): void;
+}
+
+export interface Connection<C> {
   /** The client while connected, else null. */
-  client(): RpcClient | null;
+  client(): C | null;
   /** Tries at once instead of when the pause is over; also after a refusal, when there is something new to try with. */
   retry(): void;
 }
 
-export interface ConnectionPorts {
+export interface ConnectionPorts<C> {
   open: Open;
+  create(transport: Transport): C;
   onLink(link: Link): void;
   /** A connection was made: asks for the snapshot. Rejects where it can't be had. */
-  onClient(client: RpcClient): Promise<void>;
+  onClient(client: C): Promise<void>;
 }
 
 const FIRST_PAUSE_MS = 250;
@@ -28,8 +35,8 @@ export function pauseMs(failures: number, random: number): number {
 }
 
 /** Connects, and connects again whenever the connection is lost, until refused. */
-export function connect({ open, onLink, onClient }: ConnectionPorts): Connection {
-  let client: RpcClient | null = null;
+export function connect<C extends Client>({ open, create, onLink, onClient }: ConnectionPorts<C>): Connection<C> {
+  let client: C | null = null;
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let trying = false;
@@ -53,7 +60,7 @@ export function connect({ open, onLink, onClient }: ConnectionPorts): Connection
         onLink({ name: 'refused' });
         return;
       }
-      await greet(createRpcClient(transport));
+      await greet(create(transport));
     } catch {
       // Nobody answered. The link says so, and the next try is on its way.
       retryLater();
@@ -62,7 +69,7 @@ export function connect({ open, onLink, onClient }: ConnectionPorts): Connection
     }
   }
 
-  async function greet(fresh: RpcClient): Promise<void> {
+  async function greet(fresh: C): Promise<void> {
     let lost = false;
     let broken = false;
     client = fresh;

@@ -6,6 +6,7 @@ import { ADDRESS, type Route } from './use-route.ts';
 
 const PAGES: Array<{ route: Route; name: MessageKey }> = [
   { route: 'home', name: 'screen.nav.home' },
+  { route: 'earnings', name: 'screen.nav.earnings' },
   { route: 'when-to-work', name: 'screen.nav.when-to-work' },
   { route: 'this-pc', name: 'screen.nav.this-pc' },
   { route: 'networks', name: 'networks.nav' },

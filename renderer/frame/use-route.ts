@@ -1,9 +1,10 @@
 import { useSyncExternalStore } from 'react';
 
-export type Route = 'home' | 'when-to-work' | 'this-pc' | 'networks' | 'use-it' | 'wallet';
+export type Route = 'home' | 'earnings' | 'when-to-work' | 'this-pc' | 'networks' | 'use-it' | 'wallet';
 
 export const ADDRESS: Record<Route, string> = {
   home: '#/',
+  earnings: '#/earnings',
   'when-to-work': '#/when-to-work',
   'this-pc': '#/this-pc',
   networks: '#/networks',

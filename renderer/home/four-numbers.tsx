@@ -20,15 +20,18 @@ const NOTHING_YET: AssetEarnings = {
 
 const STAGES = ['expected', 'accepted', 'promised', 'paid'] as const;
 
-/** Expected, accepted, promised, paid: always four, of each asset; money first. */
-export function FourNumbers({ earnings }: { earnings: readonly AssetEarnings[] }): React.ReactNode {
+/**
+ * Expected, accepted, promised, paid: always four, of each asset; money first.
+ * @param explained whether what they mean stands open from the beginning
+ */
+export function FourNumbers({ earnings, explained = false }: { earnings: readonly AssetEarnings[]; explained?: boolean }): React.ReactNode {
   const assets = earnings.length === 0 ? [NOTHING_YET] : moneyFirst(earnings);
   return (
     <section className="numbers" aria-label={message('screen.four')}>
       {assets.map((asset) => (
         <Four key={asset.asset} earnings={asset} />
       ))}
-      <details>
+      <details open={explained}>
         <summary>{message('screen.four.explain')}</summary>
         <dl className="facts">
           {STAGES.map((stage) => (
