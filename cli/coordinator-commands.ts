@@ -56,6 +56,19 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .description(message('coordinator.help.status'))
     .action(() => run(async (context) => (await commands()).runCoordinatorStatus(context)));
   coordinator
+    .command('open')
+    .description(message('coordinator.help.open'))
+    .action(() => run(async (context) => (await commands()).runCoordinatorOpen(context)));
+  coordinator
+    .command('jobs')
+    .description(message('coordinator.help.jobs'))
+    .action(() => run(async (context) => (await commands()).runCoordinatorJobs(context)));
+  coordinator
+    .command('cancel')
+    .argument('<job>', message('coordinator.help.job'))
+    .description(message('coordinator.help.cancel'))
+    .action((job: string) => run(async (context) => (await commands()).runCoordinatorCancel(context, job)));
+  coordinator
     .command('workers')
     .description(message('coordinator.help.workers'))
     .action(() => run(async (context) => (await commands()).runCoordinatorWorkers(context)));

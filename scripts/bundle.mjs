@@ -97,6 +97,8 @@ async function bundlePages(into) {
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
       chunkSizeWarningLimit: 2_000,
+      // The agent's pages, and the page of who operates a network.
+      rolldownOptions: { input: ['index.html', 'operator.html'].map((page) => join(root, 'renderer', page)) },
     },
   });
 }

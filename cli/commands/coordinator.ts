@@ -7,6 +7,7 @@ import { askCoordinator } from '../operator/reach.ts';
 import { OPERATOR_FOLDER, type Operated, type OperateRequest } from '../operator/request.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { withProgress } from '../terminal/terminal.ts';
+import { showWindow } from '../window/show.ts';
 import type { Context, ExitCode } from './command.ts';
 
 /** The invitation that is shown at the start is for a machine that is at hand. */
@@ -63,6 +64,7 @@ async function tellStarted({ terminal }: Context, operated: Operated): Promise<v
   terminal.text(terminal.bold(message('coordinator.started', { id: status.id, operator: status.operator })));
   terminal.text(message('coordinator.reached', { https, server }));
   terminal.text(message('coordinator.metrics', { address: status.metrics }));
+  terminal.text(message('coordinator.page-at'));
   if (operated.wall === 'none') terminal.text(message('coordinator.no-wall'));
   terminal.text('');
   tellInvitation(terminal, invitation);
@@ -148,6 +150,38 @@ function escrowRows(escrow: EscrowStatus): [MessageKey, string][] {
   if (unread > 0) rows.push(['coordinator.status.unread', message('coordinator.status.unread-text', { count: unread })]);
   if (trouble !== null) rows.push(['coordinator.status.trouble', messageOf(trouble)]);
   return rows;
+}
+
+/** Opens the operator's page in a browser's window, or prints an address that lets one browser in. */
+export async function runCoordinatorOpen(context: Context): Promise<ExitCode> {
+  const dir = folderOf(context);
+  const { world, terminal } = context;
+  const showing = showWindow(world, terminal, dir, () => askCoordinator(dir, 'open', {}));
+  await withProgress(terminal, () => message('cli.progress.window'), showing);
+  return 0;
+}
+
+/** The network's jobs, newest first. */
+export async function runCoordinatorJobs(context: Context): Promise<ExitCode> {
+  const { terminal } = context;
+  const { jobs } = await askCoordinator(folderOf(context), 'jobs', {});
+  for (const job of jobs) terminal.emit({ event: 'job', ...job });
+  if (jobs.length === 0) terminal.text(message('coordinator.jobs.none'));
+  const rows = jobs.map(({ id, kind, state, shards, accepted, createdAt }) => [
+    ...[id, kind, message(`coordinator.jobs.state.${state}`)],
+    ...[message('coordinator.jobs.done', { accepted, shards }), new Date(createdAt).toISOString()],
+  ]);
+  for (const line of alignColumns(rows)) terminal.text(line);
+  return 0;
+}
+
+/** Ends a job that is not over; what machines compute of it is taken back. */
+export async function runCoordinatorCancel(context: Context, id: string): Promise<ExitCode> {
+  const { terminal } = context;
+  const job = await askCoordinator(folderOf(context), 'cancel', { job: id });
+  terminal.emit({ event: 'job', ...job });
+  terminal.text(message('coordinator.jobs.now', { id: job.id, state: message(`coordinator.jobs.state.${job.state}`) }));
+  return 0;
 }
 
 export async function runCoordinatorWorkers(context: Context): Promise<ExitCode> {

@@ -24,6 +24,7 @@ import { openSplitting } from '../../core/splitting.ts';
 import { appPorts } from '../ports/app-ports.ts';
 import type { Installation } from '../ports/installation.ts';
 import { chainOf, escrowReader, walletReader } from './chain.ts';
+import { serveOperatorPage } from './page.ts';
 import type { Operated, OperateRequest } from './request.ts';
 
 const MAX_TERMS_BYTES = 256 * 1024;
@@ -103,6 +104,7 @@ export async function operate(request: OperateRequest, installation: Installatio
       restoreLog: request.restoreLog,
       readEscrow: escrowReader(chain),
       contractAccepts: walletReader(chain),
+      servePage: (handlers, onChange) => serveOperatorPage({ dir, uiFolder: installation.uiFolder, handlers, onChange }),
     });
     closers.push(operating.close);
     const { port: controlPort, token } = operating.control;

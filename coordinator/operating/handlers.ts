@@ -1,4 +1,5 @@
 import type { ApiKeys } from '../../core/contract/api-keys.ts';
+import type { JobIntake } from '../../core/contract/jobs.ts';
 import type { NetworkTerms } from '../../core/contract/joining.ts';
 import type { CoordinatorStatus, OperatorHandlers } from '../../core/contract/operating.ts';
 import { tokenOf } from '../../core/contract/voucher.ts';
@@ -14,6 +15,7 @@ interface HandlerParts {
   fingerprint: string;
   /** Null where nothing is promised. */
   escrow: EscrowWatch | null;
+  intake: Pick<JobIntake, 'jobs' | 'cancelJob'>;
   trust: Pick<OperatorHandlers, 'calibrate' | 'appeals' | 'reinstate'>;
   clock(): number;
   /** host:port that invitations lead to. */
@@ -25,7 +27,18 @@ interface HandlerParts {
 }
 
 /** What the operator's commands may ask. */
-export function operatorHandlers({ store, keys, terms, fingerprint, escrow, trust, clock, at, here }: HandlerParts): OperatorHandlers {
+export function operatorHandlers({
+  store,
+  keys,
+  terms,
+  fingerprint,
+  escrow,
+  intake,
+  trust,
+  clock,
+  at,
+  here,
+}: HandlerParts): Omit<OperatorHandlers, 'open'> {
   return {
     ...trust,
     async status() {
@@ -53,6 +66,8 @@ export function operatorHandlers({ store, keys, terms, fingerprint, escrow, trus
     invite: ({ lastingMs }) => invite(store, { at: at(), fingerprint, now: clock(), lastingMs }),
     workers: async () => ({ workers: await memberRows(store) }),
     revoke: async ({ worker }) => ({ revoked: await store.revoke(worker, clock()) }),
+    jobs: async () => ({ jobs: await intake.jobs() }),
+    cancel: ({ job }) => intake.cancelJob(job),
     addkey: async ({ name, budget }) => ({ ...(await keys.create(name, budget)), https: here().https, fingerprint }),
     keys: async () => ({ keys: await keys.list() }),
     dropkey: ({ key }) => keys.remove(key),

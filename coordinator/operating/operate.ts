@@ -29,6 +29,7 @@ import { openOthers } from '../nats/others.ts';
 import { openNatsStore } from '../nats/store.ts';
 import { serveWorkers } from '../nats/transport.ts';
 import { openRequesterRoutes } from '../requester-routes.ts';
+import type { Store } from '../store.ts';
 import type { Authority } from '../tls/authority.ts';
 import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
 import { leastHoldBack } from '../trust/hold-back.ts';
@@ -76,8 +77,15 @@ export interface OperateOptions {
   readEscrow: ReadEscrow | null;
   /** Asks wallets that are contracts on that chain; null where none is known. */
   contractAccepts: ContractAccepts | null;
+  /** Serves the operator's page from these handlers, told whenever something of the network may be another. */
+  servePage(handlers: Omit<OperatorHandlers, 'open'>, onChange: Store['onApplied']): Promise<OperatorPage>;
   clock: () => number;
   log: Log;
+}
+
+export interface OperatorPage {
+  newCode(): { url: string; code: string };
+  close(): Promise<void>;
 }
 
 /** A coordinator at work. */
@@ -219,7 +227,8 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
       escrowMetrics(metrics, escrow);
     }
 
-    const handlers = operatorHandlers({
+    const asked = operatorHandlers({
+      intake: coordinator.intake,
       trust: trustHandlers({ store, blobs, clock, log }, { reference: options.reference, inspect: options.inspect }),
       ...{ store, keys: coordinator.keys, terms, fingerprint: authority.fingerprint, escrow, clock },
       at: () => hostAndPort(names()[0] ?? 'localhost', listening.port),
@@ -230,6 +239,9 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
         connected: transport.connected(),
       }),
     });
+    const page = await options.servePage(asked, store.onApplied);
+    closers.push(page.close);
+    const handlers: OperatorHandlers = { ...asked, open: async () => page.newCode() };
     const control = await openControl(options.controlPort, handlers, metrics, log);
     closers.push(() => control.close());
 

@@ -6,7 +6,8 @@ import { WorkerNkey } from './joining.ts';
 import { MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
 import { Address } from './receipt.ts';
-import { NetworkId } from './shard.ts';
+import { JobStatus } from './network.ts';
+import { JobId, NetworkId } from './shard.ts';
 
 /**
  * What a network owes by its receipts and vouchers against what its escrow holds for that. Amounts in base units of the network's asset; times in ms since
@@ -135,6 +136,12 @@ export const OPERATOR_CALLS = {
   },
   /** What results were rejected by, newest first. */
   appeals: { input: z.strictObject({}), output: z.strictObject({ appeals: z.array(AppealRecord).max(1000) }) },
+  /** Newest first. */
+  jobs: { input: z.strictObject({}), output: z.strictObject({ jobs: z.array(JobStatus).max(1000) }) },
+  /** What is under way of it is taken back from its machines. One that is over stays as it is. */
+  cancel: { input: z.strictObject({ job: JobId }), output: JobStatus },
+  /** An address of the operator's page that lets one browser in, once, within 30 s. */
+  open: { input: z.strictObject({}), output: z.strictObject({ url: z.string().max(500), code: z.string().max(256) }) },
   /** Ends a suspension before its time. `suspended`: whether there was one. */
   reinstate: { input: z.strictObject({ worker: Address }), output: z.strictObject({ suspended: z.boolean() }) },
 } as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;

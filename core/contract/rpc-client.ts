@@ -1,5 +1,6 @@
+import type { z } from 'zod';
 import { errorOf, HearthlendError } from './errors.ts';
-import { CALLS, type CallInput, type CallName, type CallOutput, EVENTS, type EventData, type EventName, RpcMessage } from './rpc.ts';
+import { CALLS, type CallTable, EVENTS, RpcMessage } from './rpc.ts';
 
 /** What carries messages: a WebSocket, Electron IPC. `onMessage` and `onClose` are set once, before the first `send`. */
 export interface Transport {
@@ -9,18 +10,29 @@ export interface Transport {
   close(): void;
 }
 
-export interface RpcClient {
-  call<N extends CallName>(name: N, input: CallInput<N>): Promise<CallOutput<N>>;
-  on<N extends EventName>(name: N, listener: (data: EventData<N>) => void): () => void;
+export interface TableClient<C extends CallTable, E extends Readonly<Record<string, z.ZodType>>> {
+  call<N extends keyof C & string>(name: N, input: z.input<C[N]['input']>): Promise<z.output<C[N]['output']>>;
+  on<N extends keyof E & string>(name: N, listener: (data: z.output<E[N]>) => void): () => void;
   onClose(listener: () => void): () => void;
   close(): void;
 }
 
-/** The caller's end, the same for every transport. Outputs and events are checked against the table; a lost connection rejects all calls. */
+export type RpcClient = TableClient<typeof CALLS, typeof EVENTS>;
+
+/** The caller's end towards an agent. */
 export function createRpcClient(transport: Transport): RpcClient {
+  return createTableClient(transport, CALLS, EVENTS);
+}
+
+/** The caller's end, the same for every transport. Outputs and events are checked against the table; a lost connection rejects all calls. */
+export function createTableClient<C extends CallTable, E extends Readonly<Record<string, z.ZodType>>>(
+  transport: Transport,
+  calls: C,
+  events: E,
+): TableClient<C, E> {
   let nextId = 1;
   let closed = false;
-  const waiting = new Map<number, { name: CallName; resolve: (output: never) => void; reject: (error: Error) => void }>();
+  const waiting = new Map<number, { name: string; resolve: (output: never) => void; reject: (error: Error) => void }>();
   const listeners = new Map<string, Set<(data: never) => void>>();
   const closeListeners = new Set<() => void>();
 
@@ -29,16 +41,16 @@ export function createRpcClient(transport: Transport): RpcClient {
     if (!message.success) return;
     if ('event' in message.data) {
       const { event, data } = message.data;
-      if (!Object.hasOwn(EVENTS, event)) return;
-      const parsed = EVENTS[event as EventName].safeParse(data);
-      if (parsed.success) for (const listener of listeners.get(event) ?? []) listener(parsed.data as never);
+      const schema = Object.hasOwn(events, event) ? events[event] : undefined;
+      const parsed = schema?.safeParse(data);
+      if (parsed?.success) for (const listener of listeners.get(event) ?? []) listener(parsed.data as never);
       return;
     }
     const call = waiting.get(message.data.id);
     if (call === undefined) return;
     waiting.delete(message.data.id);
     if (message.data.ok) {
-      const output = CALLS[call.name].output.safeParse(message.data.output);
+      const output = (calls[call.name] as CallTable[string]).output.safeParse(message.data.output);
       if (output.success) call.resolve(output.data as never);
       else call.reject(new HearthlendError('RPC_INVALID', { call: call.name, detail: output.error.issues[0]?.message ?? '' }));
     } else {

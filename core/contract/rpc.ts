@@ -34,6 +34,9 @@ import { MAX_SPEND_LIMITS, SpendLimit, WalletStatus } from './wallet.ts';
  */
 export type Scope = 'screen' | 'owner';
 
+/** Calls of one kind of page: the agent's (CALLS), or another's. */
+export type CallTable = Readonly<Record<string, CallDefinition>>;
+
 interface CallDefinition {
   scope: Scope;
   input: z.ZodType;

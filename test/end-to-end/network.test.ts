@@ -114,6 +114,14 @@ test('the operator’s figures are on the loopback for Prometheus, and his calls
   expect((await fetch(`http://127.0.0.1:${port}/operator/constructor`, { method: 'POST' })).status).toBe(404);
 });
 
+test('the operator’s page is served beside it, and its jobs can be asked for and cancelled', async () => {
+  const { url } = await operated.handlers.open({});
+  expect(await (await fetch(url)).text()).toContain('<div id="root">');
+  const [job] = (await operated.handlers.jobs({})).jobs;
+  // It is done, and stays so.
+  expect(await operated.handlers.cancel({ job: job?.id ?? '' })).toMatchObject({ state: 'done' });
+});
+
 test('the commands of another terminal reach the running coordinator', async () => {
   const status = hearthlend(dataDir, 'coordinator', 'status');
   await status.ended;
