@@ -7,6 +7,7 @@ import { addQuestion, changeAnswer, fromJob, isOpen } from './answers.ts';
 import { applyChanged, applyCurrentText, applyPrompt, applySnapshot } from './app-state.ts';
 import { type BenchmarkActs, createBenchmarkActs } from './benchmark-acts.ts';
 import { connect, type Open } from './connection.ts';
+import { createEarningsActs, type EarningsActs } from './earnings-acts.ts';
 import { createMoneyActs, type MoneyActs } from './money-acts.ts';
 import { createNetworkActs, type NetworkActs } from './network-acts.ts';
 import { createPolicyActs, type PolicyActs } from './policy-acts.ts';
@@ -33,6 +34,7 @@ export interface Agent {
   readonly policy: PolicyActs;
   readonly networks: NetworkActs;
   readonly money: MoneyActs;
+  readonly earnings: EarningsActs;
   closeNotice(): void;
   reconnect(): void;
 }
@@ -177,6 +179,7 @@ export function createAgent(store: Store, open: Open): Agent {
     policy: createPolicyActs(call, store),
     networks: createNetworkActs(call, store),
     money,
+    earnings: createEarningsActs(call),
     closeNotice: () => change((state) => ({ ...state, notice: null })),
     reconnect: () => connection.retry(),
   };
