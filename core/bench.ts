@@ -6,7 +6,6 @@ import { createGate, type Gate } from './bench/gate.ts';
 import { measureGeneration } from './bench/generation.ts';
 import { measureInventory } from './bench/inventory.ts';
 import { type LeasingBench, measureLeasing } from './bench/leasing.ts';
-import { type Life, measureLedger } from './bench/ledger.ts';
 import { describeMachine, type Machine } from './bench/machine.ts';
 import type { Measure } from './bench/measure.ts';
 import { measureProgram } from './bench/program.ts';
@@ -15,20 +14,17 @@ import { machineScore } from './bench/score.ts';
 import { measureShards, THREADS } from './bench/shards.ts';
 import { measureTelemetry } from './bench/telemetry.ts';
 import { measureWatching, type WatchingBench } from './bench/watching.ts';
+import { withLedger } from './bench-ledger.ts';
 import { withProofs } from './bench-proofs.ts';
 import { withWindow, withWorkers } from './bench-workers.ts';
 import { withYield } from './bench-yield.ts';
 import { HearthlendError } from './contract/errors.ts';
 import type { EmbeddedCoordinator } from './contract/jobs.ts';
 import type { SignalSource } from './contract/policy.ts';
-import type { SignedBatch } from './contract/receipt.ts';
 import { Rules } from './contract/rules.ts';
 import { Settings } from './contract/settings.ts';
 import { openDataDir } from './datadir/open.ts';
 import { readHardware } from './hardware/read.ts';
-import { openIdentity } from './identity/identity.ts';
-import type { LedgerEvent } from './ledger/event.ts';
-import { openLedger } from './ledger/ledger.ts';
 import { describeModel } from './models/describe.ts';
 import { createPolicy } from './policy/controller.ts';
 import { changedRules } from './policy/presets.ts';
@@ -191,52 +187,4 @@ async function* withAgent({ ports: portsOf, quick }: BenchOptions, dir: string):
   } finally {
     await app.stop({ now: true });
   }
-}
-
-async function* withLedger(dir: string, quick: boolean): AsyncGenerator<Measure> {
-  const signer = openIdentity(join(dir, 'bench-identity.json'));
-  const ledger = openLedger({ path: join(dir, 'bench-ledger.db'), signer });
-  try {
-    yield* measureLedger(
-      {
-        signer,
-        record: (lives, batch) => ledger.record([...lives.flatMap(eventsOf), ...(batch === null ? [] : [batchEvent(lives, batch)])]),
-        verify: () => ledger.verify(),
-        export: () => ledger.export('csv', null, null),
-      },
-      quick,
-    );
-  } finally {
-    ledger.close();
-  }
-}
-
-function batchEvent(lives: readonly Life[], { batch, coordinatorSignature }: SignedBatch): LedgerEvent {
-  const at = lives.at(-1)?.at ?? 0;
-  return { kind: 'batch', at, batch, coordinator: batch.worker, coordinatorSignature, workerSignature: coordinatorSignature };
-}
-
-function eventsOf({ at, receipt }: Life): LedgerEvent[] {
-  const { network, shardId, attempt, jobId, asset, unitPrice, payee, modelHash, inputHash, outputCommitment, units } = receipt;
-  const key = { at, network, shardId, attempt };
-  return [
-    {
-      kind: 'shard.leased',
-      ...key,
-      jobId,
-      shardKind: 'onnx.run',
-      origin: 'own',
-      model: modelHash,
-      inputs: inputHash,
-      asset,
-      priceUnit: 'run',
-      unitPrice,
-      payee,
-    },
-    { kind: 'shard.fetched', ...key },
-    { kind: 'shard.running', ...key },
-    { kind: 'shard.computed', ...key, outputs: outputCommitment, outputBytes: 64, units, runMs: 1 },
-    { kind: 'shard.submitted', ...key },
-    { kind: 'shard.accepted', at, receipt, audited: false },
-  ];
 }

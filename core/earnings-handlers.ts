@@ -14,6 +14,7 @@ import { openPrices } from './earnings/prices.ts';
 import { reconcile } from './earnings/reconcile.ts';
 import { earningsReport } from './earnings/report.ts';
 import { taxPage, taxRows } from './earnings/tax.ts';
+import { ledgerSource } from './earnings-source.ts';
 import type { Engine } from './engine.ts';
 import { readIncomes } from './ledger/incomes.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -62,6 +63,7 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
   refreshing.unref();
   void prices.refresh(false);
 
+  const source = ledgerSource(ledger);
   const shown = (asset: string) => shownBy(asset, engine.networks.joined(), settings.current);
   const taxParts = { priceAt: prices.at, shownAs: shown };
 
@@ -84,7 +86,7 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
     handlers: {
       async 'earnings.report'(query) {
         return earningsReport(query, {
-          source: { ...bound(ledger), waiting: () => ledger.waiting() },
+          source,
           electricity: settings.current.rules.electricity,
           price: (asset) => prices.latest(asset),
           shownAs: shown,
@@ -93,7 +95,7 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
         });
       },
       async 'earnings.forecast'({ zone, days }) {
-        return earningsForecast({ zone, days, now: clock() }, { source: bound(ledger), shownAs: shown });
+        return earningsForecast({ zone, days, now: clock() }, { source, shownAs: shown });
       },
       async 'earnings.reconcile'() {
         const rows = reconcile({ shares: ledger.shares(), channels: channelsOf(ledger), waiting: ledger.waiting() });
@@ -142,16 +144,6 @@ async function writeLines(path: string, lines: Iterable<string>): Promise<number
     throw new HearthlendError('FILE_UNWRITABLE', { path, detail: asHearthlendError(cause).message }, { cause });
   }
   return count;
-}
-
-/** The ledger's sums as functions of their own. */
-function bound({ earned }: Ledger) {
-  return {
-    until: earned.until.bind(earned),
-    keys: earned.keys.bind(earned),
-    energies: earned.energies.bind(earned),
-    since: earned.since.bind(earned),
-  };
 }
 
 function channelsOf(ledger: Ledger): Parameters<typeof reconcile>[0]['channels'] {
