@@ -1,10 +1,12 @@
 import { type MessageRef, ref } from '../core/contract/messages.ts';
 import type { LeaseRequest } from '../core/contract/network.ts';
 import type { Address } from '../core/contract/receipt.ts';
+import type { Shard } from '../core/contract/shard.ts';
 import type { Context } from './context.ts';
-import { mainRefusal, refusalOf, stageRefusal } from './leasing/demand.ts';
+import { type Demand, mainRefusal, refusalOf, stageRefusal } from './leasing/demand.ts';
 import { batchOf, costOf, expectedMs, fetchMs, leaseMsOf, type Pace } from './leasing/pace.ts';
 import { AFFINITY_MS, chooseLots, type Lot } from './leasing/share.ts';
+import { mayBegin } from './staging/places.ts';
 import type { ShardRecord } from './store.ts';
 
 /**
@@ -51,6 +53,13 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     if (fitting.length === 0) return { reason: mainRefusal(refused) };
     const machines = Math.max(workers(), 1);
     const lagMs = LAG_MS * machines;
+    // Of a generation that has some of its stages the others come before all else: it keeps places, and waits.
+    const half = await halfBegun(
+      fitting.flatMap(({ demand }) => (demand.stage === true ? [demand] : [])),
+      worker,
+      evenFailedHere,
+    );
+    if (half !== null) return { choices: [await alone(worker, request, half)], lagMs };
     const affinityOf = affinities(request);
     const affinity = new Map(fitting.map(({ id, demand }) => [id, affinityOf(demand.model)]));
     const found = await store.waitingLots(
@@ -88,6 +97,24 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     return { reason: ref('no-work.lease-held') };
   }
 
+  /** A stage that waits of a generation that has others, and that fits one of these demands; null where there is none. */
+  async function halfBegun(stages: readonly Demand[], worker: Address, evenFailedHere: boolean): Promise<ShardRecord | null> {
+    if (stages.length === 0) return null;
+    for (const { jobId, begun } of await store.stagedWaiting()) {
+      if (!begun) continue;
+      for (const record of await store.shardsOf(jobId)) {
+        const { shard, state } = record;
+        const fits = stages.some(({ model, price }) => model === shard.model.digest && price.perUnit === shard.price.perUnit);
+        if (state !== 'queued' || !fits || reserved.has(shard.id)) continue;
+        const failed = (await store.attemptsOf(shard.id)).some(
+          (each) => each.worker === worker && (each.state === 'failed' || each.state === 'rejected'),
+        );
+        if (!failed || evenFailedHere) return record;
+      }
+    }
+    return null;
+  }
+
   /** Waiting shards that are not on their way to somebody else. */
   async function freeShards(lot: number, worker: Address, wanted: number, evenFailedHere: boolean): Promise<ShardRecord[]> {
     for (let limit = wanted; ; limit *= 4) {
@@ -114,7 +141,7 @@ export function createChoosing({ store, origin, money, leaseBounds }: Context, w
     let anyMs: number | null = arrivesMs;
     for (const { lot, costMs, affinity } of chosen) {
       const record = waiting.get(lot)?.shift();
-      if (record === undefined) continue;
+      if (record === undefined || (isStage(record.shard) && !(await mayBegin(store, record.shard)))) continue;
       ownMs = plus(ownMs, expectedMs(record.shard, own));
       anyMs = plus(anyMs, expectedMs(record.shard, own ?? all));
       choices.push({ record, costMs, expectedMs: anyMs, leaseMs: leaseMsOf(ownMs, affinity > 0, leaseBounds) });
@@ -155,4 +182,9 @@ function affinities({ warmModels, diskModels }: LeaseRequest): (model: string) =
 
 function plus(a: number | null, b: number | null): number | null {
   return a === null || b === null ? null : a + b;
+}
+
+/** One that stays with its worker for as long as a generation takes. */
+function isStage(shard: Shard): boolean {
+  return shard.kind === 'onnx.generate' && shard.stage !== undefined;
 }

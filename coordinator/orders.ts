@@ -100,6 +100,8 @@ export function termsOf(
 /** A job's shards, in the order of its inputs. Their ids sort in that order, too. @throws USAGE */
 export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: ShardBase, staged: StagedOrder | null): Shard[] {
   const { kind, limits, session } = request;
+  // A stage has room for this text alone, of which it is told nothing before its first step.
+  const most = staged === null || request.kind === 'onnx.run' ? Number.POSITIVE_INFINITY : promptLength(request) + request.maxNewTokens;
   const width = String(staged?.of ?? inputs.length).length;
   return inputs.map((each, index) => {
     const common = { ...base, id: `${base.jobId}.${String(index + 1).padStart(width, '0')}`, inputs: each, limits, session };
@@ -114,7 +116,7 @@ export function shardsOf(request: JobRequest, inputs: readonly BlobRef[], base: 
         : {
             ...common,
             kind,
-            decoder: request.decoder,
+            decoder: { ...request.decoder, maxPositions: Math.min(request.decoder.maxPositions, most) },
             maxNewTokens: request.maxNewTokens,
             stopTokens: request.stopTokens,
             sampling: request.sampling,

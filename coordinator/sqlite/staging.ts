@@ -16,10 +16,21 @@ export function sqliteStaging({ db, read }: OpenDatabase): { reads: StagingReads
   const selectResult = db.prepare<[string, number], { commitment: string; units: number }>(
     'SELECT commitment, units FROM stage_results WHERE shard_id = ? AND attempt = ?',
   );
+  // Few kinds of work are stages, so it begins with those.
+  const selectWaiting = db.prepare<[], { job_id: string; begun: number }>(
+    `SELECT l.job_id, MAX(EXISTS (
+        SELECT 1 FROM shards s WHERE s.job_id = l.job_id AND s.state IN ('leased', 'settling', 'done'))) AS begun
+      FROM demands d JOIN asks a ON a.demand = d.id AND a.queued > 0
+      JOIN shares l INDEXED BY lots_waiting ON l.parent = a.requester AND l.demand = d.id AND l.queued > 0
+      WHERE d.queued > 0 AND json_extract(d.demand, '$.stage') = 1 AND l.job_id IS NOT NULL GROUP BY l.job_id`,
+  );
   const insertResult = db.prepare('INSERT OR REPLACE INTO stage_results SELECT id, ?, ?, ? FROM shards WHERE id = ?');
 
   return {
     reads: {
+      async stagedWaiting() {
+        return read(() => selectWaiting.all()).map(({ job_id, begun }) => ({ jobId: job_id, begun: begun === 1 }));
+      },
       async stageResult({ shardId, attempt }) {
         return read(() => selectResult.get(shardId, attempt)) ?? null;
       },

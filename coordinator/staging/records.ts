@@ -10,6 +10,8 @@ interface StageResult {
 /** Which coordinator of a network drives a staged generation: what it needs for that is in its memory. Times in ms since 1970. */
 export interface StagingReads {
   driver(jobId: string): Promise<{ coordinator: string; seenAt: number } | null>;
+  /** Generations of which stages wait to be lent, and whether others of their stages are lent already. */
+  stagedWaiting(): Promise<{ jobId: string; begun: boolean }[]>;
   stageResult(key: AttemptKey): Promise<StageResult | null>;
 }
 

@@ -62,8 +62,12 @@ async function stepThrough(worker: LoadedWorker, task: ShardTask, { exchange, si
   let residentBytes: number | null = null;
   let outputs: Uint8Array | null = null;
   const result: Tensors = new Map();
+  const gone = new AbortController();
+  // Whoever is waited for meanwhile.
+  void worker.process.gone.then((error) => gone.abort(error));
+  const ended = AbortSignal.any([signal, gone.signal]);
   while (digests.length < MAX_STEPS) {
-    const reply: StageReply = await orAborted(Promise.race([exchange(digests.length, outputs), died(worker)]), signal);
+    const reply: StageReply = await orAborted(exchange(digests.length, outputs), ended);
     outputs = null;
     if (reply.type === 'done') {
       for (const [name, tensor] of reply.inputs === undefined ? [] : decodeSafetensors(reply.inputs)) result.set(name, tensor);
@@ -80,9 +84,4 @@ async function stepThrough(worker: LoadedWorker, task: ShardTask, { exchange, si
   result.set('steps', { type: 'uint8', shape: [digests.length, DIGEST_BYTES], data: new Uint8Array(Buffer.concat(digests)) });
   const blob = encodeSafetensors(result);
   return { outputs: blob, commitment: createHash('sha256').update(blob).digest('hex'), runMs, tokensMade, nearTies: 0, residentBytes };
-}
-
-/** Rejects when the worker is gone, whoever is waited for meanwhile. */
-async function died(worker: LoadedWorker): Promise<never> {
-  throw await worker.process.gone;
 }

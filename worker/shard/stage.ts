@@ -84,7 +84,13 @@ function shared(ort: Ort, name: string, type: IntegerType | 'bool', shape: Graph
     type === 'int32'
       ? new ort.Tensor('int32', Int32Array.from(values), dims)
       : new ort.Tensor('int64', BigInt64Array.from(values, BigInt), dims);
-  if (name === 'attention_mask') return whole(new Array(past + tokens).fill(1), [1, past + tokens]);
+  if (name === 'attention_mask') {
+    // As long as the text, and made for each token.
+    const seen = past + tokens;
+    return type === 'int32'
+      ? new ort.Tensor('int32', new Int32Array(seen).fill(1), [1, seen])
+      : new ort.Tensor('int64', new BigInt64Array(seen).fill(1n), [1, seen]);
+  }
   if (name === 'position_ids')
     return whole(
       Array.from({ length: tokens }, (_, at) => past + at),

@@ -7,7 +7,8 @@ import { createCoordinator } from '../../../coordinator/core.ts';
 import { forOneWorker } from '../../../coordinator/embedded.ts';
 import { openSqliteStore } from '../../../coordinator/sqlite/store.ts';
 import { devicesFor, haveRoom, stageBytes } from '../../../coordinator/staging/spread.ts';
-import type { JobRequest } from '../../../core/contract/jobs.ts';
+import { CPU } from '../../../core/contract/backends.ts';
+import type { JobRequest, ReferenceWorker } from '../../../core/contract/jobs.ts';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { readDecoder } from '../../../core/models/decoder.ts';
 import { describeModel } from '../../../core/models/describe.ts';
@@ -38,17 +39,27 @@ test('a model that fits no machine whole is cut for those there are, once; one t
   const blobs = openBlobs(join(folder, 'blobs'));
   const { store } = openSqliteStore(join(folder, 'coordinator.db'), 'studio');
   const { practice: _none, quota: _too, ...options } = { ...bench.options, networkId: 'studio' };
+  const reference: ReferenceWorker = {
+    async compute({ model, shard, inputs, forced }) {
+      const task = { shard, model: { digest: model.digest, ...model.local }, inputs, threads: 1, provider: CPU };
+      return (await supervisor.run(forced === undefined ? task : { ...task, forced })).outputs;
+    },
+  };
   const { splitter } = openSplitting({
     splits: openSplits(join(folder, 'splits'), () => 2 ** 30),
-    reference: {
-      async compute({ model, shard, inputs }) {
-        const files = { digest: model.digest, ...model.local };
-        return (await supervisor.run({ shard, model: files, inputs, threads: 1, provider: { name: 'cpu', deviceId: 0 } })).outputs;
-      },
-    },
+    reference,
     modelMemoryBytes: () => 2 ** 30,
   });
-  const core = createCoordinator({ ...options, clock: Date.now, monotonic: () => performance.now(), terms: TERMS, store, blobs, splitter });
+  const core = createCoordinator({
+    ...options,
+    reference,
+    clock: Date.now,
+    monotonic: () => performance.now(),
+    terms: TERMS,
+    store,
+    blobs,
+    splitter,
+  });
   onTestFinished(async () => {
     await core.close();
     await store.close();
