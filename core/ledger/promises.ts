@@ -110,7 +110,7 @@ export class Promises {
 
   /**
    * Holds a voucher against the receipts on record and the voucher before it. A cumulative amount that differs is told, not refused: what it says
-   * is worth what it says.
+   * is worth what it says. Only one that takes back what was promised before is.
    * @throws VOUCHER_INVALID
    */
   check({ network, first, last, signed, signer }: VoucherOffer): { channel: string; expected: bigint; missing: bigint } {
@@ -138,6 +138,10 @@ export class Promises {
     });
     const wrong = faults.filter(({ field }) => field !== 'amount');
     if (wrong.length > 0) throw invalid(`wrong in it: ${wrong.map(({ field }) => field).join(', ')}`);
+    // The one before is worth what it says, and would be forgotten for this one.
+    if (BigInt(voucher.cumulativeAmount) < BigInt(before?.cumulative ?? 0)) {
+      throw invalid(`it promises ${voucher.cumulativeAmount} where ${before?.cumulative} was promised before`);
+    }
     const missing = amountFault(faults);
     // What the epoch adds by the receipts is what the voucher adds, and what is missing in it.
     const expected = BigInt(before?.expected ?? 0) + BigInt(voucher.cumulativeAmount) + missing - BigInt(before?.cumulative ?? 0);

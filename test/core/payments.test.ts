@@ -198,8 +198,22 @@ describe.skipIf(noAnvil !== null)('what a network owes', () => {
     offer(4, 4, { receiptsRoot: `0x${'99'.repeat(32)}` });
     await payments.tend();
     expect(suspended).toMatchObject({ code: 'VOUCHER_INVALID' });
+    suspended = null;
+    offers.pop();
+    offer(4, 4, { cumulativeAmount: '79' });
+    await payments.tend();
+    expect(suspended).toMatchObject({ code: 'VOUCHER_INVALID' });
+    // The payer took the right to sign away, and its time is over.
+    suspended = null;
+    offers.pop();
+    offer(4, 4);
+    await act('revokeSigner', computeAddress(coordinator));
+    now += 100 * 86_400_000;
+    await payments.tend();
+    expect(suspended).toMatchObject({ code: 'VOUCHER_INVALID' });
+    expect(await credit()).toMatchObject({ promised: '80' });
     const db = new Database(path, { readonly: true });
-    expect(db.prepare("SELECT count(*) FROM entries WHERE kind = 'voucher.refused'").pluck().get()).toBe(2);
+    expect(db.prepare("SELECT count(*) FROM entries WHERE kind = 'voucher.refused'").pluck().get()).toBe(4);
     db.close();
   });
 

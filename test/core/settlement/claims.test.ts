@@ -259,6 +259,9 @@ describe.skipIf(noAnvil !== null)('claims on a chain', () => {
     const two = openChainRpc({ ...config, rpc: [rich, chain.url] });
     expect(await codeOf(planClaim(two, chain.account(5).address, [voucher]))).toBe('CHAIN_DISAGREES');
 
+    // Blocks that only one of them has seen make nothing sure.
+    const ahead = await liar(chain.url, { eth_blockNumber: () => '0xffffff' });
+    expect(await openChainRpc({ ...config, rpc: [ahead, chain.url] }).head()).toBe(await chain.provider.getBlockNumber());
     const eager = await liar(chain.url, {
       eth_getTransactionReceipt: (_, [hash]) => ({
         transactionHash: hash,
