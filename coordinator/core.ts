@@ -35,10 +35,11 @@ import type { WorkerService } from './service.ts';
 import { createSettling } from './settling.ts';
 import { createSpread } from './staging/spreading.ts';
 import { createStaging } from './staging/staging.ts';
-import type { PracticeBook, Store } from './store.ts';
-import { createAuditor } from './trust/auditor.ts';
+import type { AttemptKey, Failure, PracticeBook, Store } from './store.ts';
+import { type AuditPolicy, createAuditor } from './trust/auditor.ts';
 import { createComparing } from './trust/comparing.ts';
 import { auditReport, suspensionOf } from './trust/report.ts';
+import { createStageAudits } from './trust/stage-auditor.ts';
 import { createVouching } from './vouching/vouching.ts';
 
 export interface CoordinatorOptions {
@@ -148,17 +149,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         );
   const inspect = options.inspect ?? (async () => ({ coarse: false, random: null, indices: [] }));
   const comparing = createComparing(context, options.offerMs);
-  const auditor = createAuditor(
-    context,
-    {
-      reference: options.reference,
-      probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
-      limitMs: options.auditMs ?? AUDIT_MS,
-      random: options.random,
-      inspect,
-    },
-    comparing,
-  );
+  const auditing: AuditPolicy = {
+    reference: options.reference,
+    probability: options.auditProbability ?? MAX_LOCAL_AUDITS,
+    limitMs: options.auditMs ?? AUDIT_MS,
+    random: options.random,
+    inspect,
+  };
+  const auditor = createAuditor(context, auditing, comparing);
   const others = options.others ?? null;
   const madeTokens = createListeners<MadeOfShard>(log);
   const tellMade = (made: MadeOfShard) => {
@@ -166,11 +164,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     // Whoever reads along may have asked another coordinator.
     others?.tellMade(made);
   };
+  const takeBack = async (key: AttemptKey, why: 'crashed' | 'stopped' | 'failed', failure: Failure | null) => {
+    const attempt = await store.attempt(key);
+    if (attempt === null) return;
+    await lending.release({ address: attempt.worker, payee: attempt.payee }, key, why, failure);
+    context.emit({ type: 'revoked', ...key }, attempt.worker);
+  };
   const staging = createStaging(context, {
-    async drop(key) {
-      const attempt = await store.attempt(key);
-      if (attempt !== null) await lending.release({ address: attempt.worker, payee: attempt.payee }, key, 'crashed', null);
-    },
+    drop: (key, why) => takeBack(key, why, null),
+    refuse: (key, detail) => takeBack(key, 'failed', { code: 'AUDIT_FAILED', params: { shard: key.shardId, detail } }),
+    audits: terms === undefined ? null : createStageAudits(context, auditing),
     ...{ tellMade, others },
   });
   const settling = createSettling(context, practising, batching, auditor, staging);

@@ -35,7 +35,9 @@ export function sequelOf(
 ): Sequel {
   const last = attempts.at(-1);
   if (last === undefined) return { state: 'queued' };
-  const counts = ({ state, reason }: (typeof attempts)[number]) => reason === 'failed' && !(origin === 'network' && state === 'rejected');
+  // A stage's lease ends at its audit, before it has a result to refuse.
+  const isWrong = ({ state, failure }: (typeof attempts)[number]) => state === 'rejected' || failure?.code === 'AUDIT_FAILED';
+  const counts = (attempt: (typeof attempts)[number]) => attempt.reason === 'failed' && !(origin === 'network' && isWrong(attempt));
   const failed = attempts.filter(counts);
   if (counts(last) && last.failure !== null) {
     const { failure } = last;

@@ -4,7 +4,8 @@ import { sampleToken } from '../../core/contract/sampler.ts';
 import type { Stage } from '../../core/contract/stages.ts';
 import type { Tensor, Tensors } from '../../core/contract/tensor.ts';
 import { floatsOf } from '../trust/elements.ts';
-import { type GenerationPlan, tokensOfStep } from './plan.ts';
+import type { StageRecord } from '../trust/stage-audit.ts';
+import { type GenerationPlan, givenBy, tokensOfStep } from './plan.ts';
 import { faultOfStep, inputsOf, joinable, type Step } from './steps.ts';
 
 /** What a stage is told: some tokens more, or that it is all. */
@@ -24,6 +25,8 @@ class StageState {
   attempt = 0;
   /** Steps of the generation whose outputs of this stage are known, whoever made them. */
   computed = 0;
+  /** By step, the attempt that made what is known of it. */
+  makers: number[] = [];
   /** Steps of the generation that are in the attempt's cache. */
   cached = 0;
   handed: Handed | null = null;
@@ -77,6 +80,10 @@ export class StagedGeneration {
     return this.#tokens;
   }
 
+  get plan(): GenerationPlan {
+    return this.#plan;
+  }
+
   get over(): boolean {
     return this.#over;
   }
@@ -85,6 +92,20 @@ export class StagedGeneration {
   computedBy(index: number, attempt: number): { digests: readonly string[]; units: number } | null {
     const state = this.#stages[index];
     return state === undefined || state.attempt !== attempt ? null : { digests: state.digests, units: state.units };
+  }
+
+  /** What a stage made of what it was handed, and who did, for its audit. */
+  record(index: number): StageRecord {
+    const { stage, computed, makers } = this.#state(index);
+    const { prompt, sampling } = this.#plan;
+    const gives = givenBy(stage).map(({ name }) => name);
+    const promptSteps = Math.ceil(prompt.length / this.#tokensOfStep);
+    return {
+      steps: this.#steps.slice(0, computed),
+      makers,
+      handsOn: gives.filter((name) => name !== 'logits'),
+      drawn: gives.includes('logits') ? { tokens: this.#tokens, promptSteps, sampling } : null,
+    };
   }
 
   /** Whether an attempt at a stage was handed something that it has not answered. */
@@ -124,6 +145,7 @@ export class StagedGeneration {
     state.cached = to;
     if (to <= state.computed) return;
     state.computed = to;
+    state.makers[from] = state.attempt;
     for (const [name, tensor] of outputs) if (name !== 'logits') first.values.set(name, own(tensor));
     if (drawn !== null) this.#goOn(drawn);
   }

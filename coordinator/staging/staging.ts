@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import type { Exchanging, Others } from '../others.ts';
 import type { Worker } from '../service.ts';
 import type { AttemptKey } from '../store.ts';
+import type { StageAudits } from '../trust/stage-auditor.ts';
 import { advance } from './chain.ts';
 import { type Next, StagedGeneration } from './generation.ts';
 import { StagePace } from './pace.ts';
@@ -31,7 +32,11 @@ const LOOK_AT = 1000;
 /** What staging needs beside the coordinator's own. */
 interface StagingPorts {
   /** Ends the lease of a stage whose worker is not heard of any more, so that it is lent again. */
-  drop(key: AttemptKey): Promise<void>;
+  drop(key: AttemptKey, why: 'crashed' | 'stopped'): Promise<void>;
+  /** Ends the lease of one whose outputs were found wrong. */
+  refuse(key: AttemptKey, detail: string): Promise<void>;
+  /** Looks at what stages made; null where nobody asked for it to be done twice. */
+  audits: StageAudits | null;
   /** Tokens of a generation that somebody reads along, as they are drawn. */
   tellMade(made: MadeOfShard): void;
   /** The network's other coordinators; null where this one is alone, or can't reach them. */
@@ -57,9 +62,11 @@ interface Running {
   heard: number[];
   /** Resolved when anything moved. */
   moved: PromiseWithResolvers<void>;
+  /** Of a generation that is over, whether its stages are being audited, or need not be any more. */
+  audit: 'not-begun' | 'under-way' | 'done';
 }
 
-export function createStaging(context: Context, { drop, tellMade, others }: StagingPorts): Staging {
+export function createStaging(context: Context, { drop, refuse, audits, tellMade, others }: StagingPorts): Staging {
   const { store, blobs, log, monotonic, clock, origin } = context;
   const running = new Map<string, Promise<Running>>();
   /** By which this coordinator is told from the network's others, and when it last said that it drives a job. */
@@ -85,7 +92,12 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
 
   async function open(plan: string): Promise<Running> {
     const parsed = GenerationPlan.parse(JSON.parse(new TextDecoder().decode(await blobs.read(plan))));
-    return { generation: new StagedGeneration(parsed), heard: [], moved: Promise.withResolvers() };
+    return {
+      generation: new StagedGeneration(parsed),
+      heard: [],
+      moved: Promise.withResolvers(),
+      audit: audits === null ? 'done' : 'not-begun',
+    };
   }
 
   /** Which coordinator drives a job: it alone knows the steps. One that was not heard of for long loses it, and must know that by itself. */
@@ -130,7 +142,7 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
       else if (silentMs > (each.generation.isBusy(index) ? pace.patienceMs : SILENT_MS)) {
         forget(name);
         log('warn', 'stage-silent', { shard: key.shardId, attempt: key.attempt, silentMs });
-        await drop(key);
+        await drop(key, 'crashed');
       }
     }
   }
@@ -152,6 +164,35 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
   /** Whether the tokens of a generation that is over are safe: they lie in its last stage's result. */
   async function isKept(jobId: string): Promise<boolean> {
     return (await store.shardsOf(jobId)).some(({ shard, state }) => shard.kind === 'onnx.generate' && isLast(shard) && state === 'done');
+  }
+
+  /** Before anybody is told that a generation is over: what is made of something wrong is wrong, whoever made it, and is made anew. */
+  async function audit(jobId: string, each: Running): Promise<void> {
+    each.audit = 'under-way';
+    const { generation } = each;
+    const shards = (await store.shardsOf(jobId)).flatMap(({ shard, attempt }) =>
+      shard.kind === 'onnx.generate' && shard.stage !== undefined ? [{ shard, attempt, index: shard.stage.index }] : [],
+    );
+    const stages = shards.map(({ shard, attempt, index }) => ({ shard, attempt, record: generation.record(index) }));
+    const refuted = (await audits?.examine(generation.plan, stages)) ?? [];
+    if (refuted.length === 0) each.audit = 'done';
+    else {
+      running.delete(jobId);
+      log('warn', 'stages-begin-anew', { job: jobId, refuted: refuted.length });
+      for (const { shard, attempt } of shards) {
+        const found = refuted.find((key) => key.shardId === shard.id && key.attempt === attempt);
+        const key = { shardId: shard.id, attempt };
+        await (found === undefined ? drop(key, 'stopped') : refuse(key, found.detail));
+      }
+    }
+    moved(each);
+  }
+
+  function auditInBackground(jobId: string, each: Running): void {
+    audit(jobId, each).catch((thrown: unknown) => {
+      log('error', 'stages-not-audited', { job: jobId, detail: asHearthlendError(thrown).message });
+      each.audit = 'not-begun';
+    });
   }
 
   /** What can't be made now is made at the next start. */
@@ -209,7 +250,8 @@ export function createStaging(context: Context, { drop, tellMade, others }: Stag
       for (;;) {
         const change = each.moved.promise;
         const next = generation.next(index);
-        const held = next?.type === 'done' && !isLast(shard) && !(await isKept(shard.jobId));
+        if (next?.type === 'done' && each.audit === 'not-begun') auditInBackground(shard.jobId, each);
+        const held = next?.type === 'done' && (each.audit !== 'done' || (!isLast(shard) && !(await isKept(shard.jobId))));
         if (next !== null && !held) {
           each.heard[index] = monotonic();
           if (next.type === 'step') pace.handed(monotonic());

@@ -50,7 +50,7 @@ export interface Auditor {
 }
 
 /** Appeals, and sources of canaries, that are kept at most. */
-const KEPT_APPEALS = 1000;
+export const KEPT_APPEALS = 1000;
 const KEPT_CANARIES = 256;
 /** The part of the results found right that become sources of canaries, so that these stay fresh. */
 const NEW_CANARIES = 0.1;

@@ -19,6 +19,7 @@ import { nativeWorkers } from '../../../core/supervisor/native-process.ts';
 import { member } from '../../core/network/rig.ts';
 import { practiceModel, sandboxed, temporaryFolder, tokensOf } from '../../core/supervisor/workbench.ts';
 import { startFakeCoordinator } from '../../fakes/nats-coordinator.ts';
+import { inProcessReference } from '../../fakes/reference.ts';
 import { natsMissing } from '../../nats.ts';
 import { prepare } from '../staging/prepared.ts';
 import { playStages } from '../staging/stage-machine.ts';
@@ -55,6 +56,8 @@ async function studio(coordinators = 1) {
     const passedOn: StageAsk[] = [];
     const core = createCoordinator({
       ...{ ...options, terms, signer, store, blobs, clock: Date.now, monotonic: () => performance.now() },
+      // Every stage is audited.
+      reference: inProcessReference(temporaryFolder()),
       others: {
         ...others,
         exchange(coordinator, asked, outputs) {
