@@ -138,6 +138,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     engine.measuredBy(benchmark.measured);
     const earnings = openEarnings({ ports, ledger, settings, engine, models, practiceDigest: engine.practiceDigest });
     closers.push(() => earnings.close());
+    engine.pricedBy(earnings.worth);
     log('info', 'opened', { dataDir, worker: identity.address });
 
     const startedAt = clock();

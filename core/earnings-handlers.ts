@@ -44,6 +44,8 @@ export interface Earnings {
   handlers: Pick<Handlers, EarningsCalls>;
   /** The tax export into a file, in flat memory. @throws FILE_UNWRITABLE @returns how many rows it has, its first line left out */
   exportTax(path: string, fromMs: number | null, toMs: number | null): Promise<number>;
+  /** What one whole unit of an asset is worth in the currency of the tariff, by the user's source; null: not known. */
+  worth(asset: string): number | null;
   close(): void;
 }
 
@@ -124,6 +126,10 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
       },
     },
     exportTax,
+    worth(asset) {
+      const point = prices.latest(asset);
+      return point?.currency === settings.current.rules.electricity.currency ? Number(point.price) : null;
+    },
     close: () => clearInterval(refreshing),
   };
 }

@@ -31,6 +31,7 @@ import { loadPromptModel } from './prompt-model.ts';
 import type { Prompts } from './prompts.ts';
 import type { Screen } from './screen/screen.ts';
 import { shownBy } from './shown-asset.ts';
+import { meanWatts } from './telemetry/mean-watts.ts';
 import { findNvidiaSmi } from './telemetry/nvidia.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { openTelemetry } from './telemetry-ports.ts';
@@ -82,6 +83,8 @@ export interface Engine {
   practiceDigest: string;
   /** What a benchmark knows of this machine, from now on. */
   measuredBy(measured: () => Measured): void;
+  /** What one whole unit of an asset is worth in the currency of the tariff, from now on; null: not known. */
+  pricedBy(worth: (asset: string) => number | null): void;
   /** What connected networks say that they pay. */
   quotes(): { network: string; quote: Quote }[];
   /** The ledger was found not to be whole: nothing more is computed on top of it, whatever is resumed. */
@@ -122,6 +125,9 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
 
   const connected: ConnectedNetwork[] = [];
   let inventory: HardwareReport | null = null;
+  let worth: (asset: string) => number | null = () => null;
+  /** What it took while it worked, as far as sensors told: kept, since a pause must not make it unknown. */
+  let workingWatts: number | null = null;
   let measured = (): Measured => ({ tokensPerSecond: null, watts: null });
   let toldNetworks: NodeJS.Timeout | undefined;
   let toldPayments: NodeJS.Timeout | undefined;
@@ -129,7 +135,8 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     ...{ ports, settings, identity, payee, ledger, workers, coordinator, connected, models },
     hardware: () => inventory,
     loop: () => loop,
-    measured: () => measured(),
+    measured: () => ({ ...measured(), watts: measured().watts ?? workingWatts }),
+    worth: (asset) => worth(asset),
     onChange() {
       // A start connects to several at once, and short shards end by the hundred.
       toldNetworks ??= setTimeout(() => {
@@ -158,6 +165,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
       screen.emit({ event: 'telemetry.sample', data });
       heat.tell(data);
       workers.limitVram(data.gpus);
+      workingWatts = meanWatts(telemetry.history().samples) ?? workingWatts;
     },
     onEnergies: (energies) => runs.tell(energies),
   });
@@ -333,6 +341,9 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     payments: networks.payments,
     measuredBy(source) {
       measured = source;
+    },
+    pricedBy(source) {
+      worth = source;
     },
     quotes: () => connected.flatMap(({ info }) => (info.quote === undefined ? [] : [{ network: info.id, quote: info.quote }])),
     distrustLedger() {

@@ -46,6 +46,8 @@ interface NetworkNeeds {
   connected: ConnectedNetwork[];
   loop: () => WorkLoop;
   measured: () => Measured;
+  /** What one whole unit of an asset is worth by the user's source, in the currency of the tariff; null: not known. */
+  worth(asset: string): number | null;
   onChange(): void;
   /** What is owed, or a transaction, may be another. */
   onPayments(): void;
@@ -132,6 +134,7 @@ export function wireNetworks(needs: NetworkNeeds): WiredNetworks {
     acceptedIsolation: () => settings.current.acceptedIsolation,
     earnings: (id) => ledger.networkTotals(id),
     tokensPerSecond: () => measured().tokensPerSecond,
+    worth: needs.worth,
     onChange: needs.onChange,
   });
 

@@ -14,7 +14,7 @@ import { createSerial } from './contract/serial.ts';
 import type { Succession } from './contract/succession.ts';
 import { writeDurably } from './ledger/durable-file.ts';
 import type { Log } from './log/log.ts';
-import { byNetPay, type Candidate, type HourlyCost, netPerHour } from './network/choosing.ts';
+import { bestNet, byNetPay, type Candidate, type HourlyCost } from './network/choosing.ts';
 import type { Link } from './network/connection.ts';
 import { findNetworks } from './network/discovery.ts';
 import { owedUnpromised, requireCreditFor } from './network/hold-back.ts';
@@ -71,6 +71,8 @@ interface NetworksParts {
   /** What a benchmark measured; null before the first one. */
   tokensPerSecond(): number | null;
   cost(): HourlyCost;
+  /** What one whole unit of an asset is worth by a source that the user set, in the currency of the tariff; null: there is none. */
+  worth(asset: string): number | null;
   /** What the networks owe. */
   payments: Pick<Payments, 'follow' | 'refusal'>;
   /** How an asset is shown that this machine knows by itself; null for others. */
@@ -263,6 +265,11 @@ export function openNetworks(parts: NetworksParts): Networks {
     return [row(local.id, own, undefined), ...records.all().map((record) => row(record.id, record.access.network.asset, record))];
   }
 
+  /** What the user said of this network's asset, else what the source of its price says. */
+  function worthOf({ choices, access }: JoinedNetwork): number | null {
+    return choices.worth ?? parts.worth(access.network.asset);
+  }
+
   function candidates(practice: boolean): (Candidate & { from: ConnectedNetwork })[] {
     return connected.flatMap((from): (Candidate & { from: ConnectedNetwork })[] => {
       const { id, asset, sameTrustDomain } = from.info;
@@ -272,7 +279,7 @@ export function openNetworks(parts: NetworksParts): Networks {
         return practice ? [own, { ...own, kind: 'practice' }] : [own];
       }
       const record = known(id);
-      return [{ ...base, kind: 'paid', ...shownBy(record), worth: record.choices.worth, perHour: perHour(id) }];
+      return [{ ...base, kind: 'paid', ...shownBy(record), worth: worthOf(record), perHour: perHour(id) }];
     });
   }
 
@@ -357,15 +364,13 @@ export function openNetworks(parts: NetworksParts): Networks {
       } else if (change.type === 'ended') onChange();
     },
     bestNetPerHour() {
-      const cost = parts.cost();
-      const nets = [...active.values()].flatMap(({ info }) => {
+      const offers = [...active.values()].flatMap(({ info }) => {
         if (info.quote === undefined) return [];
         const record = known(info.id);
-        const brings = quotePerHour(info.quote, parts.tokensPerSecond());
-        const net = brings === null ? null : netPerHour(brings, shownBy(record).decimals, record.choices.worth, cost);
-        return net === null ? [] : [net];
+        const perHour = quotePerHour(info.quote, parts.tokensPerSecond());
+        return [{ perHour, decimals: shownBy(record).decimals, worth: worthOf(record) }];
       });
-      return nets.length === 0 ? null : Math.max(...nets);
+      return bestNet(offers, parts.cost());
     },
     async close() {
       clearInterval(refreshing);

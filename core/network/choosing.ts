@@ -55,6 +55,14 @@ export function netPerHour(perHour: bigint, decimals: number, worth: number | nu
   return wholeUnits(perHour, decimals) * worth - cost.perHour;
 }
 
+/** The most that any of these leaves of an hour's pay; null where that isn't known of any. */
+export function bestNet(offers: readonly Pick<Candidate, 'perHour' | 'decimals' | 'worth'>[], cost: HourlyCost): number | null {
+  const nets = offers
+    .map(({ perHour, decimals, worth }) => (perHour === null ? null : netPerHour(perHour, decimals, worth, cost)))
+    .filter((net) => net !== null);
+  return nets.length === 0 ? null : Math.max(...nets);
+}
+
 const OWN = 0;
 const NET = 1;
 const PAY = 2;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { messageOf } from '../../../core/contract/messages.ts';
 import type { Shard } from '../../../core/contract/shard.ts';
-import { byNetPay, type Candidate, netPerHour } from '../../../core/network/choosing.ts';
+import { bestNet, byNetPay, type Candidate, netPerHour } from '../../../core/network/choosing.ts';
 import { quotePerHour, shardPerHour } from '../../../core/network/pay.ts';
 import { Rates } from '../../../core/network/rates.ts';
 
@@ -90,6 +90,14 @@ describe('which network a lease is taken from', () => {
     expect(netPerHour(250n, 2, 1, COST)).toBeCloseTo(2.4);
     expect(netPerHour(250n, 2, null, COST)).toBeNull();
     expect(netPerHour(250n, 2, 1, { currency: 'EUR', perHour: null })).toBeNull();
+  });
+
+  it('tells the rules the most that any offer leaves, a loss as well, and nothing where none is known', () => {
+    const offer = (perHour: bigint | null, worth: number | null) => ({ perHour, decimals: 2, worth });
+    expect(bestNet([offer(250n, 1), offer(900n, null), offer(null, 1), offer(300n, 0.5)], COST)).toBeCloseTo(2.4);
+    expect(bestNet([offer(0n, 1)], COST)).toBeCloseTo(-0.1);
+    expect(bestNet([offer(900n, null), offer(null, 1)], COST)).toBeNull();
+    expect(bestNet([], COST)).toBeNull();
   });
 });
 
