@@ -6,7 +6,7 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { onTestFinished } from 'vitest';
 import { workerJwt } from '../../coordinator/nats/keys.ts';
 import { openAuthority } from '../../coordinator/tls/authority.ts';
-import { formatJoinLink, type JoinReply, type JoinRequest, type NetworkTerms } from '../../core/contract/joining.ts';
+import { formatJoinLink, type JoinReply, type JoinRequest, type NetworkTerms, type RekeyRequest } from '../../core/contract/joining.ts';
 import type { NetworkInfo } from '../../core/contract/network.ts';
 import { WORKER_SUBJECTS, type WorkerCallName } from '../../core/contract/worker-calls.ts';
 import { frame, natsRig, type Rig, unframe } from '../coordinator/nats/rig.ts';
@@ -35,6 +35,9 @@ export class FakeCoordinator {
   /** What POST /v1/join and /v1/renew are refused with. */
   joinRefusal: string | null = null;
   renewRefusal: string | null = null;
+  /** What POST /v1/rekey was asked, and how many of its first answers are lost on their way. */
+  readonly rekeys: RekeyRequest[] = [];
+  rekeysLost = 0;
   jwtMs = 3_600_000;
   /** Its clock against this machine's. */
   aheadMs = 0;
@@ -171,6 +174,11 @@ export class FakeCoordinator {
       if (asked.secret !== SECRET) return json(response, 403, { error: { code: 'INVITE_UNKNOWN', params: {} } });
       await this.network.connect({ address: asked.worker, payee: asked.payee });
       return json(response, 200, await this.admit(asked.nkey));
+    }
+    if (url === '/v1/rekey') {
+      this.rekeys.push(asked as unknown as RekeyRequest);
+      if (this.rekeys.length <= this.rekeysLost) throw new Error('the answer is lost');
+      return json(response, 200, await this.admit((asked as unknown as RekeyRequest).successor.nkey));
     }
     if (this.renewRefusal !== null) return json(response, 403, { error: { code: this.renewRefusal, params: {} } });
     return json(response, 200, await this.admit(asked.nkey));

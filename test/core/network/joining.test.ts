@@ -1,10 +1,15 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { formatJoinLink } from '../../../core/contract/joining.ts';
+import { NetworkChoices } from '../../../core/contract/networks.ts';
+import { pathBetween } from '../../../core/contract/succession-hash.ts';
+import { type Identity, openIdentity, replaceIdentity } from '../../../core/identity/identity.ts';
 import { writeDurably } from '../../../core/ledger/durable-file.ts';
 import { joinNetwork, readLink, readTerms } from '../../../core/network/joining.ts';
-import { Records } from '../../../core/network/records.ts';
+import { createNatsNetwork } from '../../../core/network/nats-network.ts';
+import { type JoinedNetwork, Records } from '../../../core/network/records.ts';
+import { beforeRekey, isFormer, rekeyNetwork } from '../../../core/network/rekeying.ts';
 import { startFakeCoordinator, strangersFingerprint } from '../../fakes/nats-coordinator.ts';
 import { natsMissing } from '../../nats.ts';
 import { joinAs, tempFolder } from './rig.ts';
@@ -82,6 +87,60 @@ describe('joining a network', () => {
   it('says who is not there', async () => {
     const link = formatJoinLink({ at: '127.0.0.1:1', secret: 's'.repeat(43), fingerprint: 'a'.repeat(64) });
     await expect(readTerms(readLink(link))).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE', params: { network: '127.0.0.1:1' } });
+  });
+});
+
+describe('a network that knows this machine by a former key', () => {
+  it('is told of the new one before it is connected to, until the answer has come: with the same keys, and the old one’s word', async () => {
+    const coordinator = await startFakeCoordinator();
+    const path = join(tempFolder(), 'identity.json');
+    const former = openIdentity(path);
+    const asks = (identity: Identity) => ({
+      ...{ worker: identity.address, payee: identity.address, version: '0.1.0', clock: Date.now },
+      signDigest: (digest: string) => identity.signDigest(digest),
+    });
+    const read = readLink(coordinator.link());
+    const joined = await joinNetwork(read, coordinator.terms, asks(former));
+    let record: JoinedNetwork = { ...joined, choices: NetworkChoices.parse({}) };
+    const identity = replaceIdentity(path, { keep: false });
+    expect(isFormer(record, former.address)).toBe(false);
+    expect(isFormer(record, identity.address)).toBe(true);
+    coordinator.rekeysLost = 1;
+    const up = Promise.withResolvers<void>();
+    const states: string[] = [];
+    const network = createNatsNetwork({
+      record: () => record,
+      save: (next) => {
+        record = next;
+      },
+      version: '0.1.0',
+      clock: Date.now,
+      async prepare() {
+        if (!isFormer(record, identity.address)) return;
+        record = beforeRekey(record);
+        record = await rekeyNetwork(record, asks(identity), identity.successions);
+      },
+      onInfo: () => undefined,
+      onLink(link) {
+        states.push(link.state);
+        if (link.state === 'connected') up.resolve();
+      },
+    });
+    onTestFinished(() => network.close());
+    await network.connect({ address: identity.address, payee: identity.address });
+    await up.promise;
+    expect(states).toEqual(['connecting', 'lost', 'connected']);
+    expect(record).toMatchObject({ worker: identity.address, payee: identity.address });
+    expect(record.following).toBeUndefined();
+    const [first, second, ...more] = coordinator.rekeys;
+    expect(more).toEqual([]);
+    expect(second?.successor).toEqual(first?.successor);
+    expect(second).toMatchObject({ nkey: joined.nkey, successor: { nkey: record.nkey, worker: identity.address } });
+    expect(pathBetween(second?.successions ?? [], former.address, identity.address)).toHaveLength(1);
+    // Kept as it is, it is read again.
+    const folder = join(tempFolder(), 'networks');
+    new Records(folder, writeDurably).put(record);
+    expect(new Records(folder, writeDurably).all()).toEqual([record]);
   });
 });
 
