@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { complete, stream } from './asking.ts';
-import { type Cast, SPLIT, STAGES, setUp, switchOn, WHOLE } from './cast.ts';
+import { type Cast, SPLIT, setUp, switchOn, WHOLE } from './cast.ts';
 import { openChain } from './chain.ts';
 import type { Children } from './children.ts';
 import { type Fact, LIAR, type MachineName, type Run, type Story } from './story.ts';
@@ -16,7 +16,7 @@ const KILL_AFTER = 40;
 const WORDS = ['light', 'river', 'stone', 'lamp', 'tree', 'house', 'bird', 'fire', 'ship', 'wind', 'bridge', 'garden'];
 const WORD_TOKENS = 24;
 /** Two results that are found bad suspend a worker; a round gives each machine a few. */
-const MOST_ROUNDS = 8;
+const MOST_ROUNDS = 40;
 const LOOK_MS = 50;
 const MOST_MS = 60_000;
 
@@ -77,9 +77,9 @@ async function findTheLiar(stage: Stage, { desk }: Cast): Promise<void> {
 }
 
 /** The prompt, to one machine or through stages. In the second case the machine that has the last stage loses its power in the middle. */
-async function ask(stage: Stage, { desk, holders, members, off }: Cast, run: Run['name']): Promise<void> {
-  const stages = run === 'whole' ? 1 : STAGES;
-  const holdersNow = () => Array.from({ length: stages }, (_, index) => holders.get(index) ?? null);
+async function ask(stage: Stage, { desk, holders, members, off, stages: cut }: Cast, run: Run['name']): Promise<void> {
+  const stages = run === 'whole' ? cut.slice(0, 1).map(({ from }) => ({ from, to: cut.at(-1)?.to ?? from })) : cut;
+  const holdersNow = () => stages.map((_, index) => holders.get(index) ?? null);
   holders.clear();
   stage.tell({ fact: 'asked', run, prompt: PROMPT, stages });
   let count = 0;

@@ -2,19 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CurrentShard } from '../../core/contract/snapshot.ts';
+import { SPLIT_FILE, SplitManifest } from '../../core/contract/stages.ts';
 import { type Desk, openDesk } from './asking.ts';
 import { DECIMALS, type DemoChain, PRICE, SYMBOL } from './chain.ts';
 import { type Children, NODE } from './children.ts';
 import { Member } from './member.ts';
 import { type Operator, startOperator } from './operator.ts';
-import { type Fact, LIAR, MACHINES, type MachineName } from './story.ts';
+import { type Fact, LIAR, MACHINES, type MachineName, type Run } from './story.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** The practice model: it comes with every checkout, and its texts can be read. */
 const MODEL = join(root, 'resources/models/wordnet-lm');
 export const WHOLE = 'wordnet-lm';
 export const SPLIT = 'wordnet-lm-in-stages';
-export const STAGES = 2;
+const STAGES = 2;
 /** It computes with a layer less, which is quicker, and hands that in as the answer. */
 const LIE = 'skipped layers';
 
@@ -29,6 +30,8 @@ export interface Cast {
   off: Map<MachineName, Member>;
   workers: Map<MachineName, string>;
   wallets: Map<MachineName, string>;
+  /** The layers of each stage of the model, as it was cut. */
+  stages: Run['stages'];
   /** Which machine has which stage, counted from 0, of the text that is made now: as they say themselves. */
   holders: Map<number, MachineName>;
 }
@@ -50,7 +53,7 @@ export async function setUp({ folder, children, tell }: Ports, chain: DemoChain)
 
   const layOut = layOutModels(children, folder);
   const [operator] = await Promise.all([
-    layOut.then((models) => startOperator(children, join(folder, 'operator'), chain, models)),
+    layOut.then(({ models }) => startOperator(children, join(folder, 'operator'), chain, models)),
     ...[...members].map(async ([name, member]) => {
       // Before it is switched on: what it earns is paid to the wallet that it finds when it starts.
       const wallet = await member.createWallet(randomBytes(18).toString('base64url'));
@@ -83,7 +86,8 @@ export async function setUp({ folder, children, tell }: Ports, chain: DemoChain)
     },
   });
   const desk = await openDesk(key.network, key.address, key.secret);
-  return { operator, chain, desk, members, off: new Map(), workers, wallets, holders };
+  const { stages } = await layOut;
+  return { operator, chain, desk, stages, members, off: new Map(), workers, wallets, holders };
 }
 
 /** Starts a machine's agent; gives its worker's address. */
@@ -115,10 +119,11 @@ async function startLiar({ children, tell }: Pick<Ports, 'children' | 'tell'>, l
 }
 
 /** The model as it comes, and once more with its stages beside it: the coordinator serves the first to one machine, the second to one a stage. */
-async function layOutModels(children: Children, folder: string): Promise<string[]> {
+async function layOutModels(children: Children, folder: string): Promise<{ models: string[]; stages: Run['stages'] }> {
   const split = join(folder, SPLIT);
   cpSync(MODEL, split, { recursive: true });
   const cutting = ['model', 'split', '--model', split, '--stages', String(STAGES), '--out', join(split, 'stages')];
   await children.run(join(folder, 'cutting'), cutting);
-  return [MODEL, split];
+  const { stages } = SplitManifest.parse(JSON.parse(readFileSync(join(split, 'stages', SPLIT_FILE), 'utf8')));
+  return { models: [MODEL, split], stages: stages.map(({ layers }) => ({ from: 1 + Math.min(...layers), to: 1 + Math.max(...layers) })) };
 }

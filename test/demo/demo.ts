@@ -36,8 +36,10 @@ let page: PageServer | undefined;
 let browser: number | undefined;
 let performing: Promise<void> | undefined;
 
-function print(line: string): void {
+/** @param event the same as JSON, where it is more than words */
+function print(line: string, event?: Record<string, unknown>): void {
   if (!options.json) process.stdout.write(`${line}\n`);
+  else if (event !== undefined) process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
 function told(fact: Fact): void {
@@ -54,11 +56,14 @@ async function showPage(opened: PageServer): Promise<void> {
   const outcome = await openWindow(around, folder, async () => opened.newCode());
   if (outcome.opened) {
     browser = outcome.pid;
-    print(say('line.window', { browser: outcome.browser }));
+    print(say('line.window', { browser: outcome.browser }), { event: 'page', browser: outcome.browser });
     return;
   }
   print(say('line.no-window', { reason: messageOf(outcome.reason) }));
-  const address = () => print(say('line.page', { url: opened.newCode().url }));
+  const address = () => {
+    const { url } = opened.newCode();
+    print(say('line.page', { url }), { event: 'page', url });
+  };
   address();
   if (!process.stdin.isTTY) return;
   print(say('line.page.enter'));

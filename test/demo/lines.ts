@@ -19,7 +19,7 @@ export function lineOf(fact: Fact, story: Story): string | null {
     case 'verdict':
       return say('line.verdict', { ...fact.verdict });
     case 'asked':
-      return say(`line.asked.${fact.run}`, { prompt: fact.prompt, stages: fact.stages });
+      return say(`line.asked.${fact.run}`, { prompt: fact.prompt, stages: fact.stages.length });
     case 'answered': {
       const run = story.runs.find(({ name }) => name === fact.run);
       return say('line.answered', { count: fact.tokens, text: run === undefined ? '' : textOf(run).trim() });

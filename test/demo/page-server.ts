@@ -13,8 +13,8 @@ import type { Story } from './story.ts';
 const EVERY_MS = 100;
 
 export interface PageServer {
-  /** An address that lets one page in, once, within 30 s. `gone`: resolves when it was used, or is too old. */
-  newCode(): { url: string; code: string; gone: Promise<void> };
+  /** An address that lets one page in, once, within 30 s. */
+  newCode(): { url: string; code: string };
   /** Pages that look on now. */
   readonly watching: number;
   /** Resolves when nobody looks on any more. */
@@ -63,12 +63,8 @@ export async function openPage(folder: string, story: () => Story): Promise<Page
   const loopback = await openLoopback(null, await readBundle(built), { access, open }, LOOPBACK_LIMITS);
   return {
     newCode() {
-      const gone = Promise.withResolvers<void>();
-      const code = access.issueCode(() => {
-        rmSync(launchFilePath(folder, code), { force: true });
-        gone.resolve();
-      });
-      return { url: `http://127.0.0.1:${loopback.port}/#code=${code}`, code, gone: gone.promise };
+      const code = access.issueCode(() => rmSync(launchFilePath(folder, code), { force: true }));
+      return { url: `http://127.0.0.1:${loopback.port}/#code=${code}`, code };
     },
     get watching() {
       return pages.size;

@@ -43,7 +43,8 @@ export interface Token {
 export interface Run {
   /** `whole`: one machine has the whole model. `split`: a stage a machine, and one of them is killed. */
   name: 'whole' | 'split';
-  stages: number;
+  /** Of each stage, its first layer and its last, counted from 1. */
+  stages: { from: number; to: number }[];
   tokens: Token[];
   /** How many tokens the network counted; null until it is over. */
   counted: number | null;
@@ -114,7 +115,7 @@ export type Fact =
   | { fact: 'machine'; machine: MachineName; change: Partial<Omit<Machine, 'name' | 'money'>>; money?: Partial<Money> }
   | { fact: 'texts'; asked: number; answered: number }
   | { fact: 'verdict'; verdict: Omit<Verdict, 'atMs'> }
-  | { fact: 'asked'; run: Run['name']; prompt: string; stages: number }
+  | { fact: 'asked'; run: Run['name']; prompt: string; stages: Run['stages'] }
   | { fact: 'token'; run: Run['name']; token: Token }
   | { fact: 'answered'; run: Run['name']; tokens: number }
   | { fact: 'killed'; machine: MachineName; pid: number; token: number }
@@ -204,7 +205,7 @@ function sameTokens({ runs, killed }: Story): boolean | null {
   const [whole, split] = (['whole', 'split'] as const).map((name) => runs.find((run) => run.name === name));
   if (whole?.counted == null || split?.counted == null) return null;
   const inTheMiddle = killed !== null && killed.token > 0 && killed.token < split.tokens.length && killed.takenBy !== null;
-  return inTheMiddle && split.stages > 1 && whole.counted === split.counted && textOf(whole) === textOf(split);
+  return inTheMiddle && split.stages.length > 1 && whole.counted === split.counted && textOf(whole) === textOf(split);
 }
 
 function hasArrived({ machines }: Story): boolean {

@@ -38,7 +38,7 @@ export interface Span {
 
 /** Who computed which tokens at each stage, the first stage first. */
 export function lanesOf({ tokens, stages }: Pick<Run, 'tokens' | 'stages'>): Span[][] {
-  return Array.from({ length: stages }, (_, stage) => {
+  return stages.map((_, stage) => {
     const spans: Span[] = [];
     for (const [index, { by }] of tokens.entries()) {
       const machine = by[stage] ?? null;
@@ -80,15 +80,15 @@ export function moneyRows({ machines, settlement }: Story): MoneyRow[] {
 
 function isSameAmount(money: Money, index: number): boolean {
   const [here, before] = [STEPS[index], STEPS[index - 1]] as const;
-  return here !== undefined && before !== undefined && money[here] !== null && money[here] === money[before];
+  return here !== undefined && before !== undefined && money[here] !== null && money[here] !== '0' && money[here] === money[before];
 }
 
 /** A machine's state in a word, and how grave it is. */
-export function stateOf({ state, computing }: Machine): { word: string; tone: 'ember' | 'hold' | 'bad' | 'plain' } {
+export function stateOf({ state, computing }: Machine): { word: string; tone: 'ember' | 'hold' | 'bad' | 'idle' } {
   if (state === 'killed') return { word: say('machine.killed'), tone: 'hold' };
   if (state === 'suspended') return { word: say('machine.suspended'), tone: 'bad' };
   if (computing) return { word: say('machine.computing'), tone: 'ember' };
-  return { word: say(`machine.${state}`), tone: 'plain' };
+  return { word: say(`machine.${state}`), tone: 'idle' };
 }
 
 /** A hash or an address as people compare it. */

@@ -10,7 +10,7 @@ export function Answer({ story }: { story: Story }): React.ReactNode {
     <section className="card answer" aria-labelledby="answer">
       <div className="head">
         <h2 id="answer">{say('answer')}</h2>
-        {run !== undefined && <span>{say('answer.split', { stages: run.stages })}</span>}
+        {run !== undefined && <span>{say('answer.split', { stages: run.stages.length })}</span>}
       </div>
       {run === undefined ? (
         <p className="empty">{say('answer.none')}</p>
@@ -56,7 +56,9 @@ function Lanes({ run, killed, most }: { run: Run; killed: Killed | null; most: n
       {lanesOf(run).map((spans, stage) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a stage is its number
         <div className="lane" key={stage}>
-          <span className="name">{say('answer.stage', { stage: stage + 1 })}</span>
+          <span className="name">
+            {say('answer.stage', { stage: stage + 1, from: run.stages[stage]?.from ?? 0, to: run.stages[stage]?.to ?? 0 })}
+          </span>
           <div className="bar" role="img" aria-label={laneWords(stage, spans)}>
             {spans.map(({ machine, from, to }) => (
               <span key={from} className={`span ${(machine ?? '').toLowerCase()}`} style={{ width: `${(100 * (to - from)) / most}%` }}>

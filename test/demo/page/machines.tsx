@@ -42,9 +42,7 @@ function Card({ machine }: { machine: Machine }): React.ReactNode {
           </div>
         ))}
       </dl>
-      <p className="sealed">
-        {say('machine.sealed')} {sealedBy(machine, lies)}
-      </p>
+      <p className="sealed">{sealedBy(machine, lies)}</p>
     </article>
   );
 }
