@@ -5,7 +5,7 @@ import { EarningsPage } from './earnings/earnings-page.tsx';
 import { Alone } from './frame/alone.tsx';
 import { Foot } from './frame/foot.tsx';
 import { Notice } from './frame/notice.tsx';
-import { SideBar } from './frame/side-bar.tsx';
+import { PAGES, SideBar } from './frame/side-bar.tsx';
 import { useRoute } from './frame/use-route.ts';
 import { useTheme } from './frame/use-theme.ts';
 import { headline } from './home/headline.ts';
@@ -25,8 +25,12 @@ export function App({ store }: { store: Store }): React.ReactNode {
 
   const { title } = headline(state);
   useEffect(() => {
-    document.title = message('screen.title', { state: title });
-  }, [title]);
+    const name = PAGES.find((page) => page.route === route)?.name;
+    document.title =
+      route === 'home' || name === undefined
+        ? message('screen.title', { state: title })
+        : message('screen.title.page', { page: message(name), state: title });
+  }, [title, route]);
   // After a change of page the keyboard and the reader go on at its beginning, or at the part that was asked for.
   useEffect(() => {
     const address = `${route}/${part}`;

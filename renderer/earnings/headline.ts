@@ -17,7 +17,7 @@ export function earningsHeadline({ total, since }: EarningsReport, span: Span): 
 }
 
 /** What is left of it after electricity, or what is not known for that. */
-export function netWords({ total: { net, money } }: Pick<EarningsReport, 'total'>): string {
+function netWords({ total: { net, money } }: Pick<EarningsReport, 'total'>): string {
   const { currency, electricity } = net;
   if (net.net !== null) return message('earned.net', { net: currencyText(net.net, currency) });
   if (net.missing === 'price') {

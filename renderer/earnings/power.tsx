@@ -4,7 +4,6 @@ import { ADDRESS } from '../frame/use-route.ts';
 import { moneyText } from '../words/amounts.ts';
 import { currencyText } from '../words/currency.ts';
 import { dateTimeText } from '../words/times.ts';
-import { netWords } from './headline.ts';
 import { energyText } from './table.tsx';
 
 /** What electricity took of it: watts that were measured, or taken for it, times the tariff. */
@@ -53,7 +52,6 @@ export function Power({ report }: { report: EarningsReport }): React.ReactNode {
           <b>{net.net === null ? message('money.unknown') : currencyText(net.net, net.currency)}</b>
         </dd>
       </dl>
-      {net.net === null && <p className="soft">{netWords(report)}</p>}
       {net.missing === 'tariff' && (
         <a className="plain" href={ADDRESS['when-to-work']}>
           {message('earned.power.tariff')}

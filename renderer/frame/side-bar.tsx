@@ -4,7 +4,8 @@ import { Brand } from './brand.tsx';
 import { Lock } from './lock.tsx';
 import { ADDRESS, type Route } from './use-route.ts';
 
-const PAGES: Array<{ route: Route; name: MessageKey }> = [
+/** In the order in which they stand. */
+export const PAGES: Array<{ route: Route; name: MessageKey }> = [
   { route: 'home', name: 'screen.nav.home' },
   { route: 'earnings', name: 'screen.nav.earnings' },
   { route: 'when-to-work', name: 'screen.nav.when-to-work' },

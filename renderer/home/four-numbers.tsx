@@ -2,6 +2,7 @@ import { amountText, moneyFirst } from '../../core/contract/amounts.ts';
 import { message } from '../../core/contract/messages.ts';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { AssetEarnings } from '../../core/contract/snapshot.ts';
+import { ADDRESS } from '../frame/use-route.ts';
 
 /** Before anything was computed: the four numbers all the same, at nothing. */
 const NOTHING_YET: AssetEarnings = {
@@ -31,6 +32,7 @@ export function FourNumbers({ earnings, explained = false }: { earnings: readonl
       {assets.map((asset) => (
         <Four key={asset.asset} earnings={asset} />
       ))}
+      {!explained && <Further earnings={earnings} />}
       <details open={explained}>
         <summary>{message('screen.four.explain')}</summary>
         <dl className="facts">
@@ -43,6 +45,18 @@ export function FourNumbers({ earnings, explained = false }: { earnings: readonl
         </dl>
       </details>
     </section>
+  );
+}
+
+/** From Home to what stands behind the numbers, and to what can be claimed. */
+function Further({ earnings }: { earnings: readonly AssetEarnings[] }): React.ReactNode {
+  const open = earnings.filter(({ practice, promised, paid }) => !practice && BigInt(promised) > BigInt(paid));
+  const amounts = open.map(({ promised, paid, decimals, symbol }) => `${amountText(BigInt(promised) - BigInt(paid), decimals)} ${symbol}`);
+  return (
+    <p className="further">
+      <a href={ADDRESS.earnings}>{message('screen.four.further')}</a>
+      {open.length > 0 && <a href={ADDRESS.wallet}>{message('screen.four.claim', { amounts: amounts.join(' + ') })}</a>}
+    </p>
   );
 }
 

@@ -94,6 +94,7 @@ test('everything can be done from the keyboard, with the focus always to be seen
     ...[
       'Skip to the content',
       'Home',
+      'Earnings',
       'When to work',
       'This PC',
       'Networks',
@@ -103,12 +104,12 @@ test('everything can be done from the keyboard, with the focus always to be seen
       'Pause',
       'Pause for 1 hour',
     ],
-    ...['stretch', 'What these mean', 'Details', 'Show 2 more', 'Auto', 'Copy the worker address'],
+    ...['stretch', 'Earnings in detail', 'What these mean', 'Details', 'Show 2 more', 'Auto', 'Copy the worker address'],
   ]);
 
   await page.reload();
   await page.locator('.home').waitFor();
-  await press(page, 'Tab', 9);
+  await press(page, 'Tab', 10);
   const paused = agent.called('work.pause');
   await page.keyboard.press('Enter');
   await paused;
@@ -137,6 +138,7 @@ test('the page has its landmarks, one first heading, names for all that can be p
   const { page } = await start(unsealed());
   for (const [route, content] of Object.entries({
     Home: '.home',
+    Earnings: '.earnings',
     'When to work': '.when',
     'This PC': '.this-pc',
     Networks: '.networks',
@@ -145,6 +147,7 @@ test('the page has its landmarks, one first heading, names for all that can be p
   })) {
     await page.getByRole('link', { name: route, exact: true }).click();
     await page.locator(content).waitFor();
+    expect(await page.title()).toBe(route === 'Home' ? 'Working · Hearthlend' : `${route} · Working · Hearthlend`);
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const)
       expect(await page.getByRole(landmark).count(), landmark).toBe(1);
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
