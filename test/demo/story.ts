@@ -34,7 +34,7 @@ export interface Machine {
 }
 
 /** One token of an answer, as it came. `by`: the machine of each stage that it went through, the first stage first; null where none of them said so. */
-export interface Token {
+interface Token {
   text: string;
   by: (MachineName | null)[];
 }
@@ -50,7 +50,7 @@ export interface Run {
   counted: number | null;
 }
 
-export interface Verdict {
+interface Verdict {
   machine: MachineName;
   shard: string;
   detail: string;
@@ -58,7 +58,7 @@ export interface Verdict {
 }
 
 /** Where everything is, as far as it is known. */
-export interface Settlement {
+interface Settlement {
   network: string;
   chainId: number;
   contract: string;
@@ -81,7 +81,7 @@ export interface Killed {
 }
 
 /** A process of the demonstration. */
-export interface Process {
+interface Process {
   name: string;
   /** Null where it is not told. */
   pid: number | null;
