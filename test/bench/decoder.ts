@@ -2,10 +2,8 @@
 // worker against a bare onnxruntime-node loop, and what keeping the cache costs a step in each of the ways there are, all by turns in one run.
 // Usage: node decoder.ts [FOLDER], where FOLDER keeps the model between runs; otherwise it is made anew, and removed.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-node';
+import { quantile } from '../../core/bench/measure.ts';
 import { CPU } from '../../core/contract/backends.ts';
 import { canonicalJson } from '../../core/contract/digest.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
@@ -14,51 +12,32 @@ import { GenerateShard } from '../../core/contract/shard.ts';
 import { readDecoder } from '../../core/models/decoder.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { modelDigest } from '../../core/models/digest.ts';
-import { createVet } from '../../core/models/vetting/vet.ts';
-import { nativeWorkers } from '../../core/supervisor/native-process.ts';
-import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
-import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
-import { planLaunch } from '../../core/supervisor/sandbox/plan.ts';
 import { createSupervisor, type ShardTask } from '../../core/supervisor/supervisor.ts';
 import { AlternatingCache, emptyCache, type KeyValueCache, SharedCache } from '../../worker/native/kv-cache.ts';
 import { loadOnnxRuntime } from '../../worker/native/onnxruntime.ts';
 import { type CacheSlot, readLayout } from '../../worker/shard/decoder-layout.ts';
 import type { Session } from '../../worker/shard/session.ts';
-import { LARGE, parametersOf } from '../fixtures/decoder/decoder-shape.ts';
-import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
 import { openPlain, plainLoop } from '../fixtures/decoder/plain-loop.ts';
+import { openLargeDecoder, report } from './large-decoder.ts';
 
-const root = join(import.meta.dirname, '../..');
 const CONTEXTS = [128, 512, 1024];
 const STEPS = 40;
 /** A step's time when nothing else wants the machine: its lower quartile. */
 const UNDISTURBED = 0.25;
 const TOKENS = 48;
 const REPEATS = 5;
-const threads = Math.max(1, cpus().length - 1);
 
 const ort = await loadOnnxRuntime();
-const given = process.argv[2];
-const folder = given ?? mkdtempSync(join(tmpdir(), 'hearthlend-decoder-'));
-const modelPath = join(folder, 'onnx/model.onnx');
-if (!existsSync(modelPath)) makeDecoder(folder, LARGE);
+const { folder, modelPath, threads, worker, promptOf, close } = await openLargeDecoder();
 try {
   const { decoder } = await readDecoder(folder);
-  console.log(
-    `machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${threads} threads, load ${loadavg()[0]?.toFixed(2)}; ` +
-      `${(parametersOf(LARGE) / 1e6).toFixed(0)} million parameters`,
-  );
   const plain = await openPlain(modelPath, threads);
   const session = { ort: plain, inputs: plain.inputMetadata, outputs: plain.outputMetadata } as unknown as Session;
   await measureCaches(plain, readLayout(session, decoder).caches);
   await measureTokens(plain, decoder);
   await plain.release();
 } finally {
-  if (given === undefined) rmSync(folder, { recursive: true, force: true });
-}
-
-function promptOf(length: number): number[] {
-  return Array.from({ length }, (_, at) => 1 + ((at * 7) % 250));
+  close();
 }
 
 function feedsOf(ids: readonly number[], past: number): Record<string, OnnxValue> {
@@ -112,22 +91,7 @@ async function measureCaches(plain: InferenceSession, slots: readonly CacheSlot[
 
 async function measureTokens(plain: InferenceSession, decoder: GenerateShard['decoder']): Promise<void> {
   const { manifest, files } = await describeModel(modelPath);
-  const workDir = mkdtempSync(join(tmpdir(), 'hearthlend-bench-'));
-  const needs = await resolveNeeds({
-    nodePath: process.execPath,
-    scriptPath: join(root, 'dist/worker/native.mjs'),
-    modelsDir: workDir,
-    scratchBytes: 1 << 20,
-    heapMiB: 512,
-  });
-  const wall = await detectWall(needs);
-  const supervisor = createSupervisor({
-    workDir,
-    start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
-    modelMemoryBytes: 4 * 2 ** 30,
-    vet: createVet(),
-    clock: Date.now,
-  });
+  const supervisor = createSupervisor(worker);
   try {
     const prompt = promptOf(128);
     const task = taskOf({ digest: modelDigest(manifest), manifest, files }, prompt, decoder);
@@ -147,7 +111,6 @@ async function measureTokens(plain: InferenceSession, decoder: GenerateShard['de
     });
   } finally {
     await supervisor.dispose();
-    rmSync(workDir, { recursive: true, force: true });
   }
 }
 
@@ -192,24 +155,4 @@ async function timed<T>(times: number[], action: () => Promise<T>): Promise<T> {
   const result = await action();
   times.push(performance.now() - from);
   return result;
-}
-
-/** The value below which a share of them lies. */
-function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] as number;
-}
-
-function report(name: string, value: number, unit: string, baseline: { name: string; value: number }): void {
-  const rounded = (number: number) => Number(number.toFixed(2));
-  const ratio = rounded(value / baseline.value);
-  console.log(
-    JSON.stringify({
-      event: 'measure',
-      name,
-      value: rounded(value),
-      unit,
-      baseline: { ...baseline, value: rounded(baseline.value) },
-      ratio,
-    }),
-  );
 }

@@ -1,8 +1,6 @@
 // What cutting a decoder into stages costs, and how soon a generation goes on that lost one: a decoder of 309 million parameters, whole in one
 // sandboxed worker and in one to three stages of it, by turns in one run on this machine; greedy tokens must be the same. Usage: node staged.ts
 // [FOLDER], where FOLDER keeps the model between runs; otherwise it is made anew, and removed.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { median } from '../../core/bench/measure.ts';
 import { CPU } from '../../core/contract/backends.ts';
@@ -14,51 +12,23 @@ import { readDecoder } from '../../core/models/decoder.ts';
 import { describeModel } from '../../core/models/describe.ts';
 import { modelDigest } from '../../core/models/digest.ts';
 import { splitModel } from '../../core/models/splitting/split.ts';
-import { createVet } from '../../core/models/vetting/vet.ts';
-import { nativeWorkers } from '../../core/supervisor/native-process.ts';
-import { detectWall } from '../../core/supervisor/sandbox/detect.ts';
-import { resolveNeeds } from '../../core/supervisor/sandbox/needs.ts';
-import { planLaunch } from '../../core/supervisor/sandbox/plan.ts';
 import { createSupervisor, type ShardTask } from '../../core/supervisor/supervisor.ts';
 import { playStages } from '../coordinator/staging/stage-machine.ts';
 import { int64, Workbench } from '../coordinator/workbench.ts';
-import { LARGE, parametersOf } from '../fixtures/decoder/decoder-shape.ts';
-import { makeDecoder } from '../fixtures/decoder/make-decoder.ts';
+import { openLargeDecoder, report } from './large-decoder.ts';
 
-const root = join(import.meta.dirname, '../..');
 const TOKENS = 40;
-const PROMPT = Array.from({ length: 64 }, (_, at) => 1 + ((at * 7) % 250));
 const REPEATS = 3;
-const threads = Math.max(1, cpus().length - 1);
 
-const given = process.argv[2];
-const folder = given ?? mkdtempSync(join(tmpdir(), 'hearthlend-decoder-'));
-if (!existsSync(join(folder, 'onnx/model.onnx'))) makeDecoder(folder, LARGE);
-const workDir = mkdtempSync(join(tmpdir(), 'hearthlend-bench-'));
-const needs = await resolveNeeds({
-  ...{
-    nodePath: process.execPath,
-    scriptPath: join(root, 'dist/worker/native.mjs'),
-    modelsDir: workDir,
-    scratchBytes: 1 << 20,
-    heapMiB: 512,
-  },
-});
-const wall = await detectWall(needs);
-const worker = {
-  ...{ workDir, modelMemoryBytes: 4 * 2 ** 30, vet: createVet(), clock: Date.now },
-  start: nativeWorkers(({ modelsDir }) => planLaunch(wall, { ...needs, modelsDir })),
-};
+const large = await openLargeDecoder();
+const { folder, modelPath, workDir, threads, worker } = large;
+const PROMPT = large.promptOf(64);
 const supervisor = createSupervisor(worker);
 const bench = new Workbench();
 let failed = false;
 try {
-  const described = await describeModel(join(folder, 'onnx/model.onnx'));
+  const described = await describeModel(modelPath);
   const facts = await readDecoder(folder);
-  console.log(
-    `machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${threads} threads, load ${loadavg()[0]?.toFixed(2)}; ` +
-      `${(parametersOf(LARGE) / 1e6).toFixed(0)} million parameters`,
-  );
   const asked: Extract<JobRequest, { kind: 'onnx.generate' }> = {
     model: described,
     inputs: encodeSafetensors(new Map([['input_ids', int64(PROMPT, [1, PROMPT.length])]])),
@@ -133,12 +103,8 @@ try {
   }
   const baseline = median(inWhole);
   for (const [stages, times] of inStages) {
-    const value = median(times);
-    report(
-      `a step in ${stages} ${stages === 1 ? 'stage' : 'stages'}`,
-      value,
-      ` (whole in one worker ${baseline.toPrecision(4)} ms; costs ${((value / baseline - 1) * 100).toFixed(1)} %)`,
-    );
+    const name = `a step in ${stages} ${stages === 1 ? 'stage' : 'stages'} of a decoder of 309 million parameters`;
+    report(name, median(times), 'ms', { name: 'whole in one worker', value: baseline });
   }
   for (const lost of [0, 1, 2]) {
     const found = [];
@@ -147,22 +113,18 @@ try {
       same(`3 stages, the one at ${lost} lost`, made.tokens, expected);
       found.push(made.recoveredMs);
     }
-    report(
-      `from the loss of stage ${lost + 1} of 3 until the next token`,
-      median(found),
-      ` (${PROMPT.length + TOKENS / 2} tokens replayed)`,
-    );
+    const name = `from the loss of stage ${lost + 1} of 3 until the next token, ${PROMPT.length + TOKENS / 2} tokens replayed`;
+    report(name, median(found), 'ms');
   }
 } finally {
   await supervisor.dispose();
   await bench.dispose();
-  rmSync(workDir, { recursive: true, force: true });
-  if (given === undefined) rmSync(folder, { recursive: true, force: true });
+  large.close();
 }
 process.exitCode = failed ? 1 : 0;
 
 async function cut(stages: number): Promise<{ manifest: SplitManifest; files: ReadonlyMap<string, string> }> {
-  const model = await describeModel(join(folder, 'onnx/model.onnx'));
+  const model = await describeModel(modelPath);
   const out = join(workDir, `split-${stages}`);
   const manifest = await splitModel({
     ...{ model, stages, out, decoder: await readDecoder(folder), inputs: null, wholeFits: true },
@@ -189,8 +151,4 @@ function same(what: string, tokens: string, expected: string): void {
   if (tokens === expected) return;
   failed = true;
   console.log(`WRONG: ${what} makes other tokens than the whole`);
-}
-
-function report(name: string, ms: number, words: string): void {
-  console.log(`${name}: ${ms.toPrecision(4)} ms${words}`);
 }
