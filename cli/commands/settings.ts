@@ -43,9 +43,9 @@ function valuesOf({ rules: _rules, ...settings }: Settings): Map<string, unknown
 
 function shown(value: unknown): string {
   if (value === null) return message('cli.settings.auto');
-  if (!Array.isArray(value)) return String(value);
   // Of a record its name, or what is in it: whole it is typed, and in --json.
-  return value.map((each) => (isRecord(each) ? (each.name ?? Object.values(each).join(' ')) : each)).join(',');
+  if (isRecord(value)) return String(value.name ?? Object.values(value).map(shown).join(' '));
+  return Array.isArray(value) ? value.map(shown).join(',') : String(value);
 }
 
 /** The change that gives one setting, by its dotted name, the value that somebody typed. @throws USAGE */

@@ -55,14 +55,13 @@ export const AssetSums = z.strictObject({
 export type AssetSums = z.infer<typeof AssetSums>;
 
 /** Energy of the shards whose energy is known. Null: of none of them. A sensor measured the first; the second is what the device takes under load. */
-export const EnergySums = z.strictObject({
+const EnergySums = z.strictObject({
   measuredWh: z.number().min(0).nullable(),
   estimatedWh: z.number().min(0).nullable(),
   /** Shards whose energy is known, and shards that were accepted: what is missing is not guessed. */
   knownShards: Count,
   acceptedShards: Count,
 });
-export type EnergySums = z.infer<typeof EnergySums>;
 
 /** What the known energy costs by the tariff as it is now, and what is left. Practice and own work cost electricity too. */
 export const NetSums = z.strictObject({
@@ -140,7 +139,7 @@ export type EarningsForecast = z.infer<typeof EarningsForecast>;
  * that aren't ours. `short`: a voucher says less than its receipts. `over`: it says more (counts against the others). `not-claimed`: vouched, and not
  * paid yet. `not-accepted` is computed, and not yet part of what was accepted.
  */
-export const DIVERGENCES = ['not-accepted', 'not-vouched', 'other-payees', 'short', 'over', 'not-claimed'] as const;
+const DIVERGENCES = ['not-accepted', 'not-vouched', 'other-payees', 'short', 'over', 'not-claimed'] as const;
 
 export const Divergence = z.strictObject({ kind: z.enum(DIVERGENCES), amount: Amount, channel: Bytes32.nullable() });
 export type Divergence = z.infer<typeof Divergence>;
@@ -191,7 +190,7 @@ export const PriceStatus = z.strictObject({
 export type PriceStatus = z.infer<typeof PriceStatus>;
 
 /** Some rows of the tax export as CSV; the first page begins with the columns' names. `next` asks for the page after; null after the last. */
-export const TaxPage = z.strictObject({ text: z.string().max(1_000_000), rows: Count, next: z.int().min(1).nullable() });
+const TaxPage = z.strictObject({ text: z.string().max(1_000_000), rows: Count, next: z.int().min(1).nullable() });
 
 /** What a page asks of earnings; part of the RPC table (rpc.ts). */
 export const EARNINGS_CALLS = {

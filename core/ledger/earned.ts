@@ -67,7 +67,8 @@ export class Earned {
   readonly #before: Statement<[EarnedKey & { slot: number }], Row>;
   readonly #from: Statement<[EarnedKey & { slot: number }], Row>;
   readonly #put: Statement<[Row]>;
-  readonly #next: Statement<[EarnedKey], { name: string; asset: string }>;
+  readonly #nextAsset: Statement<[EarnedKey], { name: string; asset: string }>;
+  readonly #nextName: Statement<[EarnedKey], { name: string; asset: string }>;
   readonly #energies: Statement<[EarnedKey & { from: number; to: number }], { slot: number; millijoules: number }>;
   readonly #first: Statement<[EarnedKey], number>;
 
@@ -80,9 +81,11 @@ export class Earned {
       `INSERT OR REPLACE INTO earned VALUES (@part, @name, @asset, @slot, @accepted, @acceptedShards, @promised, @paid, @measured, @estimated,
         @knownShards, @lastEntry)`,
     );
-    this.#next = db.prepare(
-      `SELECT name, asset FROM earned WHERE part = @part AND (name, asset) > (@name, @asset) ORDER BY name, asset LIMIT 1`,
+    // Two steps: for (name, asset) > (…) SQLite would pass over every row of the name.
+    this.#nextAsset = db.prepare(
+      'SELECT name, asset FROM earned WHERE part = @part AND name = @name AND asset > @asset ORDER BY asset LIMIT 1',
     );
+    this.#nextName = db.prepare('SELECT name, asset FROM earned WHERE part = @part AND name > @name ORDER BY name, asset LIMIT 1');
     this.#energies = db.prepare(
       `SELECT slot, measured + estimated AS millijoules FROM earned
         WHERE part = @part AND name = @name AND asset = @asset AND slot >= @from AND slot < @to ORDER BY slot`,
@@ -146,11 +149,12 @@ export class Earned {
   /** Every name and asset of a part, from key to key in their order: however many rows each of them has. */
   keys(part: EarnedPart): EarnedKey[] {
     const found: EarnedKey[] = [];
-    let next = this.#next.get({ part, name: '', asset: '' });
+    const after = (key: EarnedKey) => this.#nextAsset.get(key) ?? this.#nextName.get(key);
+    let next = after({ part, name: '', asset: '' });
     while (next !== undefined) {
       const key = { part, ...next };
       found.push(key);
-      next = this.#next.get(key);
+      next = after(key);
     }
     return found;
   }
