@@ -17,7 +17,7 @@ const MAX_BYTES = 64 * 2 ** 30;
 export interface RequesterUploads {
   /** Bytes of it that are here; `whole` once all of them are, and have that digest. */
   state(requester: string, digest: Sha256): Promise<{ offset: number; whole: boolean }>;
-  /** Puts a piece where the ones before it end. @throws UPLOAD_INVALID, DIGEST_MISMATCH where all of it is here and it is something else, DISK_FULL */
+  /** Puts a piece where the ones before it end. @throws UPLOAD_INVALID, NETWORK_BUSY while another is coming, DIGEST_MISMATCH where all of it is here and it is something else, DISK_FULL */
   put(requester: string, blob: BlobRef, offset: number, content: Readable): Promise<{ offset: number; whole: boolean }>;
   /** Where a whole upload lies; null where there is none. It stays for another day. */
   take(requester: string, blob: BlobRef): Promise<string | null>;
@@ -65,7 +65,8 @@ export function openRequesterUploads(dir: string): RequesterUploads {
       const folder = folderOf(requester);
       const part = join(folder, `${digest}.part`);
       const invalid = (detail: string) => new HearthlendError('UPLOAD_INVALID', { digest, detail });
-      if (underWay.has(part)) throw invalid('another piece of it is just coming');
+      // Another job of theirs, or what is left of a connection that broke: it is over soon, and then this piece may be here.
+      if (underWay.has(part)) throw new HearthlendError('NETWORK_BUSY');
       underWay.add(part);
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 });

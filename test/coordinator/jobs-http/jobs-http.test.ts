@@ -1,5 +1,7 @@
-import type { ServerResponse } from 'node:http';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { encodeSafetensors } from '../../../core/contract/safetensors.ts';
 import { estimateCost, type RunRequest } from '../../../core/jobs/remote.ts';
 import { digestOf, float32, runRequest } from '../workbench.ts';
@@ -78,6 +80,22 @@ test('an upload that breaks off goes on where it broke off', async () => {
   // The first piece of 8 MiB was there; two were not.
   const uploaded = bench.requests.slice(before).filter((each) => each === `PUT /v1/uploads/${digestOf(part)}`);
   expect(uploaded).toHaveLength(2);
+});
+
+test('what is just being sent for another job is waited for', async () => {
+  const inputs = x(42);
+  const digest = digestOf(inputs);
+  const { port } = bench.server.address() as AddressInfo;
+  const headers = { authorization: `Bearer ${bench.secret}`, 'upload-offset': '0', 'upload-length': String(inputs.byteLength) };
+  const sending = request({ port, path: `/v1/uploads/${digest}`, method: 'PUT', headers });
+  sending.write(inputs.subarray(0, 10));
+  const sent = once(sending, 'response');
+  await vi.waitUntil(() => bench.requests.includes(`PUT /v1/uploads/${digest}`));
+  const submitted = bench.requester(bench.secret, 60_000).submit(asked({ inputs }), {}, () => undefined);
+  await vi.waitUntil(() => bench.requests.filter((each) => each === `PUT /v1/uploads/${digest}`).length > 1, { timeout: 30_000 });
+  sending.end(inputs.subarray(10));
+  await sent;
+  expect((await submitted).shards).toBe(1);
 });
 
 test('nobody pays more than they allow, nor more than their key may spend', async () => {
