@@ -68,6 +68,7 @@ export interface Engine {
   /** The same as far as it was taken; null before. */
   inventory(): HardwareReport | null;
   counts(): Omit<Summary, 'ms'>;
+  started(): boolean;
   /** Resolves once it works; `running` ends when the loop does. */
   start(options: StartOptions): Promise<{ running: Promise<void> }>;
   /** What it makes of rules, signals and what the user says. */
@@ -316,6 +317,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
     inventory: () => inventory,
     practiceDigest: promptModel.digest,
     counts: () => view.counts,
+    started: () => facts.started,
     async start({ shards, networks: wantedNetworks, practice = true }) {
       await networks.start(wantedNetworks);
       wanted = shards ?? wanted;

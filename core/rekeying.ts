@@ -14,6 +14,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log/log.ts';
 import type { Wallet } from './wallet/wallet.ts';
 
+/** How long what is handed in may take to be accepted and signed for, once nothing is computed any more. */
 const PATIENCE_MS = 20_000;
 const LOOK_MS = 100;
 
@@ -21,13 +22,11 @@ interface RekeyingParts {
   dataDir: string;
   identity: PresentIdentity;
   ledger: Pick<Ledger, 'rekey' | 'unfinished' | 'receiptHead' | 'lastBatched'>;
-  engine: Pick<Engine, 'hold' | 'networks' | 'coordinator' | 'screen'>;
+  engine: Pick<Engine, 'hold' | 'started' | 'networks' | 'coordinator' | 'screen'>;
   wallet: Pick<Wallet, 'status' | 'sign'>;
   payee(): Address;
   clock(): number;
   log: Log;
-  /** How long what is handed in may take to be accepted and signed for, once nothing is computed any more; 20 s where left out. */
-  patienceMs?: number;
   show(): Promise<IdentityStatus>;
 }
 
@@ -116,7 +115,8 @@ export function rekeyHandlers(parts: RekeyingParts): Pick<Handlers, RekeyCalls> 
 
   /** Networks answer in their own time, each as it pleases. */
   async function handedIn(): Promise<void> {
-    const until = performance.now() + (parts.patienceMs ?? PATIENCE_MS);
+    // Where nothing works, nothing is to be waited for.
+    const until = performance.now() + (engine.started() ? PATIENCE_MS : 0);
     while (stillToDo() !== null && performance.now() < until) await setTimeout(LOOK_MS);
   }
 

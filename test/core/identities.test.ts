@@ -61,7 +61,6 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
     const handlers = rekeyHandlers({
       ...{ dataDir, identity, wallet: bench.wallet, clock: () => clock.now, log: () => undefined },
       payee: () => new Wallet(KEY).address,
-      patienceMs: 0,
       show: () => known['identity.show']({}),
       ledger: {
         unfinished: () => stand.open as never,
@@ -73,6 +72,7 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
       },
       engine: {
         hold: async () => () => undefined,
+        started: () => false,
         coordinator: { id: 'local' } as never,
         screen: { touch: () => undefined } as never,
         networks: {
