@@ -81,7 +81,7 @@ test('the keys are in their two files and nowhere else: no other file, no output
   expect(outside.filter((bytes) => holds(bytes, keys))).toEqual([]);
 });
 
-test('everything in the data folder is for its owner alone, whatever the umask, while it works, killed, and after its end', async (context) => {
+test('everything in the data folder is for its owner alone, whatever the umask, while it works, killed, after its end, and with a new worker key', async (context) => {
   context.skip(process.platform === 'win32', 'Windows has no such modes');
   const dataDir = join(temporaryFolder('modes'), 'data');
   const wrapper = ['sh', '-c', 'umask 0; exec "$@"', 'sh'];
@@ -95,4 +95,16 @@ test('everything in the data folder is for its owner alone, whatever the umask, 
   const again = new Command([...START, '--shards', '2', '--json', '--data-dir', dataDir], { wrapper });
   expect((await again.ended).code).toBe(0);
   expect(openToOthers(dataDir)).toEqual([]);
+  // The new worker key is in its file alone, and the old one in the file of before: without a wallet it may still be paid.
+  const [former = []] = keysOf(dataDir);
+  const rekeyed = await new Command(['identity', 'rekey', '--yes', '--data-dir', dataDir], { wrapper }).ended;
+  expect(rekeyed.code).toBe(0);
+  expect(openToOthers(dataDir)).toEqual([]);
+  const [next = []] = keysOf(dataDir);
+  const holding = (key: Buffer[]) =>
+    allFiles(dataDir)
+      .filter((path) => holds(readFileSync(path), [key]))
+      .map((path) => relative(dataDir, path));
+  expect(holding(next)).toEqual(['identity.json']);
+  expect(holding(former)).toEqual([expect.stringMatching(/^identity-0x[0-9a-f]{40}\.json$/)]);
 });
