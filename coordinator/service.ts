@@ -41,8 +41,8 @@ export interface WorkerService {
   receiptsSince(worker: Worker, sequence: number, limit: number): Promise<WorkReceipt[]>;
   pendingBatches(worker: Worker, options: { leaving: boolean; limit: number }): Promise<SignedBatch[]>;
   countersign(worker: Worker, last: number, signature: Signature): Promise<void>;
-  /** What is promised to this worker's payee for receipts after `last`, oldest first; or that of a worker `of` whose place it took. */
-  vouchers(worker: Worker, last: number, limit: number, of?: Address): Promise<OfferedVoucher[]>;
+  /** What is promised to this worker's payee for receipts after `last`, oldest first; or that of a worker `of` whose place it took, or to a `payee` that it had before. */
+  vouchers(worker: Worker, last: number, limit: number, of?: Address, payee?: Address): Promise<OfferedVoucher[]>;
   /** How the worker stands, and its latest audits. */
   audits(worker: Worker): Promise<AuditReport>;
   /** Whether a worker may read these bytes: a model's or inputs' of an attempt that it holds. */

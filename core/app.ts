@@ -126,7 +126,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     const sending = openSending({ dataDir, payments: engine.payments, wallet, clock, log });
     closers.push(() => sending.close());
     const known = identityHandlers({
-      ...{ dataDir, wallet, clock },
+      ...{ dataDir, wallet, clock, tellNetworks: engine.networks.tellWalletSaid },
       get worker() {
         return identity.address;
       },

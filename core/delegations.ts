@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SignedDelegation, SignedRevocation } from './contract/delegation.ts';
+import { SignedDelegation, SignedPayeeChange, SignedRevocation } from './contract/delegation.ts';
 import { HearthlendError } from './contract/errors.ts';
 import { storageError } from './contract/storage-error.ts';
 import { putFile } from './wallet/durable.ts';
@@ -13,6 +13,8 @@ const MAX_REVOCATIONS = 8;
 const Delegations = z.strictObject({
   delegation: SignedDelegation.nullable(),
   revocations: z.array(SignedRevocation).max(MAX_REVOCATIONS),
+  /** Where the wallet said last that it is to be paid, by the networks' keys that it named. */
+  payees: z.array(SignedPayeeChange).max(MAX_REVOCATIONS).optional(),
   /** What the wallet said for the key that is to follow, from before that takes the place of this one. */
   following: z.strictObject({ delegation: SignedDelegation, revocation: SignedRevocation.nullable() }).optional(),
 });

@@ -78,7 +78,7 @@ export interface Engine {
   settled(): Promise<void>;
   /** Sets work aside while the machine is measured. What it gives puts it back, as far as nothing else stands against it by then. */
   hold(): Promise<() => void>;
-  networks: Pick<Networks, 'handlers' | 'joined' | 'apart' | 'noteWorker'>;
+  networks: Pick<Networks, 'handlers' | 'joined' | 'apart' | 'noteWorker' | 'tellWalletSaid'>;
   payments: Pick<Payments, 'handlers' | 'chain' | 'gasAddress' | 'records'>;
   /** The practice model's digest. */
   practiceDigest: string;

@@ -53,7 +53,7 @@ export function createJournal(ledger: Ledger, facts: JournalFacts): WorkJournal 
     attempt,
   });
   return {
-    leased({ shard, attempt }) {
+    leased({ shard, attempt, payee = facts.payee }) {
       const { network, id } = shard;
       const waits = waiting.some((each) => each.kind === 'shard.leased' && isOf(each, { network, shardId: id, attempt }));
       if (waits || ledger.attempt(network, id, attempt) !== null) throw new HearthlendError('LEASE_DOUBLED', { network, shard: id });
@@ -71,7 +71,7 @@ export function createJournal(ledger: Ledger, facts: JournalFacts): WorkJournal 
         asset: shard.price.asset,
         priceUnit: shard.price.unit,
         unitPrice: shard.price.perUnit,
-        payee: facts.payee,
+        payee,
       };
       later(event);
     },

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { SignedDelegation } from './contract/delegation.ts';
+import type { SignedDelegation, WalletClaim } from './contract/delegation.ts';
 import type { Sha256 } from './contract/digest.ts';
-import { HearthlendError } from './contract/errors.ts';
+import { asHearthlendError, HearthlendError } from './contract/errors.ts';
 import type { NetworkTerms } from './contract/joining.ts';
 import { type MessageRef, ref } from './contract/messages.ts';
 import { isPracticeCredit } from './contract/money.ts';
@@ -15,6 +15,7 @@ import type { Succession } from './contract/succession.ts';
 import { writeDurably } from './ledger/durable-file.ts';
 import type { Log } from './log/log.ts';
 import { bestNet, byNetPay, type Candidate, type HourlyCost } from './network/choosing.ts';
+import { mayBePaid, sendClaim, withClaim } from './network/claims.ts';
 import type { Link } from './network/connection.ts';
 import { findNetworks } from './network/discovery.ts';
 import { owedUnpromised, requireCreditFor } from './network/hold-back.ts';
@@ -95,7 +96,9 @@ export interface Networks {
   handlers: Pick<Handlers, NetworkCalls>;
   rows(): NetworkRow[];
   /** Joined networks with their terms and what the user decided. */
-  joined(): Array<{ id: string; terms: NetworkTerms; choices: NetworkChoices }>;
+  joined(): Array<{ id: string; terms: NetworkTerms; choices: NetworkChoices; payees: readonly Address[] }>;
+  /** What the wallet has signed of the worker goes to the networks that it is for, now or as soon as they can be reached. */
+  tellWalletSaid(claim: WalletClaim): void;
   /** It proved wrong: no more work is taken from it until the next start. */
   /** Lets go of every network, does something while none is worked for, and takes them up again. */
   apart<T>(work: () => Promise<T>): Promise<T>;
@@ -136,11 +139,13 @@ export function openNetworks(parts: NetworksParts): Networks {
   let looking: Promise<NearbyNetwork[]> | null = null;
   const refreshing = setInterval(() => {
     for (const { network } of active.values()) network.refresh().catch(() => undefined);
+    for (const { id } of records.all()) void deliver(id).catch(() => undefined);
   }, REFRESH_MS);
   refreshing.unref();
 
   /** Joining, leaving and the like, one after the other. */
   const inTurn = createSerial();
+  const delivering = createSerial();
 
   function known(id: string): JoinedNetwork {
     const record = records.get(id);
@@ -159,6 +164,7 @@ export function openNetworks(parts: NetworksParts): Networks {
       version: parts.version,
       clock,
       prepare: () => tellOfKey(id),
+      mayBePaid: (payee) => mayBePaid(known(id), parts.worker.payee, payee),
       onLink: (link) => told(id, link),
       onInfo(info) {
         each.info = info;
@@ -213,6 +219,35 @@ export function openNetworks(parts: NetworksParts): Networks {
     log('info', 'network knows the new worker key', { network: id });
   }
 
+  /** Tells a network what the wallet said, in that order. What can't be delivered now waits; what it refuses is no use keeping. */
+  function deliver(id: string): Promise<void> {
+    return delivering(async () => {
+      for (let record = records.get(id); record !== undefined; record = records.get(id)) {
+        const [claim, ...later] = record.claims ?? [];
+        if (claim === undefined) return;
+        try {
+          const payout = await sendClaim(record, claim);
+          log('info', 'network told what the wallet said', { network: id, kind: claim.kind });
+          const now = known(id);
+          records.put({ ...now, claims: later, access: { ...now.access, payout } });
+        } catch (thrown) {
+          const { code, params } = asHearthlendError(thrown);
+          log('warn', 'network not told what the wallet said', { network: id, kind: claim.kind, code, params });
+          if (code === 'NETWORK_UNREACHABLE' || code === 'NETWORK_BUSY') return;
+          records.put({ ...known(id), claims: later });
+        }
+        onChange();
+      }
+    });
+  }
+
+  function tellAll(claim: WalletClaim): void {
+    for (const record of records.all()) {
+      records.put(withClaim(record, claim));
+      void deliver(record.id).catch((thrown: unknown) => log('warn', 'not delivered', { detail: asHearthlendError(thrown).message }));
+    }
+  }
+
   async function deactivate(id: string): Promise<void> {
     const each = active.get(id);
     if (each === undefined) return;
@@ -233,6 +268,7 @@ export function openNetworks(parts: NetworksParts): Networks {
   }
 
   function told(id: string, link: Link): void {
+    if (link.state === 'connected') void deliver(id).catch(() => undefined);
     const error = 'error' in link ? link.error : null;
     log(error === null ? 'info' : 'warn', `network ${link.state}`, { network: id, code: error?.code, params: error?.params });
     onChange();
@@ -255,6 +291,7 @@ export function openNetworks(parts: NetworksParts): Networks {
       terms: record?.access.terms ?? null,
       choices: record?.choices ?? null,
       joinedAt: record?.joinedAt ?? null,
+      ...(record?.access.payout === undefined ? {} : { payout: record.access.payout }),
       connection: connectionOf(id),
       noWork: noWork.get(id) ?? null,
       took: took.get(id) ?? null,
@@ -297,7 +334,8 @@ export function openNetworks(parts: NetworksParts): Networks {
 
   return {
     rows,
-    joined: () => records.all().map(({ id, access, choices }) => ({ id, terms: access.terms, choices })),
+    joined: () => records.all().map(({ id, access, choices, payees = [] }) => ({ id, terms: access.terms, choices, payees })),
+    tellWalletSaid: tellAll,
     suspend,
     apart: (work) =>
       inTurn(async () => {
@@ -407,7 +445,8 @@ export function openNetworks(parts: NetworksParts): Networks {
             throw new HearthlendError('NETWORK_JOINED', { network: terms.id });
           requireCreditFor(terms, choices.creditLimit, parts.tokensPerSecond());
           const joined = await joinNetwork(read, terms, joiner(terms.coordinator));
-          records.put({ ...joined, choices: Choices.parse({ isolation: parts.acceptedIsolation(), ...definedFields(choices) }) });
+          const payees = [parts.worker.payee];
+          records.put({ ...joined, payees, choices: Choices.parse({ isolation: parts.acceptedIsolation(), ...definedFields(choices) }) });
           log('info', 'network joined', { network: terms.id, operator: terms.operator });
           if (started && choices.paused !== true) await activate(terms.id);
           onChange();

@@ -41,6 +41,8 @@ interface PayingNetwork {
   id: string;
   terms: NetworkTerms;
   choices: NetworkChoices;
+  /** Whom its receipts may name, or have named, besides the present payee. */
+  payees: readonly Address[];
 }
 
 export interface PaymentsParts {
@@ -141,11 +143,12 @@ export function openPayments(parts: PaymentsParts): Payments {
     return known;
   }
 
-  /** The present worker's first. A former one's is that of whom its last receipt names. */
-  function channelsIn({ id, domain, payer, token }: ReturnType<typeof paying>): OwnChannel[] {
+  /** The present worker's first, one for each payee that it has had. A former one's is that of whom its last receipt names. */
+  function channelsIn({ id, domain, payer, token, payees }: ReturnType<typeof paying>): OwnChannel[] {
     const former = ledger.workersOf(id).filter((worker) => !same(worker, parts.worker));
+    const own = new Map([parts.payee, ...payees].map((payee) => [payee.toLowerCase(), payee]));
     const names = [
-      { worker: parts.worker, payee: parts.payee },
+      ...[...own.values()].map((payee) => ({ worker: parts.worker, payee })),
       ...former.flatMap((worker) => {
         const { sequence } = ledger.receiptHead(id, worker);
         const [last] = ledger.receiptsOf(id, sequence, sequence, worker);
@@ -182,12 +185,14 @@ export function openPayments(parts: PaymentsParts): Payments {
       // Asked of all but the present one only as long as something is open.
       const former = !same(own.worker, parts.worker);
       if (from.network.vouchers === undefined || (former && last >= ledger.receiptHead(id, own.worker).sequence)) return true;
-      const offers = await from.network.vouchers(last, former ? own.worker : undefined);
+      const offers = await from.network.vouchers(last, former ? own.worker : undefined, own.payee);
       let taken = 0;
       for (const offer of offers) {
         // Recorded here only once both sides have signed for its receipts; until then it is asked for again.
         if (offer.last > ledger.lastBatched(id, own.worker)) break;
         const { voucher, domain } = offer.signed;
+        // Of another payee: what is promised to that one is asked for by itself.
+        if (!same(voucher.payee, own.payee) && same(voucher.worker, own.worker)) continue;
         try {
           if (!same(voucher.worker, own.worker))
             throw new HearthlendError('VOUCHER_INVALID', { network: id, detail: `it is of another worker than ${own.worker}` });
@@ -273,16 +278,23 @@ export function openPayments(parts: PaymentsParts): Payments {
     const known = view === undefined || view.trouble !== null ? null : view.secured;
     let [short, expected, exposure] = [0n, 0n, 0n];
     let oldest: number | null = null;
-    for (const { worker, channel } of channelsIn(paying(id))) {
-      const latest = ledger.promises.latest(channel);
-      const next = (latest?.last ?? 0) + 1;
+    for (const [worker, channels] of byWorker(channelsIn(paying(id)))) {
+      const latest = channels.flatMap(({ channel }) => ledger.promises.latest(channel) ?? []);
+      const next = Math.max(0, ...latest.map(({ last }) => last)) + 1;
       const [open] = ledger.receiptsOf(id, next, next, worker);
       if (open !== undefined) oldest = Math.min(oldest ?? open.time, open.time);
-      if (latest !== null) short += BigInt(latest.expected) - BigInt(latest.signed.voucher.cumulativeAmount);
-      expected += BigInt(latest?.expected ?? 0);
-      // What is set aside for one of them pays no other.
-      const owed = { accepted: ledger.acceptedOf(id, worker), paid: ledger.promises.claimed(channel), secured: known?.get(channel) ?? 0n };
-      exposure += exposureOf(owed);
+      for (const { expected: due, signed } of latest) {
+        short += BigInt(due) - BigInt(signed.voucher.cumulativeAmount);
+        expected += BigInt(due);
+      }
+      const sum = (of: (channel: string) => bigint) => channels.reduce((all, { channel }) => all + of(channel), 0n);
+      // What is set aside for one worker pays no other.
+      const secured = sum((channel) => known?.get(channel) ?? 0n);
+      exposure += exposureOf({
+        accepted: ledger.acceptedOf(id, worker),
+        paid: sum((channel) => ledger.promises.claimed(channel)),
+        secured,
+      });
     }
     const secured = known === null ? null : [...known.values()].reduce((sum, amount) => sum + amount, 0n);
     const limit = choices.creditLimit === null ? null : BigInt(choices.creditLimit);
@@ -346,7 +358,11 @@ export function openPayments(parts: PaymentsParts): Payments {
   }
 
   function transactionRow(record: TransactionRecord): TransactionRow {
-    const call = record.kind === 'send' ? records.call(record) : null;
+    if (record.kind === 'claim') {
+      const paid = record.hashes.map((hash) => ledger.promises.paidBy(hash)).find((each) => each !== null);
+      return { ...record, asset: paid?.asset ?? null, amount: paid?.amount.toString() ?? null };
+    }
+    const call = records.call(record);
     const sent = call === null ? null : readTransfer(call);
     if (sent === null) return { ...record, asset: null, amount: null };
     return { ...record, asset: assetOf({ chainId: record.chainId, contract: NATIVE_TOKEN }, sent.token), amount: sent.amount.toString() };
@@ -514,6 +530,12 @@ export function openPayments(parts: PaymentsParts): Payments {
 
 function pick({ chainId, contract, payer }: { chainId: number; contract: Address; payer: Address }) {
   return { chainId, contract, payer };
+}
+
+function byWorker(channels: readonly OwnChannel[]): Map<Address, OwnChannel[]> {
+  const workers = new Map<Address, OwnChannel[]>();
+  for (const each of channels) workers.set(each.worker, [...(workers.get(each.worker) ?? []), each]);
+  return workers;
 }
 
 function same(a: string, b: string): boolean {

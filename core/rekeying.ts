@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { SignedDelegation, SignedRevocation } from './contract/delegation.ts';
 import { delegationDigest, delegationFault, revocationDigest, signedByWallet } from './contract/delegation-hash.ts';
 import { HearthlendError } from './contract/errors.ts';
-import type { AgreedClaim, IdentityClaim, IdentityStatus, RekeyPlan } from './contract/identity.ts';
+import type { AgreedClaim, IdentityStatus, KeyClaim, RekeyPlan } from './contract/identity.ts';
 import type { Address } from './contract/receipt.ts';
 import type { Handlers } from './contract/rpc.ts';
 import { openDelegations } from './delegations.ts';
@@ -88,7 +88,7 @@ export function rekeyHandlers(parts: RekeyingParts): Pick<Handlers, RekeyCalls> 
     return delegation === null ? null : { delegation, revocation };
   }
 
-  function requireRight(claim: IdentityClaim, walletAddress: Address | null, to: Address): void {
+  function requireRight(claim: KeyClaim, walletAddress: Address | null, to: Address): void {
     const invalid = (detail: string) => new HearthlendError('DELEGATION_INVALID', { detail });
     const said = claim.kind === 'delegation' ? claim.delegation : claim.revocation;
     if (walletAddress === null || !same(said.wallet, walletAddress)) throw invalid(`it is of the wallet ${said.wallet}`);

@@ -5,7 +5,7 @@ import { message } from '../../core/contract/messages.ts';
 import { Address } from '../../core/contract/receipt.ts';
 import { wholeNumber } from './arguments.ts';
 import type { Context, ExitCode } from './command.ts';
-import { runIdentityDelegate, runIdentityRevoke, runIdentityShow, type SigningOptions } from './identity.ts';
+import { runIdentityDelegate, runIdentityPayee, runIdentityRevoke, runIdentityShow, type SigningOptions } from './identity.ts';
 import { runIdentityRekey } from './identity-rekey.ts';
 
 interface Typed {
@@ -30,19 +30,29 @@ export function addIdentityCommands(program: Command, run: (command: (context: C
     .option('--network <address>', message('cli.help.identity-network'))
     .option('--days <days>', message('cli.help.identity-days'), wholeNumber(1, DELEGATION_DAYS.most))
     .action((typed: Typed) => {
-      const networkKey = typed.network ?? null;
-      if (networkKey !== null && !Address.safeParse(networkKey).success) {
-        throw new HearthlendError('WALLET_ADDRESS_INVALID', { address: networkKey.slice(0, 60), detail: 'it is not 0x and 40 hex digits' });
-      }
-      const wish = { kind: 'delegation', networkKey, days: typed.days ?? DELEGATION_DAYS.usual } as const;
+      const wish = { kind: 'delegation', networkKey: checkedKey(typed.network), days: typed.days ?? DELEGATION_DAYS.usual } as const;
       return run((context) => runIdentityDelegate(context, wish, signing(typed)));
     });
   addSigning(identity.command('revoke').description(message('cli.help.identity-revoke')))
     .option('--revocation-out <file>', message('cli.help.identity-revocation-out'))
     .action((typed: Typed) => run((context) => runIdentityRevoke(context, signing(typed), typed.revocationOut ?? null)));
+  addSigning(identity.command('payee').argument('<address>', message('cli.help.identity-payee-address')))
+    .description(message('cli.help.identity-payee'))
+    .option('--network <address>', message('cli.help.identity-network'))
+    .action((payee: string, typed: Typed) => {
+      const wish = { kind: 'payee', payee, networkKey: checkedKey(typed.network) } as const;
+      return run((context) => runIdentityPayee(context, wish, signing(typed)));
+    });
   addSigning(identity.command('rekey').description(message('cli.help.identity-rekey')))
     .option('--days <days>', message('cli.help.identity-days'), wholeNumber(1, DELEGATION_DAYS.most))
     .action((typed: Typed) => run((context) => runIdentityRekey(context, typed.days ?? DELEGATION_DAYS.usual, signing(typed))));
+}
+
+/** @throws WALLET_ADDRESS_INVALID */
+function checkedKey(typed: string | undefined): Address | null {
+  if (typed === undefined) return null;
+  if (Address.safeParse(typed).success) return typed;
+  throw new HearthlendError('WALLET_ADDRESS_INVALID', { address: typed.slice(0, 60), detail: 'it is not 0x and 40 hex digits' });
 }
 
 function addSigning(command: Command): Command {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { ANY_NETWORK, DelegationRevocation, WalletSignature, WorkerDelegation } from '../../core/contract/delegation.ts';
+import { ANY_NETWORK, DelegationRevocation, PayeeChange, WalletSignature, WorkerDelegation } from '../../core/contract/delegation.ts';
 import { typedData } from '../../core/contract/delegation-hash.ts';
 import type { Bytes32 } from '../../core/contract/digest.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
@@ -58,6 +58,23 @@ export async function runIdentityRevoke(context: Context, options: SigningOption
   });
 }
 
+const MEANS = {
+  delegation: 'cli.identity.delegate-means',
+  revocation: 'cli.identity.revoke-means',
+  payee: 'cli.identity.payee-means',
+} as const;
+
+/** Has the wallet sign that what the worker earns is to be paid elsewhere, which networks take up after the delay in their terms. */
+export async function runIdentityPayee(context: Context, wish: ClaimWish & { kind: 'payee' }, options: SigningOptions): Promise<ExitCode> {
+  const { world, terminal, dataDir } = context;
+  return withAgent({ world, dataDir }, async (reach) => {
+    const status = await signedClaim(context, reach, wish, options);
+    if (status === null) return;
+    terminal.emit({ event: 'identity', ...status });
+    terminal.text(message('cli.identity.payee-told'));
+  });
+}
+
 /** What is known once the wallet has signed; null where it has yet to, elsewhere. */
 async function signedClaim(context: Context, reach: Reach, wish: ClaimWish, options: SigningOptions): Promise<IdentityStatus | null> {
   const { terminal } = context;
@@ -70,7 +87,7 @@ async function signedClaim(context: Context, reach: Reach, wish: ClaimWish, opti
   }
   return whileUnlocked(context, reach, options, async () => {
     const seen = await shownByWallet(context, reach, claim);
-    terminal.text(message(wish.kind === 'delegation' ? 'cli.identity.delegate-means' : 'cli.identity.revoke-means'));
+    terminal.text(message(MEANS[wish.kind]));
     await confirm(context, options.yes);
     return client.call('identity.sign', { claim, seen });
   });
@@ -80,14 +97,19 @@ async function signedClaim(context: Context, reach: Reach, wish: ClaimWish, opti
 export function writeToSign({ world, terminal }: Context, out: string, claim: IdentityClaim): void {
   const path = resolve(world.cwd, out);
   writeNewFile(path, `${JSON.stringify(typedData(claim), null, 2)}\n`);
-  const { wallet } = claim.kind === 'delegation' ? claim.delegation : claim.revocation;
+  const { wallet } = claim.kind === 'delegation' ? claim.delegation : claim.kind === 'payee' ? claim.change : claim.revocation;
   terminal.emit({ event: 'to-sign', path, wallet });
   terminal.text(message('cli.identity.to-sign', { path, wallet }));
 }
 
 /** What was signed elsewhere. @throws FILE_UNREADABLE, USAGE, DELEGATION_INVALID */
-export function signedElsewhere({ world }: Context, { file, signature }: { file: string; signature: string }, kind: IdentityClaim['kind']) {
-  return { claim: readClaim(resolve(world.cwd, file), kind), signature: checkedSignature(signature) };
+export function signedElsewhere<K extends IdentityClaim['kind']>(
+  { world }: Context,
+  { file, signature }: { file: string; signature: string },
+  kind: K,
+) {
+  const claim = readClaim(resolve(world.cwd, file), kind) as Extract<IdentityClaim, { kind: K }>;
+  return { claim, signature: checkedSignature(signature) };
 }
 
 /** Does something with the wallet here, unlocked for as long as that takes. @throws USAGE where it is elsewhere */
@@ -134,6 +156,7 @@ const SignedElsewhere = z.object({ message: z.record(z.string(), z.unknown()) })
 const DelegationMessage = z
   .strictObject({ ...WorkerDelegation.shape, notBefore: Numbers, expiry: Numbers, nonce: Numbers })
   .pipe(WorkerDelegation);
+const PayeeMessage = z.strictObject({ ...PayeeChange.shape, nonce: Numbers }).pipe(PayeeChange);
 const RevocationMessage = z.strictObject({ ...DelegationRevocation.shape, nonce: Numbers }).pipe(DelegationRevocation);
 
 /** @throws FILE_UNREADABLE, USAGE where it is not what was written with --out */
@@ -148,6 +171,7 @@ function readClaim(path: string, kind: IdentityClaim['kind']): IdentityClaim {
     if (text.length > MAX_FILE_CHARACTERS) throw new Error('too large');
     const said = SignedElsewhere.parse(JSON.parse(text)).message;
     if (kind === 'delegation') return { kind, delegation: DelegationMessage.parse(said) };
+    if (kind === 'payee') return { kind, change: PayeeMessage.parse(said) };
     return { kind, revocation: RevocationMessage.parse(said) };
   } catch {
     throw new HearthlendError('USAGE', { detail: message('cli.usage.identity-file', { path }) });

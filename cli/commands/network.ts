@@ -1,6 +1,6 @@
 import { amountText, countText } from '../../core/contract/amounts.ts';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import type { NetworkTerms } from '../../core/contract/joining.ts';
+import { type NetworkTerms, PAYEE_DELAY_MS } from '../../core/contract/joining.ts';
 import { message, messageOf } from '../../core/contract/messages.ts';
 import { formatBaseUnits, isPracticeCredit, parseBaseUnits } from '../../core/contract/money.ts';
 import { NetworkChoices, NetworkChoicesChange, type NetworkRow } from '../../core/contract/networks.ts';
@@ -123,7 +123,7 @@ function change(context: Context, network: string, choices: NetworkChoicesChange
   });
 }
 
-function linesOf({ connection, noWork, took, choices, asset, symbol, decimals, earnings }: NetworkRow): [string, string][] {
+function linesOf({ connection, payout, noWork, took, choices, asset, symbol, decimals, earnings }: NetworkRow): [string, string][] {
   const amount = (value: string) =>
     isPracticeCredit(asset)
       ? message('network.practice-amount', { amount: countText(Number(value)) })
@@ -134,6 +134,17 @@ function linesOf({ connection, noWork, took, choices, asset, symbol, decimals, e
       [message(`network.state.${connection.state}`), ...(connection.reason === null ? [] : [messageOf(connection.reason)])].join('. '),
     ],
   ];
+  if (payout !== undefined) {
+    const at = payout.next === null ? '' : new Date(payout.next.at).toISOString();
+    const params = {
+      payee: payout.payee,
+      waits: payout.next === null ? 'no' : 'yes',
+      at,
+      next: payout.next?.payee ?? '',
+      stopped: payout.stopped ?? 'no',
+    };
+    lines.push([message('network.paid-to'), message('network.paid-to.text', params)]);
+  }
   if (noWork !== null) lines.push([message('network.no-work'), messageOf(noWork)]);
   if (took !== null) lines.push([message('network.took'), messageOf(took)]);
   for (const name of ['expected', 'accepted', 'promised', 'paid'] as const)
@@ -158,6 +169,10 @@ function termsLines(terms: NetworkTerms, refused: readonly string[], owedUnpromi
     [message('network.prices'), terms.prices.length === 0 ? message('network.prices.none') : terms.prices.map(price).join('; ')],
     [message('network.pays'), paysText(terms)],
     [message('network.hold-back'), holdBackText(terms)],
+    [
+      message('network.payee-delay'),
+      message('network.payee-delay.text', { hours: Math.round((terms.payeeDelayMs ?? PAYEE_DELAY_MS) / 360_000) / 10 }),
+    ],
     ...(owedUnpromised === null
       ? []
       : [[message('network.cli.owed-unpromised'), `≈ ${formatBaseUnits(BigInt(owedUnpromised), decimals)} ${symbol}`] as [string, string]]),

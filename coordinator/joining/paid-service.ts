@@ -21,12 +21,13 @@ export function withPayouts(service: WorkerService, store: Pick<Store, 'vouchers
         ...(reply.further && { further: reply.further.map((each) => ({ ...each, payee })) }),
       };
     },
-    async vouchers(worker, last, limit, of) {
+    async vouchers(worker, last, limit, of, payee) {
       const { address, former = [] } = worker;
-      if (former.length === 0 || (of !== undefined && !sameAddress(of, address))) return service.vouchers(worker, last, limit, of);
-      const ofFormer = await Promise.all(former.map((payee) => store.vouchersAfter(address, payee, last, limit)));
-      const all = [...ofFormer.flat(), ...(await service.vouchers(worker, last, limit, of))];
-      return all.sort((a, b) => a.last - b.last).slice(0, limit);
+      const before =
+        payee === undefined || (of !== undefined && !sameAddress(of, address))
+          ? undefined
+          : former.find((each) => sameAddress(each, payee));
+      return before === undefined ? service.vouchers(worker, last, limit, of) : store.vouchersAfter(address, before, last, limit);
     },
   };
 }

@@ -53,7 +53,7 @@ const CALLS: Calls = {
   },
   receiptsSince: ({ service }, worker, { sequence }) => service.receiptsSince(worker, sequence, RECEIPTS),
   pendingBatches: ({ service }, worker, { leaving }) => service.pendingBatches(worker, { leaving, limit: BATCHES }),
-  vouchers: ({ service }, worker, { last, worker: of }) => service.vouchers(worker, last, VOUCHERS, of),
+  vouchers: ({ service }, worker, { last, worker: of, payee }) => service.vouchers(worker, last, VOUCHERS, of, payee),
   audits: ({ service }, worker) => service.audits(worker),
   async countersign({ service }, worker, { last, signature }) {
     await service.countersign(worker, last, signature);

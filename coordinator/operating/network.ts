@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HearthlendError } from '../../core/contract/errors.ts';
-import { NetworkTerms } from '../../core/contract/joining.ts';
+import { NetworkTerms, PAYEE_DELAY_MS } from '../../core/contract/joining.ts';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { Address } from '../../core/contract/receipt.ts';
 import { NetworkId } from '../../core/contract/shard.ts';
@@ -100,6 +100,7 @@ function firstTerms(id: string, coordinator: Address, name: string): NetworkTerm
     categories: [],
     isolation: ['os', 'chromium'],
     holdBackMs: 0,
+    payeeDelayMs: PAYEE_DELAY_MS,
     settlement: null,
   };
 }

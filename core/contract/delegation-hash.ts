@@ -66,8 +66,12 @@ export function claimParts(claim: WalletClaim): { wallet: Address; worker: Addre
 
 /** As wallets elsewhere take it (`eth_signTypedData_v4`). */
 export function typedData(
-  claim: { kind: 'delegation'; delegation: WorkerDelegation } | { kind: 'revocation'; revocation: DelegationRevocation },
+  claim:
+    | { kind: 'delegation'; delegation: WorkerDelegation }
+    | { kind: 'revocation'; revocation: DelegationRevocation }
+    | { kind: 'payee'; change: PayeeChange },
 ): unknown {
+  if (claim.kind === 'payee') return TypedDataEncoder.getPayload(DELEGATION_DOMAIN, PAYEE_TYPES, claim.change);
   if (claim.kind === 'delegation') return TypedDataEncoder.getPayload(DELEGATION_DOMAIN, DELEGATION_TYPES, claim.delegation);
   return TypedDataEncoder.getPayload(DELEGATION_DOMAIN, REVOCATION_TYPES, claim.revocation);
 }

@@ -132,7 +132,7 @@ export interface Network {
   /** Receipts after `sequence`, oldest first: what a restarted agent may have missed. */
   receiptsSince(sequence: number): Promise<WorkReceipt[]>;
   /** What is promised for receipts after `last`, oldest first; left out where nothing ever is. `worker`: a former key of this machine's. */
-  vouchers?(last: number, worker?: Address): Promise<OfferedVoucher[]>;
+  vouchers?(last: number, worker?: Address, payee?: Address): Promise<OfferedVoucher[]>;
   /** Batches that the coordinator has signed and this worker has not, oldest first. `leaving`: the one still open is closed and given too. */
   pendingBatches(options?: { leaving: boolean }): Promise<SignedBatch[]>;
   countersign(batch: { network: string; last: number }, signature: Signature): Promise<void>;

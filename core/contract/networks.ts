@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Sha256 } from './digest.ts';
 import { IsolationLevel } from './isolation.ts';
-import { NetworkTerms } from './joining.ts';
+import { NetworkTerms, Payout } from './joining.ts';
 import { MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
 import { NetworkId } from './shard.ts';
@@ -69,6 +69,8 @@ export const NetworkRow = z.strictObject({
   terms: NetworkTerms.nullable(),
   choices: NetworkChoices.nullable(),
   joinedAt: z.int().nullable(),
+  /** Whom it pays for this machine's work, and a change of that which waits; left out where it has not said. */
+  payout: Payout.optional(),
   connection: NetworkConnection,
   /** Why it lends no work; null while it does. */
   noWork: MessageRef.nullable(),

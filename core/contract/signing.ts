@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DelegationRevocation, WorkerDelegation } from './delegation.ts';
+import { DelegationRevocation, PayeeChange, WorkerDelegation } from './delegation.ts';
 import { Bytes32 } from './digest.ts';
 import { Amount } from './money.ts';
 import { Address } from './receipt.ts';
@@ -22,6 +22,7 @@ export const ToSign = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('transaction'), transaction: Transaction }),
   z.strictObject({ kind: z.literal('delegation'), delegation: WorkerDelegation }),
   z.strictObject({ kind: z.literal('revocation'), revocation: DelegationRevocation }),
+  z.strictObject({ kind: z.literal('payee'), change: PayeeChange }),
 ]);
 export type ToSign = z.infer<typeof ToSign>;
 export type TransactionToSign = z.infer<typeof Transaction>;
@@ -29,7 +30,7 @@ export type TransactionToSign = z.infer<typeof Transaction>;
 /** What the signer read off what it is to sign: keys of the message catalogue, which it doesn't carry itself. */
 export const SignerWords = z.strictObject({
   key: z.enum([
-    ...(['signer.send-native', 'signer.send-token', 'signer.delegate', 'signer.delegate-one', 'signer.revoke'] as const),
+    ...(['signer.send-native', 'signer.send-token', 'signer.delegate', 'signer.delegate-one', 'signer.revoke', 'signer.payee'] as const),
     ...(['signer.escrow-deploy', 'signer.escrow-deposit', 'signer.escrow-deposit-token', 'signer.escrow-approve'] as const),
     ...(['signer.escrow-thaw', 'signer.escrow-keep', 'signer.escrow-withdraw', 'signer.escrow-earmark'] as const),
     ...(['signer.escrow-thaw-earmark', 'signer.escrow-release', 'signer.escrow-authorise', 'signer.escrow-revoke'] as const),

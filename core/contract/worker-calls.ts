@@ -66,7 +66,10 @@ export const WORKER_CALLS = {
   audits: { input: z.strictObject({}), output: AuditReport },
   /** What is promised for receipts after `last`, oldest first. */
   /** `worker`: one that the caller took the place of; itself where left out. */
-  vouchers: { input: z.strictObject({ last: z.int().min(0), worker: Address.optional() }), output: z.array(OfferedVoucher).max(64) },
+  vouchers: {
+    input: z.strictObject({ last: z.int().min(0), worker: Address.optional(), payee: Address.optional() }),
+    output: z.array(OfferedVoucher).max(64),
+  },
   /** What opens /v1/blobs for this worker, for as long as it says (ms since 1970, the coordinator's clock), and where that is. */
   blobAccess: {
     input: z.strictObject({}),

@@ -28,6 +28,8 @@ export interface NatsNetworkOptions {
   clock(): number;
   /** What has to be done before it is connected to: the network may have to be told of a new key. */
   prepare?(): Promise<void>;
+  /** Whether a task's receipt may name this payee. */
+  mayBePaid(payee: string): boolean;
   onLink(link: Link): void;
   /** What it says of itself, at each connection. */
   onInfo(info: NetworkInfo): void;
@@ -131,6 +133,7 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     if (leases.length > count) throw doubtful(`it lent ${leases.length} where ${count} were asked for`);
     for (const lease of leases) {
       if (lease.shard.network !== id || lease.shard.origin !== 'network') throw doubtful('it lent a task of another network');
+      if (lease.payee !== undefined && !options.mayBePaid(lease.payee)) throw doubtful(`it would pay ${lease.payee} for it`);
       if (held.has(keyOf({ shardId: lease.shard.id, attempt: lease.attempt }))) {
         throw new HearthlendError('LEASE_DOUBLED', { network: id, shard: lease.shard.id });
       }
@@ -279,7 +282,8 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     },
     pendingBatches: ({ leaving } = { leaving: false }) => connection.call('pendingBatches', { leaving }),
     audits: () => connection.call('audits', {}),
-    vouchers: (last, worker) => connection.call('vouchers', { last, ...(worker === undefined ? {} : { worker }) }),
+    vouchers: (last, worker, payee) =>
+      connection.call('vouchers', { last, ...(worker === undefined ? {} : { worker }), ...(payee === undefined ? {} : { payee }) }),
     async countersign({ last }, signature) {
       await connection.call('countersign', { last, signature });
     },

@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { WalletClaim } from '../contract/delegation.ts';
 import { Sha256 } from '../contract/digest.ts';
 import { HearthlendError } from '../contract/errors.ts';
 import { JoinReply, WorkerNkey } from '../contract/joining.ts';
@@ -23,6 +24,10 @@ export const JoinedNetwork = z.strictObject({
   payee: Address.optional(),
   /** What this machine is to connect with once it is known there under its new worker key. */
   following: z.strictObject(WorkerKeys).optional(),
+  /** Whom its receipts may name besides the present payee: this machine joined with them, or its wallet named them. */
+  payees: z.array(Address).max(16).optional(),
+  /** What the wallet said of the worker, and the network is still to be told. */
+  claims: z.array(WalletClaim).max(16).optional(),
   fingerprint: Sha256,
   joinedAt: z.int(),
   /** What the network's clock was ahead of this one when they last spoke (ms). */

@@ -4,14 +4,16 @@ import { isPracticeCredit } from '../../core/contract/money.ts';
 import type { NetworkRow } from '../../core/contract/networks.ts';
 import { useAgent } from '../agent/agent.ts';
 import { Four } from '../home/four-numbers.tsx';
+import { shortAddress } from '../words/plain.ts';
 import { say } from '../words/say.ts';
+import { dateTimeText } from '../words/times.ts';
 import { useAct } from '../words/use-act.ts';
 import { ChoicesForm } from './choices-form.tsx';
 import { TermsList } from './terms-list.tsx';
 
 /** One network: how it stands, why it has no work, what it brought, and what can be done about it. */
 export function NetworkCard({ network }: { network: NetworkRow }): React.ReactNode {
-  const { id, terms, choices, connection, noWork, took, asset, symbol, decimals, earnings } = network;
+  const { id, terms, choices, connection, payout, noWork, took, asset, symbol, decimals, earnings } = network;
   const title = useId();
   const practice = isPracticeCredit(asset);
   return (
@@ -25,6 +27,7 @@ export function NetworkCard({ network }: { network: NetworkRow }): React.ReactNo
       <p className="faint mono">{id}</p>
       {connection.reason !== null && <p className="reason">{say(connection.reason)}</p>}
       {noWork !== null && connection.state === 'connected' && <p className="reason">{message('networks.no-work', { why: say(noWork) })}</p>}
+      {payout !== undefined && <Paid payout={payout} />}
       {took !== null && <p className="soft">{message('networks.took', { why: say(took) })}</p>}
       <Four earnings={{ practice, symbol, decimals, ...earnings }} own={terms === null} />
       {terms !== null && choices !== null && (
@@ -41,6 +44,18 @@ export function NetworkCard({ network }: { network: NetworkRow }): React.ReactNo
         </>
       )}
     </section>
+  );
+}
+
+/** Who is paid, where that is to change, and where the wallet keeps work away. */
+function Paid({ payout: { payee, next, stopped } }: { payout: NonNullable<NetworkRow['payout']> }): React.ReactNode {
+  if (next === null && stopped === null) return null;
+  return (
+    <p className="soft">
+      {message('networks.paid-to', { payee: shortAddress(payee) })}{' '}
+      {next !== null && message('networks.paid-to.waits', { at: dateTimeText(next.at), next: shortAddress(next.payee) })}{' '}
+      {stopped !== null && message(`networks.paid-to.${stopped}`)}
+    </p>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { NetworkTerms } from '../../core/contract/joining.ts';
+import { type NetworkTerms, PAYEE_DELAY_MS } from '../../core/contract/joining.ts';
 import { message } from '../../core/contract/messages.ts';
 import { formatBaseUnits, isPracticeCredit } from '../../core/contract/money.ts';
 import { durationText } from '../words/times.ts';
@@ -41,6 +41,12 @@ export function TermsList({ terms, refused }: { terms: NetworkTerms; refused?: r
             ? message('networks.terms.hold-back.none')
             : message('networks.terms.hold-back.for', { time: durationText(holdBackMs) })}
         </dd>
+        {settlement !== null && (
+          <>
+            <dt>{message('networks.terms.payee-delay')}</dt>
+            <dd>{message('networks.terms.payee-delay.for', { time: durationText(terms.payeeDelayMs ?? PAYEE_DELAY_MS) })}</dd>
+          </>
+        )}
         <dt>{message('networks.terms.safety')}</dt>
         <dd>{terms.isolation.map((level) => message(`isolation.${level}`)).join(' · ')}</dd>
         {refused !== undefined && terms.categories.length > 0 && (

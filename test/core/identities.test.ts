@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { getBytes, Wallet } from 'ethers';
 import { expect, test } from 'vitest';
+import type { WalletClaim } from '../../core/contract/delegation.ts';
 import { DELEGATION_DOMAIN, DELEGATION_TYPES, typedData } from '../../core/contract/delegation-hash.ts';
 import { IdentityStatus } from '../../core/contract/identity.ts';
 import { pathBetween } from '../../core/contract/succession-hash.ts';
@@ -18,13 +19,15 @@ async function open() {
   const worker = openIdentity(join(dataDir, 'identity.json')).address;
   const bench = await openBench();
   const clock = { now: Date.now() };
-  const handlers = identityHandlers({ dataDir, worker, wallet: bench.wallet, clock: () => clock.now });
-  return { dataDir, worker, bench, clock, handlers };
+  const told: WalletClaim[] = [];
+  const tellNetworks = (claim: WalletClaim) => void told.push(claim);
+  const handlers = identityHandlers({ dataDir, worker, wallet: bench.wallet, clock: () => clock.now, tellNetworks });
+  return { dataDir, worker, bench, clock, handlers, told };
 }
 const delegate = { kind: 'delegation', networkKey: null, days: 30 } as const;
 
 test('the wallet here signs that the worker earns for it, and takes it back; what was taken back is not kept again', async () => {
-  const { bench, worker, handlers, dataDir, clock } = await open();
+  const { bench, worker, handlers, dataDir, clock, told } = await open();
   expect(await refusal(handlers['identity.prepare'](delegate))).toBe('WALLET_MISSING');
   await bench.import({ kind: 'key', key: KEY });
   const claim = await handlers['identity.prepare'](delegate);
@@ -44,6 +47,20 @@ test('the wallet here signs that the worker earns for it, and takes it back; wha
   const anew = await handlers['identity.prepare'](delegate);
   const again = await handlers['identity.sign']({ claim: anew, seen: (await handlers['identity.describe']({ claim: anew })).seen });
   expect(again).toMatchObject({ fault: null, delegation: { delegation: { worker } } });
+  // Or that what it earns is paid elsewhere; all of it is for networks to know.
+  const elsewhere = new Wallet(`0x${'4d'.repeat(32)}`).address;
+  expect(await refusal(handlers['identity.prepare']({ kind: 'payee', networkKey: null, payee: elsewhere.replace('0x', '0X') }))).toBe(
+    'WALLET_ADDRESS_INVALID',
+  );
+  const change = await handlers['identity.prepare']({ kind: 'payee', networkKey: null, payee: elsewhere });
+  const shown = await handlers['identity.describe']({ claim: change });
+  expect(shown.words).toMatchObject({ key: 'signer.payee', params: { worker, payee: elsewhere, anywhere: 'yes' } });
+  await handlers['identity.sign']({ claim: change, seen: shown.seen });
+  expect(told.map(({ kind }) => kind)).toEqual(['delegation', 'revocation', 'delegation', 'payee']);
+  const nonces = told.map(
+    (claim) => (claim.kind === 'payee' ? claim.change : claim.kind === 'revocation' ? claim.revocation : claim.delegation).nonce,
+  );
+  expect(nonces).toEqual([...new Set(nonces)].sort((a, b) => a - b));
 });
 
 test('a new worker key takes the old one’s place once the wallet has signed for it; a crash before that leaves the old one, one after it is made good', async () => {
@@ -52,7 +69,7 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
   const rig = () => {
     const identity = presentIdentity(openIdentity(join(dataDir, 'identity.json')));
     const known = identityHandlers({
-      ...{ dataDir, wallet: bench.wallet, clock: () => clock.now },
+      ...{ dataDir, wallet: bench.wallet, clock: () => clock.now, tellNetworks: () => undefined },
       get worker() {
         return identity.address;
       },

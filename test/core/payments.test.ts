@@ -62,7 +62,7 @@ describe.skipIf(noAnvil !== null)('what a network owes', () => {
     offers = [];
     payments = openPayments({
       ...{ dataDir: dirname(path), ledger, worker: WORKER.address, payee: PAYEE },
-      networks: () => [{ id: NETWORK, terms, choices }],
+      networks: () => [{ id: NETWORK, terms, choices, payees: [] }],
       settings: () => ({ chains: [config], claims }),
       suspend: (_, error) => {
         suspended = error;
@@ -150,7 +150,10 @@ describe.skipIf(noAnvil !== null)('what a network owes', () => {
     expect((await balance()) - before).toBe(120n);
     expect(await credit()).toMatchObject({ promised: '120', paid: '120' });
     const status = await payments.handlers['payments.status']({});
-    expect(status.transactions.map(({ state }) => state)).toEqual(['final', 'final']);
+    expect(status.transactions.map(({ state, amount }) => [state, amount])).toEqual([
+      ['final', '30'],
+      ['final', '90'],
+    ]);
     expect(status).toMatchObject({
       gasKey: { address: plan.gasAddress },
       gasKeyTrouble: null,

@@ -9,6 +9,7 @@ import { operate } from '../../cli/operator/operate.ts';
 import type { Operated } from '../../cli/operator/request.ts';
 import { findInstallation } from '../../cli/ports/installation.ts';
 import type { ChainConfig } from '../../core/contract/chain.ts';
+import { DELEGATION_DOMAIN, PAYEE_TYPES, REVOCATION_TYPES } from '../../core/contract/delegation-hash.ts';
 import type { RpcClient } from '../../core/contract/rpc-client.ts';
 import { encodeSafetensors } from '../../core/contract/safetensors.ts';
 import { describeModel } from '../../core/models/describe.ts';
@@ -22,7 +23,8 @@ const missing = natsMissing() ?? noAnvil;
 const isolation = ['os', 'chromium', 'process'] as const;
 /** A thousandth of a whole token for a run. */
 const PRICE = 10n ** 15n;
-const payee = Wallet.createRandom().address;
+const owner = Wallet.createRandom();
+const payee = owner.address;
 
 let chain: Chain;
 let escrow: Contract;
@@ -45,7 +47,7 @@ beforeAll(async () => {
   const settlement = { chainId: chain.chainId, contract, payer, epochMs: 1000 };
   const prices = [{ unit: 'run', perUnit: PRICE.toString(), note: '' }];
   const asset = `eip155:${chain.chainId}/slip44:60`;
-  writeFileSync(terms, JSON.stringify({ isolation, settlement, prices, asset, symbol: 'ETH', decimals: 18 }));
+  writeFileSync(terms, JSON.stringify({ isolation, settlement, payeeDelayMs: 2000, prices, asset, symbol: 'ETH', decimals: 18 }));
   agentDir = temporaryFolder('member');
   const here: ChainConfig = {
     ...{ chainId: chain.chainId, name: 'Here', rpc: [chain.url], explorer: null, symbol: 'ETH', confirmations: 2 },
@@ -136,6 +138,29 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
   expect((await run(agentDir, 'wallet', 'claim', '--network', network, '--yes')).code).toBe(0);
   expect(await chain.provider.getBalance(payee)).toBe(PRICE * 4n);
 
+  // The wallet, elsewhere, has it paid to another address: after the delay in the terms, and what was earned before stays the old one's.
+  const elsewhere = Wallet.createRandom().address;
+  const payout = async () => (await client.call('network.list', {})).find(({ id }) => id === network)?.payout;
+  const change = await client.call('identity.prepare', { kind: 'payee', networkKey: null, payee: elsewhere });
+  if (change.kind !== 'payee') throw new Error('no change of payee');
+  const signature = await owner.signTypedData(DELEGATION_DOMAIN, PAYEE_TYPES, change.change);
+  const stranger = await Wallet.createRandom().signTypedData(DELEGATION_DOMAIN, PAYEE_TYPES, change.change);
+  await expect(client.call('identity.keep', { claim: change, signature: stranger })).rejects.toMatchObject({ code: 'DELEGATION_INVALID' });
+  await client.call('identity.keep', { claim: change, signature });
+  await expect.poll(payout, { timeout: 20_000 }).toMatchObject({ payee, next: { payee: elsewhere } });
+  const waits = (await payout())?.next?.at ?? 0;
+  await expect.poll(() => Date.now() > waits, { timeout: 20_000 }).toBe(true);
+  await runJobs(1);
+  await promised(PRICE * 5n);
+  expect((await run(agentDir, 'wallet', 'claim', '--network', network, '--yes')).code).toBe(0);
+  expect([await chain.provider.getBalance(payee), await chain.provider.getBalance(elsewhere)]).toEqual([PRICE * 4n, PRICE]);
+  // And takes back that the machine earns for it: no work comes from then on.
+  const back = await client.call('identity.prepare', { kind: 'revocation' });
+  if (back.kind !== 'revocation') throw new Error('no revocation');
+  const said = await owner.signTypedData(DELEGATION_DOMAIN, REVOCATION_TYPES, back.revocation);
+  await client.call('identity.keep', { claim: back, signature: said });
+  await expect.poll(payout, { timeout: 20_000 }).toMatchObject({ stopped: 'revoked' });
+
   const proof = join(agentDir, 'proof.json');
   expect((await run(agentDir, 'ledger', 'prove', '--receipt', '3', '--out', proof)).code).toBe(0);
   expect((await run(temporaryFolder('anyone'), 'verify', proof)).last).toMatchObject({ event: 'proof', ok: true, signedByPayer: false });
@@ -145,5 +170,19 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
     expect((await run(agentDir, 'ledger', 'prove', '--receipt', '1', '--worker', each, '--out', path)).code).toBe(0);
     expect((await run(agentDir, 'verify', path)).last).toMatchObject({ event: 'proof', ok: true });
   }
-  expect((await run(agentDir, 'ledger', 'verify')).last).toMatchObject({ ok: true, receipts: 4 });
+  expect((await run(agentDir, 'ledger', 'verify')).last).toMatchObject({ ok: true, receipts: 5 });
+
+  // Over both keys and both payees the four numbers come out to the last unit; what isn't seen as paid yet is what the chain has still to bury.
+  const [reconciled] = (await client.call('earnings.reconcile', {})).networks;
+  expect(reconciled).toMatchObject({ network, accepted: `${PRICE * 5n}`, promised: `${PRICE * 5n}`, expected: '0' });
+  const open = reconciled?.divergences.reduce((sum, { kind, amount }) => (kind === 'not-claimed' ? sum + BigInt(amount) : -1n), 0n);
+  expect(BigInt(reconciled?.paid ?? -1) + (open ?? -1n)).toBe(PRICE * 5n);
+  const day = { from: Date.now() - 3_600_000, to: Date.now() + 3_600_000, zone: 'UTC' };
+  const report = await client.call('earnings.report', { ...day, by: 'network' });
+  expect(report.rows.map(({ key }) => key)).toEqual([{ by: 'network', network }]);
+  expect(report.total.money).toMatchObject([{ accepted: `${PRICE * 5n}`, promised: `${PRICE * 5n}`, acceptedShards: 5, fiat: null }]);
+  const { rows: devices } = await client.call('earnings.report', { ...day, by: 'device' });
+  expect(devices.map(({ key }) => key)).toMatchObject([{ by: 'device', device: 'cpu' }]);
+  const { text } = await client.call('earnings.tax', { from: null, to: null, after: null });
+  expect(text.split('\r\n').filter((line) => line.includes(',receipt,'))).toHaveLength(5);
 });

@@ -93,6 +93,7 @@ export class LyingAgent {
     });
     let record: JoinedNetwork = { ...joined, choices: NetworkChoices.parse({}) };
     const network = createNatsNetwork({
+      mayBePaid: () => true,
       record: () => record,
       save(next) {
         record = next;

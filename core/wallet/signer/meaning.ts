@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { AbiCoder, getAddress, isAddress, Transaction, ZeroAddress } from 'ethers';
 import { NATIVE_DECIMALS } from '../../contract/chain.ts';
 import { ANY_NETWORK, DELEGATION_DAYS } from '../../contract/delegation.ts';
-import { delegationDigest, revocationDigest } from '../../contract/delegation-hash.ts';
+import { delegationDigest, payeeDigest, revocationDigest } from '../../contract/delegation-hash.ts';
 import { type Bytes32, canonicalJson } from '../../contract/digest.ts';
 import { HearthlendError } from '../../contract/errors.ts';
 import { type AssetId, formatBaseUnits } from '../../contract/money.ts';
@@ -48,6 +48,16 @@ export function meaningOf(what: ToSign, wallet: Address, now: number): Meaning {
     requireOwn(revocation.wallet, wallet);
     const params = { worker: checked(revocation.worker, 'the worker'), nonce: String(revocation.nonce) };
     return told({ key: 'signer.revoke', params }, null, revocationDigest(revocation));
+  }
+  if (what.kind === 'payee') {
+    const { change } = what;
+    requireOwn(change.wallet, wallet);
+    const anywhere = change.networkKey === ANY_NETWORK;
+    const params = {
+      ...{ worker: checked(change.worker, 'the worker'), payee: checked(change.payee, 'the payee'), nonce: String(change.nonce) },
+      ...{ anywhere: anywhere ? 'yes' : 'no', network: anywhere ? '' : checked(change.networkKey, 'the network') },
+    };
+    return told({ key: 'signer.payee', params }, null, payeeDigest(change));
   }
   const { delegation } = what;
   requireOwn(delegation.wallet, wallet);

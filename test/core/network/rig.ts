@@ -49,6 +49,7 @@ export async function member(
   const links: Link[] = [];
   let told = Promise.withResolvers<void>();
   const network = createNatsNetwork({
+    mayBePaid: () => true,
     record: () => record,
     save(next) {
       record = next;

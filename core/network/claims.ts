@@ -1,0 +1,57 @@
+import { ANY_NETWORK, type WalletClaim } from '../contract/delegation.ts';
+import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
+import { JOIN_PATHS, Payout } from '../contract/joining.ts';
+import type { Address } from '../contract/receipt.ts';
+import { askJson } from './https.ts';
+import { refusalOf } from './joining.ts';
+import type { JoinedNetwork } from './records.ts';
+
+/** More of them wait for no network. */
+const MAX_WAITING = 16;
+const MAX_PAYEES = 16;
+
+const same = (a: Address, b: Address) => a.toLowerCase() === b.toLowerCase();
+
+/** Whether a wallet said it for this network. */
+function isFor({ access }: JoinedNetwork, claim: WalletClaim): boolean {
+  if (claim.kind === 'revocation') return true;
+  const { networkKey } = claim.kind === 'delegation' ? claim.delegation : claim.change;
+  return networkKey === ANY_NETWORK || same(networkKey, access.terms.coordinator);
+}
+
+/** The record of a network that is to be told what the wallet said, as soon as it can be reached; as it is where that is not for it. */
+export function withClaim(record: JoinedNetwork, claim: WalletClaim): JoinedNetwork {
+  if (!isFor(record, claim)) return record;
+  const claims = [...(record.claims ?? []), claim].slice(-MAX_WAITING);
+  if (claim.kind !== 'payee') return { ...record, claims };
+  // From whenever the network says, it may name this one: the wallet wants it.
+  return { ...record, claims, payees: [...(record.payees ?? []), claim.change.payee].slice(-MAX_PAYEES) };
+}
+
+/** Whether a task's receipt may name this payee: this machine's own wallet has said so, or joined with it. */
+export function mayBePaid({ payee, payees = [] }: JoinedNetwork, own: Address, named: Address): boolean {
+  return [own, ...(payee === undefined ? [] : [payee]), ...payees].some((each) => same(each, named));
+}
+
+/** Tells a network what the wallet said. @throws NETWORK_UNREACHABLE, and as the network refuses */
+export async function sendClaim({ id, access }: JoinedNetwork, claim: WalletClaim): Promise<Payout> {
+  let last: unknown = new HearthlendError('NETWORK_UNREACHABLE', { network: id, detail: 'it has no address' });
+  for (const base of access.https) {
+    try {
+      const { status, body } = await askJson({
+        network: id,
+        url: new URL(JOIN_PATHS.claims, base).href,
+        ca: access.ca,
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ claim }),
+      });
+      if (status !== 200) throw refusalOf(id, status, body);
+      return Payout.parse(body);
+    } catch (thrown) {
+      last = thrown;
+      if (asHearthlendError(thrown).code !== 'NETWORK_UNREACHABLE') break;
+    }
+  }
+  throw last;
+}
