@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectToAgent } from '../../cli/agent/connect.ts';
 import { createWalletClient } from '../../core/contract/wallet-client.ts';
+import { noAnvil, startChain } from '../anvil.ts';
 import { launchBrowser } from '../renderer/open-page.ts';
 import { secretsInMemory } from './memory.ts';
 import { allFiles, descendants, type Ended, hearthlend, NODE, PROGRAM, run, temporaryFolder } from './program.ts';
@@ -48,8 +49,12 @@ async function openPage(dataDir: string): Promise<Page> {
 }
 
 describe('the wallet of the running program', () => {
-  it('is made, confirmed, locked and unlocked on the page, and the agent never has password, words or key', async () => {
+  it('is made, confirmed, locked and unlocked on the page, signs and sends at the terminal, and the agent never has password, words or key', async () => {
     const dataDir = temporaryFolder('wallet');
+    const chain = noAnvil === null ? await startChain() : null;
+    const here = { chainId: 31_337, name: 'Here', explorer: null, symbol: 'ETH', confirmations: 1, tokens: [], escrow: null, test: true };
+    const chains = chain === null ? [] : [{ ...here, rpc: [chain.url] }];
+    writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ chains }), { mode: 0o600 });
     const agent = hearthlend(dataDir, 'start', '--headless');
     await agent.event('started');
     const page = await openPage(dataDir);
@@ -107,14 +112,32 @@ describe('the wallet of the running program', () => {
       privateKey: made.privateKey,
     });
 
+    // It stands open: what is signed for the worker, a new worker key and a send go through the agent, signed elsewhere.
+    const said: Ended[] = [];
+    const tell = async (...argv: string[]) => {
+      const ended = await run(dataDir, ...argv);
+      said.push(ended);
+      return ended;
+    };
+    const delegated = await tell('identity', 'delegate', '--yes');
+    expect(delegated.last).toMatchObject({ fault: null, delegation: { delegation: { wallet: made.address } } });
+    const rekeyed = await tell('identity', 'rekey', '--yes');
+    expect(rekeyed.last).toMatchObject({ fault: null, revocations: [{ revocation: { worker: delegated.last.worker } }] });
+    if (chain !== null) {
+      await chain.rpc('anvil_setBalance', made.address, '0xde0b6b3a7640000');
+      const limit = ['wallet', 'limit', '0.5', '--chain', '31337', '--password-stdin'] as const;
+      expect(await withStdin(dataDir, [PASSWORD], ...limit)).toMatchObject({ code: 0 });
+      const sent = await tell('wallet', 'send', '--to', OTHER, '--amount', '0.25', '--chain', '31337', '--yes', '--yes-new-address');
+      expect(sent).toMatchObject({ code: 0, last: { event: 'send' } });
+    }
     const before = descendants(pid);
     await page.getByRole('button', { name: 'Lock now' }).click();
     await page.getByRole('link', { name: 'Wallet locked' }).waitFor();
     // The signer with its bubblewrap is gone, whatever the workers do meanwhile.
     expect(before.filter((each) => !descendants(pid).includes(each)).length).toBeGreaterThan(0);
     if (memoryReadable) expect([pid, ...descendants(pid)].flatMap((each) => secretsInMemory(each, secrets))).toEqual([]);
-    await page.getByLabel('Password').fill('not the password');
-    await page.getByRole('button', { name: 'Unlock' }).click();
+    await page.getByLabel('Password', { exact: true }).fill('not the password');
+    await page.getByRole('button', { name: 'Unlock', exact: true }).click();
     await page.getByRole('alert').getByText("not the wallet's password").waitFor();
     // The terminal and the page share one wallet.
     expect(await withStdin(dataDir, [PASSWORD], 'wallet', 'unlock', '--password-stdin')).toMatchObject({ code: 0, stdout: 'Unlocked.\n' });
@@ -123,7 +146,9 @@ describe('the wallet of the running program', () => {
     await page.context().close();
     agent.process.kill('SIGTERM');
     expect(await agent.ended).toMatchObject({ code: 0 });
-    expect(`${agent.stdout}${agent.stderr}`).not.toContain(PASSWORD);
+    await chain?.stop();
+    const texts = [agent, ...said].map(({ stdout, stderr }) => Buffer.from(`${stdout}${stderr}`));
+    expect(texts.filter((text) => Object.values(secrets).some((secret) => text.includes(secret)))).toEqual([]);
     const leaks = allFiles(dataDir).filter((path) => {
       const bytes = readFileSync(path);
       return Object.values(secrets).some((secret) => bytes.includes(secret));
@@ -135,7 +160,7 @@ describe('the wallet of the running program', () => {
     expect(again.code).toBe(0);
     expect(readFileSync(join(dataDir, 'ledger.db')).includes(`"payee":"${made.address}"`)).toBe(true);
     expect((await run(dataDir, 'ledger', 'verify')).last).toMatchObject({ ok: true });
-  }, 120_000);
+  }, 180_000);
 
   it('shows on the page what another client made, with a reminder until it is backed up', async () => {
     const dataDir = temporaryFolder('wallet');
