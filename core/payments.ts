@@ -263,7 +263,11 @@ export function openPayments(parts: PaymentsParts): Payments {
   function recordPaid(channel: string, claimed: bigint, block: number): void {
     const before = ledger.promises.claimed(channel);
     if (claimed <= before) return;
-    const own = records.all().findLast((record) => record.kind === 'claim' && record.subject === channel && record.state === 'final');
+    // Ours, where it is as deep as what was paid, and nothing else is on record of it: anyone may send a claim.
+    const own = records.all().findLast(({ kind, subject, state, block: at, hashes }) => {
+      const there = (state === 'mined' || state === 'final') && at !== null && at.number <= block;
+      return kind === 'claim' && subject === channel && there && hashes.every((hash) => ledger.promises.paidBy(hash) === null);
+    });
     const amount = (claimed - before).toString();
     const transactionHash = own?.hashes.at(-1) ?? null;
     ledger.record([{ kind: 'claim.paid', at: clock(), channel, amount, cumulative: claimed.toString(), transactionHash, block }]);
@@ -448,12 +452,13 @@ export function openPayments(parts: PaymentsParts): Payments {
         if (parts.networks().find((network) => network.id === id)?.terms.settlement == null) continue;
         await collect(from).catch(failed(id, 'vouchers could not be taken'));
       }
+      // First, so that what was paid is put down to the transaction that paid it.
+      await followClaims();
       for (const { id, terms } of parts.networks()) {
         if (terms.settlement === null) continue;
         await look(id);
         await claimByItself(id);
       }
-      await followClaims();
       parts.onChange();
     });
   }

@@ -222,7 +222,7 @@ export class Ledger {
   }
 
   /** What networks have promised to pay, and what was paid. */
-  get promises(): Pick<Promises, 'latest' | 'latestOfAll' | 'covering' | 'counted' | 'claimed' | 'check'> {
+  get promises(): Pick<Promises, 'latest' | 'latestOfAll' | 'covering' | 'counted' | 'claimed' | 'paidBy' | 'check'> {
     return this.#derived.promises;
   }
 

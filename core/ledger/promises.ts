@@ -58,6 +58,7 @@ export class Promises {
     [string, number, string, string, string, string, number, number, string, string, string, string, number, number]
   >;
   readonly #claims: Statement<[string], { cumulative: Amount }>;
+  readonly #claimsBy: Statement<[string], { asset: AssetId; amount: Amount }>;
   readonly #putClaim: Statement<[string, string, string, string, string | null, number, number, number]>;
   readonly #lastBatched: Statement<[string, string], { last: number }>;
 
@@ -75,6 +76,7 @@ export class Promises {
         AND instr(lower(body), :payee) > 0 AND json_extract(body, '$.asset') = :asset`,
     );
     this.#put = db.prepare('INSERT INTO vouchers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#claimsBy = db.prepare('SELECT asset, amount FROM claims WHERE transactionHash = ?');
     this.#claims = db.prepare('SELECT cumulative FROM claims WHERE channel = ?');
     this.#putClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
     this.#lastBatched = db.prepare('SELECT last FROM batches WHERE network = ? AND worker = ? ORDER BY last DESC LIMIT 1');
@@ -165,6 +167,14 @@ export class Promises {
     const row = [first, last, voucher.cumulativeAmount, expected.toString()] as const;
     this.#put.run(channel, voucher.epoch, ...names, ...row, canonicalJson(signed), body.signer, at, sequence);
     return { asset, promised: BigInt(voucher.cumulativeAmount) - BigInt(before?.cumulative ?? 0) };
+  }
+
+  /** What one of our transactions is known to have paid of an asset; null where nothing is on record of it. */
+  paidBy(transactionHash: string): { asset: AssetId; amount: bigint } | null {
+    const [first, ...others] = this.#claimsBy.all(transactionHash);
+    if (first === undefined) return null;
+    const same = others.filter(({ asset }) => asset === first.asset);
+    return { asset: first.asset, amount: same.reduce((sum, { amount }) => sum + BigInt(amount), BigInt(first.amount)) };
   }
 
   /** @returns whose and in which asset it is @throws VOUCHER_INVALID where more was paid than was promised, or the same is told twice */

@@ -55,8 +55,11 @@ function Transaction({ record, chains }: { record: TransactionRow; chains: reado
 }
 
 function whatWords({ kind, asset, amount, subject }: TransactionRow, chain: ChainRow | undefined): string {
-  if (kind === 'claim') return message('money.transaction.claim');
   const shown = chain === undefined ? undefined : assetsOn(chain).find((each) => each.asset === asset);
+  if (kind === 'claim') {
+    const known = amount !== null && shown !== undefined;
+    return known ? message('money.transaction.claim-amount', { amount: exactText(amount, shown) }) : message('money.transaction.claim');
+  }
   const to = shortAddress(subject);
   if (amount === null || shown === undefined) return message('money.transaction.send', { to });
   return message('money.transaction.send-amount', { amount: exactText(amount, shown), to });
