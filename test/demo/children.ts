@@ -24,9 +24,10 @@ export class Child {
   #told = Promise.withResolvers<void>();
   #stderr = '';
 
-  constructor(command: string, args: readonly string[], input: string | null) {
+  constructor(command: string, args: readonly string[], input: string | null, env: NodeJS.ProcessEnv) {
     this.process = spawn(command, args, {
       stdio: [input === null ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      env,
       detached: process.platform !== 'win32',
       windowsHide: true,
     });
@@ -99,15 +100,21 @@ export class Child {
   }
 }
 
-/** Every program of a demonstration, so that none outlives it. */
+/** Every program of a demonstration, so that none outlives it, and nothing that it wrote. */
 export class Children {
   readonly #all: Child[] = [];
+  readonly #env: NodeJS.ProcessEnv;
   #over = false;
+
+  /** @param folder where programs that write temporary files are to write them */
+  constructor(folder: string) {
+    this.#env = { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder };
+  }
 
   /** Any program. */
   start(command: string, args: readonly string[], input: string | null = null): Child {
     if (this.#over) throw new Error('the demonstration is over');
-    const child = new Child(command, args, input);
+    const child = new Child(command, args, input, this.#env);
     this.#all.push(child);
     return child;
   }

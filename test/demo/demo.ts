@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 
 const startedAt = performance.now();
 const folder = mkdtempSync(join(tmpdir(), 'hearthlend-demo-'));
-const children = new Children();
+const children = new Children(folder);
 const stop = new AbortController();
 let story = newStory();
 let page: PageServer | undefined;
