@@ -82,8 +82,9 @@ export function addCoordinatorCommands(program: Command, run: Run): void {
     .description(message('coordinator.help.calibrate'))
     .option('--model <digest>', message('coordinator.help.calibrate-model'), digest)
     .option('--samples <n>', message('coordinator.help.calibrate-samples'), wholeNumber(1, 64), 8)
-    .action((options: { model?: string; samples: number }) =>
-      run(async (context) => (await trusting()).runCalibrate(context, { model: options.model ?? null, samples: options.samples })),
+    .option('--workers', message('coordinator.help.calibrate-workers'), false)
+    .action((options: { model?: string; samples: number; workers: boolean }) =>
+      run(async (context) => (await trusting()).runCalibrate(context, { ...options, model: options.model ?? null })),
     );
   coordinator
     .command('appeals')

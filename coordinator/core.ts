@@ -33,11 +33,13 @@ import { mayRead } from './reading.ts';
 import { retire, sweep } from './recovery.ts';
 import type { WorkerService } from './service.ts';
 import { createSettling } from './settling.ts';
+import { watchPlaces } from './staging/places.ts';
 import { createSpread } from './staging/spreading.ts';
 import { createStaging } from './staging/staging.ts';
 import type { AttemptKey, Failure, PracticeBook, Store } from './store.ts';
 import { type AuditPolicy, createAuditor } from './trust/auditor.ts';
 import { createComparing } from './trust/comparing.ts';
+import { createMeasuring, type Measuring } from './trust/measuring.ts';
 import { auditReport, suspensionOf } from './trust/report.ts';
 import { createStageAudits } from './trust/stage-auditor.ts';
 import { createVouching } from './vouching/vouching.ts';
@@ -84,6 +86,7 @@ export interface Coordinator {
   intake: JobIntake;
   keys: ApiKeys;
   practice: Pick<Practising, 'left' | 'extend'>;
+  measuring: Measuring;
   /** Answers what is under way, and signs what is open. After it every call is refused with CANCELLED. */
   close(): Promise<void>;
 }
@@ -178,6 +181,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   });
   const settling = createSettling(context, practising, batching, auditor, staging);
   const lending = createLending(context, practising, settling.isSettling);
+  const unwatch = watchPlaces(context, ({ worker: address, payee, shardId, attempt }) =>
+    lending.release({ address, payee }, { shardId, attempt }, 'stopped', null),
+  );
   const intake = createIntake(context, terms ?? null, createSpread(context, options.splitter ?? null));
   const info: NetworkInfo = {
     id: networkId,
@@ -234,6 +240,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     clearInterval(tidying);
     clearInterval(closingLeft);
     unlisten?.();
+    unwatch();
     unfollow();
     await inOrder.catch(() => undefined);
     try {
@@ -320,6 +327,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     service: served,
     intake: caughtUp === undefined ? jobs : takeInLatest(jobs, store, caughtUp),
     keys: createKeys(store, clock),
+    measuring: createMeasuring(context),
     practice: practising ?? NO_PRACTICE,
     close() {
       closing ??= shutDown();

@@ -14,6 +14,8 @@ export const holderOf = {
   spareShard: (shardId: string) => `shard:${shardId}`,
   /** A shard that canaries are copied from, with its right answer. */
   canary: (shardId: string) => `canary:${shardId}`,
+  /** What a machine gave for a shard by which it was measured. */
+  measured: (shardId: string) => `measured:${shardId}`,
   appeal: ({ shardId, attempt }: { shardId: string; attempt: number }) => `appeal:${shardId}#${attempt}`,
   practiceModel: (digest: Sha256) => `practice-model:${digest}`,
 };

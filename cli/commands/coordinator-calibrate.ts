@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { message } from '../../core/contract/messages.ts';
+import { message, messageOf } from '../../core/contract/messages.ts';
 import type { OperatorCallInput } from '../../core/contract/operating.ts';
 import { askCoordinator } from '../operator/reach.ts';
 import { OPERATOR_FOLDER } from '../operator/request.ts';
@@ -15,8 +15,15 @@ const SHOWN_DIGITS = 12;
 export async function runCalibrate(context: Context, choice: OperatorCallInput<'calibrate'>): Promise<ExitCode> {
   const { terminal } = context;
   const asked = askCoordinator(folderOf(context), 'calibrate', choice);
-  const { calibrations } = await withProgress(terminal, () => message('coordinator.calibrating'), asked);
+  const { calibrations, left } = await withProgress(terminal, () => message('coordinator.calibrating'), asked);
   for (const calibration of calibrations) terminal.emit({ event: 'calibration', ...calibration });
+  for (const each of left) {
+    terminal.emit({ event: 'uncalibrated', ...each });
+    const between = each.claimed === null ? '' : ` ${each.claimed}/${each.reference}`;
+    terminal.text(
+      message('coordinator.uncalibrated', { model: `${each.model.slice(0, SHOWN_DIGITS)}${between}`, reason: messageOf(each.reason) }),
+    );
+  }
   if (calibrations.length === 0) {
     terminal.text(message('coordinator.calibrated.none'));
     return 1;

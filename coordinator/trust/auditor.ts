@@ -15,7 +15,7 @@ import { judgePair } from './judging.ts';
 import type { AuditRecord } from './records.ts';
 import { RECHECKED } from './reputation.ts';
 import { type Thresholds, thresholdsFor } from './thresholds.ts';
-import type { Twin, TwinVerdict } from './twins.ts';
+import { MEASURED, type Twin, type TwinVerdict } from './twins.ts';
 
 export interface AuditPolicy {
   reference: ReferenceWorker;
@@ -175,6 +175,12 @@ export function createAuditor(context: Context, policy: AuditPolicy, comparing: 
 
   /** A second worker's result: it is held against the first's, and what comes of that is told to whoever waits for it. */
   async function examineTwin(claim: Claim, twin: Twin): Promise<Examined> {
+    if (twin.source.attempt === MEASURED) {
+      await holding.hold(holderOf.measured(twin.shardId), [claim.submission.commitment]);
+      await blobs.putBytes(claim.outputs);
+      await store.settleTwin(twin.shardId, { type: 'unchecked', detail: '' });
+      return { audited: false };
+    }
     const first = await firstOf(twin, claim.record);
     const [one, other] = [await taskOf(first, null), await taskOf(claim, null, twin.backend)];
     const pair = { first: one, second: other, between: other.between };

@@ -38,7 +38,7 @@ const MARGIN = 10;
 const LEAST = { distance: 1e-6, draw: 1e-6, logit: 1e-5 } as const;
 
 /** Thresholds from what honest computations differed by. Where nothing was measured of a kind, the start value stays. Pure. */
-function thresholdsFrom(differences: Differences, start: Thresholds, margin = MARGIN): Thresholds {
+export function thresholdsFrom(differences: Differences, start: Thresholds, margin = MARGIN): Thresholds {
   const bound = (values: readonly number[], least: number, otherwise: number) =>
     values.length === 0 ? otherwise : Math.max(least, margin * largest(values));
   const draw = bound(differences.draws, LEAST.draw, start.draw);
@@ -112,7 +112,7 @@ async function differencesOf(
 }
 
 /** The distance of two results as audits measure it, once for each of their rows. */
-function rowDistances(theirs: Tensors, ours: Tensors, inputs: Tensors): number[] {
+export function rowDistances(theirs: Tensors, ours: Tensors, inputs: Tensors): number[] {
   const { distance } = compareOutputs(theirs, ours, { tolerance: () => Number.POSITIVE_INFINITY, inputs });
   const rows = [...ours.values()]
     .filter(({ type }) => isFloat(type))

@@ -9,7 +9,7 @@ import type { Calibration } from './thresholds.ts';
 /** Real shards that are looked for, of all models. */
 const LOOK_AT = 256;
 /** Nobody's address: everything was computed by somebody else. */
-const NOBODY = `0x${'0'.repeat(40)}`;
+export const NOBODY = `0x${'0'.repeat(40)}`;
 
 /**
  * Sets the thresholds of models whose results were found right before, by running what they were given again here: on the reference, under every number of

@@ -22,7 +22,7 @@ export interface Claimant {
 const UNNAMED = { name: 'cpu', device: null } as const;
 
 /** What a machine computes on first, and of which kind that is. */
-function firstBackend({ backends }: Pick<LeaseRequest, 'backends'>): { name: BackendName; device: string | null } {
+export function firstBackend({ backends }: Pick<LeaseRequest, 'backends'>): { name: BackendName; device: string | null } {
   return backends?.[0] ?? UNNAMED;
 }
 

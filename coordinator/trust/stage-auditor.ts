@@ -14,14 +14,14 @@ import { passesOver } from './stage-passes.ts';
 import { type Thresholds, thresholdsFor } from './thresholds.ts';
 
 /** One stage of a generation that is over, with the attempt that has it now. */
-export interface AuditedStage {
+interface AuditedStage {
   shard: GenerateShard;
   attempt: number;
   record: StageRecord;
 }
 
 /** An attempt whose outputs are not what its stage's model makes of its inputs. */
-export interface RefutedStage extends AttemptKey {
+interface RefutedStage extends AttemptKey {
   detail: string;
 }
 

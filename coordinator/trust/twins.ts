@@ -10,6 +10,9 @@ export type TwinVerdict =
   | { type: 'unchecked'; detail: string }
   | { type: 'refuted'; detail: string };
 
+/** In the place of an attempt's number: the copy is held against nobody's result, but measured (measuring.ts). */
+export const MEASURED = 0;
+
 /** A copy of an audited shard, in a job of its own, for a second worker that doesn't know what it is for. */
 export interface Twin {
   shardId: string;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BackendName } from './backends.ts';
 import { Sha256 } from './digest.ts';
+import { MessageRef } from './messages.ts';
 import { Address } from './receipt.ts';
 import { JobId, NetworkId, ShardId } from './shard.ts';
 
@@ -51,6 +52,16 @@ export const CalibrationRow = z.strictObject({
   worst: z.number().min(0),
   at: z.int(),
 });
+export type CalibrationRow = z.infer<typeof CalibrationRow>;
+
+/** A model, and two backends where it is about those, between which nothing could be measured, and why. */
+export const Uncalibrated = z.strictObject({
+  model: Sha256,
+  claimed: BackendName.nullable(),
+  reference: BackendName.nullable(),
+  reason: MessageRef,
+});
+export type Uncalibrated = z.infer<typeof Uncalibrated>;
 
 /**
  * What a rejected result is judged by, for whoever appeals: what was claimed, what was computed, and what would have been tolerated. The bytes are kept

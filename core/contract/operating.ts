@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { ApiKey, ApiKeyName } from './api-keys.ts';
-import { AppealRecord, CalibrationRow } from './audits.ts';
+import { AppealRecord, CalibrationRow, Uncalibrated } from './audits.ts';
 import { Sha256 } from './digest.ts';
 import { WorkerNkey } from './joining.ts';
 import { MessageRef } from './messages.ts';
 import { Amount, AssetId } from './money.ts';
-import { Address } from './receipt.ts';
 import { JobStatus } from './network.ts';
+import { Address } from './receipt.ts';
 import { JobId, NetworkId } from './shard.ts';
 
 /**
@@ -129,10 +129,13 @@ export const OPERATOR_CALLS = {
   keys: { input: z.strictObject({}), output: z.strictObject({ keys: z.array(ApiKey).max(1000) }) },
   /** By its id or its name. */
   dropkey: { input: z.strictObject({ key: z.string().min(1).max(64) }), output: ApiKey },
-  /** Sets the thresholds of one model, or of all, by `samples` real shards of each. Takes as long as computing them some forty times. */
+  /**
+   * Sets the thresholds of one model, or of all, by `samples` real shards of each. Takes as long as computing them some forty times. `workers`: also
+   * between machines that are connected, which are paid for it; `left`: what could not be measured.
+   */
   calibrate: {
-    input: z.strictObject({ model: Sha256.nullable(), samples: z.int().min(1).max(64) }),
-    output: z.strictObject({ calibrations: z.array(CalibrationRow).max(256) }),
+    input: z.strictObject({ model: Sha256.nullable(), samples: z.int().min(1).max(64), workers: z.boolean() }),
+    output: z.strictObject({ calibrations: z.array(CalibrationRow).max(1024), left: z.array(Uncalibrated).max(1024) }),
   },
   /** What results were rejected by, newest first. */
   appeals: { input: z.strictObject({}), output: z.strictObject({ appeals: z.array(AppealRecord).max(1000) }) },

@@ -24,7 +24,7 @@ import { inProcessReference } from './reference.ts';
 
 /** Beside the ways of one that lies alone: what accomplices of the same mind say too, and the truth. */
 export type Lie = Liar | 'what accomplices say' | 'the truth';
-export const LIES: readonly Lie[] = [...LIARS, 'what accomplices say', 'the truth'];
+const LIES: readonly Lie[] = [...LIARS, 'what accomplices say', 'the truth'];
 
 /** What came of one lease, or why there was none. */
 export type Told =

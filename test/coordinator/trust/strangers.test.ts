@@ -146,20 +146,21 @@ test('a canary answered wrongly is refused like any other, and one that is given
 });
 
 test('after a calibration on real inputs less is tolerated: a result that passed before is refused', async () => {
-  const tools = { reference: { compute: async () => RIGHT }, inspect: async () => ({ coarse: false, random: null, indices: [] }) };
+  const inspect = async () => ({ coarse: false, random: null, indices: [] });
+  const tools = { reference: { compute: async () => RIGHT }, inspect, measuring: network.coordinator.measuring };
   const parts = { store: network.store, blobs: network.blobs, clock: () => network.now, log: () => undefined };
   const { calibrate, appeals, reinstate } = trustHandlers(parts, tools);
   const model = await network.model();
   await network.submit(model, 8);
   const near = encodeSafetensors(new Map([['y', float32([2.0001])]]));
-  expect(await calibrate({ model: null, samples: 2 })).toEqual({ calibrations: [] });
+  expect(await calibrate({ model: null, samples: 2, workers: false })).toEqual({ calibrations: [], left: [] });
   // The first result is kept with its inputs.
   network.random = () => 0;
   expect(await handIn(HONEST, await lease(HONEST), RIGHT)).toMatchObject({ type: 'accepted', audited: true });
   network.random = () => 0.5;
   expect(await handIn(OTHER, await lease(OTHER), near)).toMatchObject({ type: 'accepted', audited: true });
-  expect(await calibrate({ model: DIGEST, samples: 2 })).toEqual({ calibrations: [] });
-  const { calibrations } = await calibrate({ model: model.digest, samples: 2 });
+  expect(await calibrate({ model: DIGEST, samples: 2, workers: false })).toEqual({ calibrations: [], left: [] });
+  const { calibrations } = await calibrate({ model: model.digest, samples: 2, workers: false });
   expect(calibrations).toMatchObject([{ model: model.digest, claimed: 'cpu', reference: 'cpu', distance: 1e-6, worst: 0 }]);
   expect(await handIn(OTHER, await lease(OTHER), near)).toMatchObject({ type: 'rejected', code: 'AUDIT_FAILED' });
   expect(await handIn(OTHER, await lease(OTHER), RIGHT)).toMatchObject({ type: 'accepted' });

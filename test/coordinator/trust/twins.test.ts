@@ -240,3 +240,56 @@ test('likest first: the same backend, then the same device, then the model at ha
   expect(secondsFor({ ...claimant, backend: null }, [a, b, c, d])).toEqual([]);
   expect(secondsFor({ ...claimant, worker: workerOf(1).address.toUpperCase() }, [a])).toEqual([]);
 });
+
+test('what two backends differ by is measured by lending both the same real work, and a machine that is too far off is left out', async () => {
+  await open();
+  const [gpu, other, liar] = [workerOf(11), workerOf(12), workerOf(13)];
+  await trust(FIRST, gpu, other, liar);
+  const on = (name: 'cuda' | 'webgpu') => ({ backends: [{ name, device: 'A GPU', memoryBytes: 16 * GB }] });
+  const inspect = async () => ({ coarse: false, random: null, indices: [] });
+  const { measuring } = network.coordinator;
+  const model = await network.model();
+  await network.submit(model, 1);
+  expect(await measuring.measure({ model: null, samples: 2 }, inspect)).toEqual({ calibrations: [], left: [] });
+  const taken = await lease(FIRST);
+  network.random = () => 0;
+  expect(await handIn(FIRST, taken, RIGHT)).toMatchObject({ type: 'accepted' });
+  network.random = () => 0.5;
+  network.pass(200_000);
+  expect(await measuring.measure({ model: null, samples: 2 }, inspect)).toMatchObject({
+    left: [{ reason: { key: 'calibrate.no-machine' } }],
+  });
+
+  const near = (value: number) => encodeSafetensors(new Map([['y', float32([value])]]));
+  const machines = [
+    [gpu, 'cuda', near(2.0002)],
+    [other, 'cuda', near(2.0001)],
+    [liar, 'webgpu', WRONG],
+  ] as const;
+  for (const [worker, name] of machines) await network.lease(worker, on(name));
+  const measured = measuring.measure({ model: model.digest, samples: 2 }, inspect);
+  for (const [worker, name, outputs] of machines) {
+    await told(worker);
+    const copy = await lease(worker, on(name));
+    const submission = submissionOf(copy, outputs, { backend: name });
+    // Nobody is judged by it, and everybody is paid.
+    expect(await network.coordinator.service.submit(worker, submission, outputs)).toMatchObject({ type: 'accepted', audited: false });
+  }
+  const { calibrations, left } = await measured;
+  expect(calibrations.map(({ claimed, reference, comparisons }) => [claimed, reference, comparisons])).toEqual([
+    ['cuda', 'cpu', 2],
+    ['cuda', 'cuda', 1],
+  ]);
+  const [across, same] = calibrations;
+  expect(across?.worst).toBeCloseTo(2e-4, 6);
+  expect(across?.distance).toBeCloseTo(2e-3, 5);
+  expect(same?.worst).toBeCloseTo(1e-4, 6);
+  expect(left.map(({ claimed, reason }) => [claimed, reason.key])).toEqual([
+    ['webgpu', 'calibrate.too-far'],
+    [null, 'calibrate.no-answer'],
+    ['webgpu', 'calibrate.one-machine'],
+  ]);
+  expect(await network.store.calibrations(model.digest)).toHaveLength(2);
+  expect(standings(liar)).toMatchObject([{ bad: 0, validInARow: 10 }]);
+  expect((await network.store.holders()).filter((holder) => /^(shard|measured):/.test(holder))).toEqual([]);
+});
