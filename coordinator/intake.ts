@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { joinBatch } from '../core/contract/batch.ts';
 import { type BlobRef, canonicalJson } from '../core/contract/digest.ts';
-import { ERROR_CODES, type ErrorCode, HearthlendError } from '../core/contract/errors.ts';
+import { asHearthlendError, ERROR_CODES, type ErrorCode, HearthlendError } from '../core/contract/errors.ts';
 import type { JobIntake, JobOrder, JobRequest, LocalModel, OutputBlob } from '../core/contract/jobs.ts';
 import type { NetworkTerms } from '../core/contract/joining.ts';
 import { describeError } from '../core/contract/messages.ts';
@@ -77,7 +77,16 @@ export function createIntake(context: Context, terms: NetworkTerms | null, sprea
     termsOf(asked, parts.length, promptTokens, order, { id: networkId, terms });
     const split = await spread(asked, order);
     const request: JobRequest = split === null ? asked : { ...asked, split };
-    return take(found, request, order, { manifest, model, parts, inputs, promptTokens }).finally(() => split?.release());
+    try {
+      return await take(found, request, order, { manifest, model, parts, inputs, promptTokens });
+    } catch (thrown) {
+      const { code, params } = asHearthlendError(thrown);
+      // Whoever asked reckoned with the whole model.
+      if (split === null || code !== 'COST_TOO_HIGH') throw thrown;
+      throw new HearthlendError('COST_IN_STAGES', { ...params, stages: split.manifest.stages.length }, { cause: thrown });
+    } finally {
+      await split?.release();
+    }
   }
 
   async function take(

@@ -81,7 +81,8 @@ export async function runRemoteSubmit(context: Context, options: RemoteSubmit): 
   let uploaded = { sent: 0, total: 0 };
   const terms = {
     ...(options.price === null ? {} : { perUnit: options.price }),
-    ...(options.maxCost === null ? {} : { maxCost: options.maxCost }),
+    // What was said before it is sent is what it costs at most: in stages that the network decides on, it would be more.
+    maxCost: options.maxCost ?? cost.toString(),
   };
   const uploadLine = () => message('cli.job.uploading', { sent: uploaded.sent, total: uploaded.total });
   const submitted = await withProgress(

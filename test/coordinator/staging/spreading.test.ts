@@ -87,6 +87,10 @@ test('a model that fits no machine whole is cut for those there are, once; one t
     params: { machines: 2, needed: bytes / 1e9, largest: Math.floor(bytes / 20) / 1e9 },
   });
   for (const { has } of machines) await has(Math.floor(0.7 * bytes));
+  await expect(core.intake.submitJob(request, { maxCost: '12' })).rejects.toMatchObject({
+    code: 'COST_IN_STAGES',
+    params: { stages: 2, limit: '12', symbol: 'practice' },
+  });
   const job = await core.intake.submitJob(request, { id: 'same' });
   expect(job).toMatchObject({ shards: 2, state: 'queued' });
   const worker = {
