@@ -86,7 +86,7 @@ export async function holdSplit(folder: string): Promise<HeldSplit | null> {
 }
 
 /** Removes what was used least lately until the rest fits, and what was never finished. @param isCut whether a folder is being written by this process */
-export async function pruneSplits(dir: string, mostBytes: number, isCut: (folder: string) => boolean = () => false): Promise<void> {
+async function pruneSplits(dir: string, mostBytes: number, isCut: (folder: string) => boolean = () => false): Promise<void> {
   const kept: { folder: string; bytes: number; usedAt: number }[] = [];
   for (const name of await readdir(dir).catch(() => [])) {
     const folder = join(dir, name);
