@@ -87,17 +87,17 @@ export function openEarnings({ ports, ledger, settings, engine, models, practice
   return {
     handlers: {
       async 'earnings.report'(query) {
-        return earningsReport(query, {
-          source,
-          electricity: settings.current.rules.electricity,
-          price: (asset) => prices.latest(asset),
-          shownAs: shown,
-          modelName: await modelNames(),
-          deviceName,
-        });
+        const modelName = await modelNames();
+        return ledger.reading(() =>
+          earningsReport(query, {
+            ...{ source, shownAs: shown, modelName, deviceName },
+            electricity: settings.current.rules.electricity,
+            price: (asset) => prices.latest(asset),
+          }),
+        );
       },
       async 'earnings.forecast'({ zone, days }) {
-        return earningsForecast({ zone, days, now: clock() }, { source, shownAs: shown });
+        return ledger.reading(() => earningsForecast({ zone, days, now: clock() }, { source, shownAs: shown }));
       },
       async 'earnings.reconcile'() {
         const rows = reconcile({ shares: ledger.shares(), channels: channelsOf(ledger), waiting: ledger.waiting() });

@@ -42,6 +42,9 @@ interface Row extends EarnedKey {
   lastEntry: number;
 }
 
+/** Its sums, in their order. */
+type Cells = [string, number, string, string, number, number, number];
+
 interface Held {
   key: EarnedKey;
   slot: number;
@@ -66,10 +69,11 @@ export class Earned {
   readonly #last: Statement<[EarnedKey], Row>;
   readonly #before: Statement<[EarnedKey & { slot: number }], Row>;
   readonly #from: Statement<[EarnedKey & { slot: number }], Row>;
+  readonly #until: Statement<[string, string, string, number], Cells>;
   readonly #put: Statement<[Row]>;
   readonly #nextAsset: Statement<[EarnedKey], { name: string; asset: string }>;
   readonly #nextName: Statement<[EarnedKey], { name: string; asset: string }>;
-  readonly #energies: Statement<[EarnedKey & { from: number; to: number }], { slot: number; millijoules: number }>;
+  readonly #energies: Statement<[EarnedKey & { from: number; to: number }], [number, number]>;
   readonly #first: Statement<[EarnedKey], number>;
 
   constructor(db: Database) {
@@ -77,6 +81,13 @@ export class Earned {
     this.#last = db.prepare(`${ofKey} ORDER BY slot DESC LIMIT 1`);
     this.#before = db.prepare(`${ofKey} AND slot < @slot ORDER BY slot DESC LIMIT 1`);
     this.#from = db.prepare(`${ofKey} AND slot >= @slot ORDER BY slot`);
+    // Asked for by the hundred at once: as few columns as there have to be, and no object of them.
+    this.#until = db
+      .prepare<[string, string, string, number], Cells>(
+        `SELECT accepted, acceptedShards, promised, paid, measured, estimated, knownShards FROM earned
+          WHERE part = ? AND name = ? AND asset = ? AND slot < ? ORDER BY slot DESC LIMIT 1`,
+      )
+      .raw();
     this.#put = db.prepare(
       `INSERT OR REPLACE INTO earned VALUES (@part, @name, @asset, @slot, @accepted, @acceptedShards, @promised, @paid, @measured, @estimated,
         @knownShards, @lastEntry)`,
@@ -86,10 +97,12 @@ export class Earned {
       'SELECT name, asset FROM earned WHERE part = @part AND name = @name AND asset > @asset ORDER BY asset LIMIT 1',
     );
     this.#nextName = db.prepare('SELECT name, asset FROM earned WHERE part = @part AND name > @name ORDER BY name, asset LIMIT 1');
-    this.#energies = db.prepare(
-      `SELECT slot, measured + estimated AS millijoules FROM earned
-        WHERE part = @part AND name = @name AND asset = @asset AND slot >= @from AND slot < @to ORDER BY slot`,
-    );
+    this.#energies = db
+      .prepare<[EarnedKey & { from: number; to: number }], [number, number]>(
+        `SELECT slot, measured + estimated FROM earned
+          WHERE part = @part AND name = @name AND asset = @asset AND slot >= @from AND slot < @to ORDER BY slot`,
+      )
+      .raw();
     this.#first = db
       .prepare<[EarnedKey], number>(
         'SELECT slot FROM earned WHERE part = @part AND name = @name AND asset = @asset AND acceptedShards > 0 ORDER BY slot LIMIT 1',
@@ -122,9 +135,19 @@ export class Earned {
   }
 
   /** What was added before a time (ms since 1970, at a whole quarter of an hour), as far as it is settled. */
-  until(key: EarnedKey, at: number): EarnedSums {
-    const row = this.#before.get({ ...key, slot: Math.floor(at / SLOT_MS) });
-    return row === undefined ? NOTHING : sumsOf(row);
+  until({ part, name, asset }: EarnedKey, at: number): EarnedSums {
+    const cells = this.#until.get(part, name, asset, Math.floor(at / SLOT_MS));
+    if (cells === undefined) return NOTHING;
+    const [accepted, acceptedShards, promised, paid, measured, estimated, knownShards] = cells;
+    return {
+      accepted: BigInt(accepted),
+      acceptedShards,
+      promised: promised === '0' ? 0n : BigInt(promised),
+      paid: paid === '0' ? 0n : BigInt(paid),
+      measured,
+      estimated,
+      knownShards,
+    };
   }
 
   /** What was added from one time up to another. */
@@ -136,7 +159,7 @@ export class Earned {
   *energies(key: EarnedKey, from: number, to: number): Generator<{ at: number; millijoules: number }, void, undefined> {
     const before = this.until(key, from);
     let sum = before.measured + before.estimated;
-    for (const { slot, millijoules } of this.#energies.iterate({
+    for (const [slot, millijoules] of this.#energies.iterate({
       ...key,
       from: Math.floor(from / SLOT_MS),
       to: Math.floor(to / SLOT_MS),

@@ -231,6 +231,11 @@ export class Ledger {
     return this.#derived.earned;
   }
 
+  /** Several questions about one state of the record, which costs less than each for itself. */
+  reading<T>(ask: () => T): T {
+    return this.#db.transaction(ask)();
+  }
+
   /** What receipts give to each payee. */
   shares(): Share[] {
     return this.#derived.shares.all();
