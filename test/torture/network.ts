@@ -13,16 +13,47 @@ import { natsRig } from '../coordinator/nats/rig.ts';
 import { Program, verifyBooks } from '../endurance/agent.ts';
 import { slowModel, slowTurns } from '../fixtures/onnx-models.ts';
 import { checks, type Finding } from './finding.ts';
+import { numbers } from './mutate.ts';
 import { type Cable, layCable } from './namespace.ts';
 
-const AGENTS = 3;
-/** Jobs that wait or run at once. */
-const AHEAD = 6;
+const AGENTS = ['agent-1', 'agent-2', 'agent-3'] as const;
+const PLAYERS = ['coordinator-1', 'coordinator-2', ...AGENTS] as const;
 /** How long one is stopped, or cut off. */
 const AWAY_MS = { least: 500, most: 4000 };
+const PAUSE_MS = { least: 300, most: 2500 };
 /** When everything is there again, what is open ends within this. */
 const SETTLE_MS = 180_000;
 const ISOLATION = ['os', 'chromium', 'process'];
+
+/** What happens `afterMs` after what happened before: to a player for `awayMs`, to nats-server, or to the cable of the first agent. */
+type Act = { afterMs: number; awayMs: number } & (
+  | { what: 'kill'; who: (typeof PLAYERS)[number] }
+  | { what: 'stop'; who: (typeof PLAYERS)[number] }
+  | { what: 'nats' }
+  | { what: 'cut' }
+);
+
+/** Each kind of thing once, and a kill of each kind of player. */
+export const EACH_ONCE: readonly Act[] = [
+  { what: 'kill', who: 'agent-2', afterMs: 600, awayMs: 400 },
+  { what: 'stop', who: 'coordinator-1', afterMs: 300, awayMs: 800 },
+  { what: 'cut', afterMs: 300, awayMs: 700 },
+  { what: 'kill', who: 'coordinator-2', afterMs: 300, awayMs: 400 },
+  { what: 'nats', afterMs: 600, awayMs: 0 },
+  { what: 'stop', who: 'agent-3', afterMs: 300, awayMs: 800 },
+];
+
+/** Anything to anyone, for so long (ms), the same for the same seed. */
+export function* atRandom(ms: number, seed: number): Generator<Act> {
+  const random = numbers(seed);
+  const within = ({ least, most }: typeof AWAY_MS) => least + Math.floor(random() * (most - least));
+  for (const until = performance.now() + ms; performance.now() < until; ) {
+    const when = { afterMs: within(PAUSE_MS), awayMs: within(AWAY_MS) };
+    const who = PLAYERS[Math.floor(random() * PLAYERS.length)] as (typeof PLAYERS)[number];
+    const what = (['kill', 'stop', 'nats', 'cut'] as const)[Math.floor(random() * 4)] as Act['what'];
+    yield what === 'kill' || what === 'stop' ? { ...when, what, who } : { ...when, what };
+  }
+}
 
 /** One of those that things happen to. */
 interface Player {
@@ -34,11 +65,11 @@ interface Player {
 }
 
 /**
- * Three agents and two coordinators on a real nats-server, all in processes of their own: for so long (ms) one of them at random is killed and started
- * again, stopped for a while, or cut off by its cable, and nats-server is killed. Every job must end with the right outputs, nothing may be paid
- * twice, nothing that was accepted may be lost.
+ * Three agents and two coordinators on a real nats-server, all in processes of their own, which are killed and started again, stopped for a while,
+ * or cut off by their cable as `acts` say, and nats-server is killed, while `ahead` jobs wait or run. Every job must end with the right outputs,
+ * nothing may be paid twice, nothing that was accepted may be lost. `uncut`: why no cable was pulled, null where one was.
  */
-export async function tortureByNetwork(dir: string, ms: number): Promise<Finding> {
+export async function tortureByNetwork(dir: string, acts: Iterable<Act>, ahead: number): Promise<Finding & { uncut: string | null }> {
   const { wrong, expect } = checks();
   const laid = layCable(randomInt(100));
   const cable: Cable | null = typeof laid === 'string' ? null : laid;
@@ -85,15 +116,20 @@ export async function tortureByNetwork(dir: string, ms: number): Promise<Finding
     // The port that was free is kept, so that who comes back is found where it was.
     for (const player of [first, second]) player.argv = withPort(player.argv, player.program);
 
-    for (let number = 1; number <= AGENTS; number += 1) {
-      const dataDir = join(dir, `agent-${number}`);
-      mkdirSync(dataDir, { mode: 0o700 });
-      const settings = { practice: { shardsPerDay: 0, minutesPerDay: 10 }, acceptedIsolation: ISOLATION };
-      writeFileSync(join(dataDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
-      const { link } = await once(first.dataDir, 'network', 'invite');
-      const { id } = await once(dataDir, 'network', 'join', String(link), '--yes');
-      await once(dataDir, 'network', 'set', String(id), 'isolation', ISOLATION.join(','));
-      start(`agent-${number}`, ['start', '--headless', '--network', String(id)], number === 1 ? (cable?.inside ?? []) : []);
+    const joined = await Promise.all(
+      AGENTS.map(async (name) => {
+        const dataDir = join(dir, name);
+        mkdirSync(dataDir, { mode: 0o700 });
+        const settings = { practice: { shardsPerDay: 0, minutesPerDay: 10 }, acceptedIsolation: ISOLATION };
+        writeFileSync(join(dataDir, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
+        const { link } = await once(first.dataDir, 'network', 'invite');
+        const { id } = await once(dataDir, 'network', 'join', String(link), '--yes');
+        await once(dataDir, 'network', 'set', String(id), 'isolation', ISOLATION.join(','));
+        return { name, id: String(id) };
+      }),
+    );
+    for (const { name, id } of joined) {
+      start(name, ['start', '--headless', '--network', id], name === 'agent-1' ? (cable?.inside ?? []) : []);
     }
     const agents = players.filter(({ name }) => name.startsWith('agent'));
     await Promise.all(agents.map(({ program }) => program.until('started')));
@@ -140,34 +176,34 @@ export async function tortureByNetwork(dir: string, ms: number): Promise<Finding
         }
       }
     };
-    const requesting = Promise.all(Array.from({ length: AHEAD }, submitting));
+    const requesting = Promise.all(Array.from({ length: ahead }, submitting));
 
-    const until = performance.now() + ms;
-    while (performance.now() < until) {
-      await sleep(randomInt(300, 2500));
-      const away = randomInt(AWAY_MS.least, AWAY_MS.most);
-      const victim = players[randomInt(players.length)] as Player;
-      const act = randomInt(cable === null ? 3 : 4);
-      if (act === 0) {
-        victim.program.process.kill('SIGKILL');
-        await victim.program.exited;
-        await sleep(away / 4);
-        await restart(victim, 'started');
-        counts.killed += 1;
-      } else if (act === 1) {
-        victim.program.process.kill('SIGSTOP');
-        await sleep(away);
-        victim.program.process.kill('SIGCONT');
-        counts.stopped += 1;
-      } else if (act === 2) {
+    for (const act of acts) {
+      await sleep(act.afterMs);
+      if (act.what === 'nats') {
         const { pid } = rig.server;
         if (pid !== undefined) process.kill(pid, 'SIGKILL');
         counts.nats += 1;
-      } else {
-        cable?.pull();
-        await sleep(away * 2);
-        cable?.plug();
+      } else if (act.what === 'cut') {
+        if (cable === null) continue;
+        cable.pull();
+        await sleep(act.awayMs * 2);
+        cable.plug();
         counts.cut += 1;
+      } else {
+        const victim = players.find(({ name }) => name === act.who) as Player;
+        if (act.what === 'kill') {
+          victim.program.process.kill('SIGKILL');
+          await victim.program.exited;
+          await sleep(act.awayMs / 4);
+          await restart(victim, 'started');
+          counts.killed += 1;
+        } else {
+          victim.program.process.kill('SIGSTOP');
+          await sleep(act.awayMs);
+          victim.program.process.kill('SIGCONT');
+          counts.stopped += 1;
+        }
       }
     }
     over.abort();
@@ -212,6 +248,7 @@ export async function tortureByNetwork(dir: string, ms: number): Promise<Finding
   return {
     did: `${jobs} jobs while agents and coordinators were killed ${killed} times and stopped ${stopped}, nats-server killed ${nats}, ${cables}`,
     wrong,
+    uncut: typeof laid === 'string' ? laid : null,
   };
 }
 

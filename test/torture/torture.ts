@@ -10,7 +10,7 @@ import { tortureByFrames } from './frames.ts';
 import { tortureByFullDisk } from './full-disk.ts';
 import { tortureByKills } from './kills.ts';
 import { tortureByModels } from './models.ts';
-import { tortureByNetwork } from './network.ts';
+import { atRandom, tortureByNetwork } from './network.ts';
 import { tortureByHonesty, tortureByLiars } from './strangers.ts';
 import { tortureByWorkers } from './workers.ts';
 
@@ -30,7 +30,7 @@ const parts: Record<string, (dir: string) => Finding | Promise<Finding>> = {
   clock: (dir) => tortureByClock(dir, times(400)),
   disk: (dir) => tortureByFullDisk(dir, times(20)),
   kills: (dir) => tortureByKills(dir, times(1000)),
-  network: (dir) => tortureByNetwork(dir, times(600_000)),
+  network: (dir) => tortureByNetwork(dir, atRandom(times(600_000), seed), 6),
   liars: (dir) => tortureByLiars(dir, times(100_000), seed),
   honesty: (dir) => tortureByHonesty(dir, times(100_000), times(300)),
   endurance: (dir) => tortureByEndurance(dir, scale),
