@@ -71,16 +71,19 @@ interface DesktopOptions {
   args?: string[];
   env?: Record<string, string>;
   dataDir?: string;
+  /** Practice shards that it does in a data folder without settings; as many as it likes take a whole core for as long as the test lasts. */
+  practice?: number;
   /** For a start that ends before Electron is ready: nothing is asked of its process or page. */
   short?: boolean;
 }
 
 export async function startDesktop(options: DesktopOptions = {}): Promise<Desktop> {
-  const { args = [], env = {}, dataDir = temporaryFolder(), short = false } = options;
+  const { args = [], env = {}, dataDir = temporaryFolder(), practice = 2, short = false } = options;
   const configDir = temporaryFolder();
   const settings = join(dataDir, 'settings.json');
   // What else runs on this machine, other tests' games among it, is not to pause this one.
-  if (!short && lstatSync(dataDir).isDirectory() && !existsSync(settings)) writeFileSync(settings, JSON.stringify({ rules: UNDISTURBED }));
+  const own = { rules: UNDISTURBED, practice: { shardsPerDay: practice, minutesPerDay: 10 } };
+  if (!short && lstatSync(dataDir).isDirectory() && !existsSync(settings)) writeFileSync(settings, JSON.stringify(own));
   const whole = { ...process.env, XDG_CONFIG_HOME: configDir, HEARTHLEND_TERMINAL: '1', ...env } as Record<string, string>;
   // Only the app's own processes are measured, not vitest's: see test/bench/electron-lines.mjs.
   if (process.env.HEARTHLEND_COVERAGE !== undefined) whole.NODE_V8_COVERAGE = process.env.HEARTHLEND_COVERAGE;

@@ -14,7 +14,7 @@ function log(desktop: Desktop): string {
 }
 
 test('a first Quit finishes the task, the icon says so, and a second one doesn’t wait', async () => {
-  const desktop = await startDesktop();
+  const desktop = await startDesktop({ practice: 200 });
   await desktop.announced('ready');
   const shown = await watchShown(desktop);
   const windows = await desktop.evaluate(({ app, BrowserWindow }) => {
@@ -29,7 +29,7 @@ test('a first Quit finishes the task, the icon says so, and a second one doesn�
 });
 
 test('at login it waits in the tray, without a window until somebody wants one, and leaves with the machine’s shutdown', async () => {
-  const desktop = await startDesktop({ args: ['--hidden'] });
+  const desktop = await startDesktop({ args: ['--hidden'], practice: 200 });
   await desktop.announced('started');
   const shown = await watchShown(desktop);
   // Drawn anew as tasks are accepted.

@@ -40,6 +40,13 @@ async function withStdin(dataDir: string, lines: string[], ...argv: string[]): P
   return { code, signal, stdout, stderr };
 }
 
+/** A data folder whose agent doesn't practise, which takes a core for as long as a test lasts. */
+function idleFolder(): string {
+  const dataDir = temporaryFolder('wallet');
+  writeFileSync(join(dataDir, 'settings.json'), JSON.stringify({ practice: { shardsPerDay: 0, minutesPerDay: 10 } }), { mode: 0o600 });
+  return dataDir;
+}
+
 async function openPage(dataDir: string): Promise<Page> {
   const { last } = await run(dataDir, 'open');
   const page = await (await browser.newContext({ reducedMotion: 'reduce' })).newPage();
@@ -163,7 +170,7 @@ describe('the wallet of the running program', () => {
   }, 180_000);
 
   it('shows on the page what another client made, with a reminder until it is backed up', async () => {
-    const dataDir = temporaryFolder('wallet');
+    const dataDir = idleFolder();
     const agent = hearthlend(dataDir, 'start', '--headless');
     await agent.event('started');
     const connection = await connectToAgent(dataDir);
