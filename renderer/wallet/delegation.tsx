@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { ANY_NETWORK, DELEGATION_DAYS, WalletSignature } from '../../core/contract/delegation.ts';
 import type { ClaimWish, IdentityClaim, IdentityStatus } from '../../core/contract/identity.ts';
-import { message } from '../../core/contract/messages.ts';
+import { type MessageKey, message } from '../../core/contract/messages.ts';
 import type { Described } from '../../core/contract/signing.ts';
 import type { WalletStatus } from '../../core/contract/wallet.ts';
 import { useAgent } from '../agent/agent.ts';
@@ -13,7 +13,7 @@ import { Chunks } from './address.tsx';
 import { Field, Submit } from './fields.tsx';
 import { PasswordForm } from './password-form.tsx';
 
-type Asked = { kind: 'here'; claim: IdentityClaim; described: Described } | { kind: 'elsewhere'; claim: IdentityClaim; json: string };
+type Asked = { wish: ClaimWish; claim: IdentityClaim } & ({ kind: 'here'; described: Described } | { kind: 'elsewhere'; json: string });
 
 /** Whom this PC's worker earns for, and what the wallet has signed about that. */
 export function Delegation({ wallet, identity }: { wallet: WalletStatus; identity: IdentityStatus }): React.ReactNode {
@@ -28,8 +28,8 @@ export function Delegation({ wallet, identity }: { wallet: WalletStatus; identit
     void act.run(async () =>
       setAsked(
         wallet.kind === 'own'
-          ? { kind: 'here', ...(await money.planClaim(wish)) }
-          : { kind: 'elsewhere', ...(await money.claimForElsewhere(wish)) },
+          ? { kind: 'here', wish, ...(await money.planClaim(wish)) }
+          : { kind: 'elsewhere', wish, ...(await money.claimForElsewhere(wish)) },
       ),
     );
   }
@@ -75,6 +75,9 @@ export function Delegation({ wallet, identity }: { wallet: WalletStatus; identit
               )}
             </div>
           )}
+          {!locked && delegation !== null && (
+            <NewPayee busy={act.busy} onAsk={(payee) => ask({ kind: 'payee', networkKey: null, payee })} />
+          )}
         </>
       ) : asked.kind === 'here' ? (
         <Here asked={asked} onDone={() => setAsked(null)} />
@@ -90,6 +93,41 @@ export function Delegation({ wallet, identity }: { wallet: WalletStatus; identit
   );
 }
 
+const MEANINGS = {
+  delegation: 'cli.identity.delegate-means',
+  revocation: 'cli.identity.revoke-means',
+  payee: 'cli.identity.payee-means',
+} as const satisfies Record<IdentityClaim['kind'], MessageKey>;
+
+/** Being paid at another address: whose wallet has signed for this PC has to sign that as well. */
+function NewPayee({ busy, onAsk }: { busy: boolean; onAsk(payee: string): void }): React.ReactNode {
+  const [payee, setPayee] = useState('');
+  const isAddress = /^0x[0-9a-fA-F]{40}$/.test(payee.trim());
+  return (
+    <details>
+      <summary>{message('money.payee.change')}</summary>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isAddress && !busy) onAsk(payee.trim());
+        }}
+      >
+        <Field label={message('money.payee.new')} value={payee} onChange={setPayee} mono hint={message('money.payee.new.hint')} />
+        {isAddress && (
+          <p>
+            <span className="faint">{message('money.payee.compare')}</span> <Chunks address={payee.trim()} />
+          </p>
+        )}
+        <div className="press">
+          <button type="submit" className="button ghost" aria-disabled={busy || !isAddress}>
+            {message('money.payee.look')}
+          </button>
+        </div>
+      </form>
+    </details>
+  );
+}
+
 function delegationWords({ delegation }: IdentityStatus, revoked: boolean): string {
   if (delegation === null) return message(revoked ? 'money.delegation.revoked' : 'money.delegation.none');
   const { networkKey, expiry } = delegation.delegation;
@@ -99,15 +137,34 @@ function delegationWords({ delegation }: IdentityStatus, revoked: boolean): stri
     : message('money.delegation.one', { until, network: networkKey });
 }
 
-function Here({ asked: { claim, described }, onDone }: { asked: Extract<Asked, { kind: 'here' }>; onDone(): void }): React.ReactNode {
+function Here({ asked: { wish, claim, described }, onDone }: { asked: Extract<Asked, { kind: 'here' }>; onDone(): void }): React.ReactNode {
   const { money } = useAgent();
+  // What is signed has to be what was typed here, whoever stands between.
+  if (wish.kind === 'payee' && described.words.params.payee !== wish.payee) {
+    return (
+      <div className="confirm">
+        <p className="reason" role="alert">
+          {message('money.send.swapped')}
+        </p>
+        <p className="words">{say(described.words)}</p>
+        <button type="button" className="plain" onClick={onDone}>
+          {message('money.cancel')}
+        </button>
+      </div>
+    );
+  }
   return (
     <div className="confirm">
       <dl className="facts">
         <dt>{message('money.send.words')}</dt>
         <dd className="words">{say(described.words)}</dd>
       </dl>
-      <p className="soft">{message(claim.kind === 'delegation' ? 'cli.identity.delegate-means' : 'cli.identity.revoke-means')}</p>
+      {wish.kind === 'payee' && (
+        <p>
+          <span className="faint">{message('money.payee.compare')}</span> <Chunks address={wish.payee} />
+        </p>
+      )}
+      <p className="soft">{message(MEANINGS[claim.kind])}</p>
       <PasswordForm label={message('money.delegation.do')} submit={(password) => money.sign(claim, described.seen, password).then(onDone)}>
         <button type="button" className="plain" onClick={onDone}>
           {message('money.cancel')}

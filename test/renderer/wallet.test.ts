@@ -358,6 +358,23 @@ test('the lock is turned from any page; who is paid is signed for here, or by a 
   await who.getByLabel('Password').fill(PASSWORD);
   await page.keyboard.press('Enter');
   await who.getByText('taken back', { exact: true }).waitFor();
+  agent.send({ event: 'payments.changed', data: {} });
+  await who.getByRole('button', { name: 'Sign it anew' }).waitFor();
+  // Being paid elsewhere: not where something on the way put another address.
+  agent.overrides['identity.prepare'] = async () => ({
+    kind: 'payee',
+    change: { wallet: ADDRESS, worker: GAS, networkKey: `0x${'0'.repeat(40)}`, payee: GAS, nonce: 8 },
+  });
+  agent.overrides['identity.describe'] = async () => ({
+    words: { key: 'signer.payee', params: { worker: GAS, payee: GAS, anywhere: 'yes', network: '', nonce: '8' } },
+    seen: `0x${'5'.repeat(64)}`,
+  });
+  await who.getByText('Be paid at another address').click();
+  await who.getByLabel('The new address').fill(ADDRESS);
+  await page.keyboard.press('Enter');
+  await who.getByRole('alert').getByText('names another address').waitFor();
+  expect(await who.getByLabel('Password').count()).toBe(0);
+  agent.overrides['identity.prepare'] = async () => claim;
   await page.getByRole('link', { name: 'Home' }).click();
   await page.getByRole('button', { name: 'Lock the wallet' }).click();
   await page.getByRole('button', { name: 'Open the wallet' }).waitFor();
