@@ -7,6 +7,7 @@ import { vouchersFor } from '../../core/contract/vouching.ts';
 import type { CoordinatorSigner } from '../batching.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store.ts';
+import type { Standing } from '../trust/records.ts';
 
 /** As many receipts as one voucher covers at most: a worker checks them all. */
 const MOST_RECEIPTS = 10_000;
@@ -42,7 +43,9 @@ export function createVouching(
 
   async function vouch(worker: Address): Promise<void> {
     const waiting = await store.unvouched(worker, MOST_RECEIPTS);
-    const due = dueOf(waiting, clock(), holdBackMs, epochMs, MOST_RECEIPTS);
+    const { free, forfeited } = withoutForfeited(waiting, clock(), holdBackMs, store.standing(worker));
+    const lost = free.length === 0 && forfeited.length > 0;
+    const due = lost ? forfeited : dueOf(free, clock(), holdBackMs, epochMs, MOST_RECEIPTS);
     const [first] = due;
     const last = due.at(-1);
     if (first === undefined || last === undefined) return;
@@ -54,7 +57,15 @@ export function createVouching(
         if (token !== null) before.set(`${payee}${token}`, await store.latestVoucher(worker, payee, token));
       }
     }
-    const vouchers = vouchersFor({ domain, payer, worker }, counted, (payee, token) => before.get(`${payee}${token}`) ?? null);
+    const payees = new Set(due.map(({ payee }) => payee.toLowerCase()));
+    const vouchers = vouchersFor({ domain, payer, worker }, counted, (payee, token) => before.get(`${payee}${token}`) ?? null).map(
+      (voucher) =>
+        // What was lost is said by a voucher that promises nothing more for it; whoever else those receipts name did nothing wrong.
+        lost && payees.has(voucher.payee.toLowerCase())
+          ? { ...voucher, cumulativeAmount: before.get(`${voucher.payee}${voucher.asset}`)?.cumulativeAmount ?? '0' }
+          : voucher,
+    );
+    if (lost) log('warn', 'hold-back-forfeited', { worker, first: first?.sequence, last: last?.sequence });
     const offers = vouchers.map((voucher): OfferedVoucher => {
       const signature = signer.signDigest(voucherDigest(domain, voucher));
       return { first: first.sequence, last: last.sequence, signed: { domain, voucher, signature }, signer: signer.address };
@@ -70,6 +81,25 @@ export function createVouching(
   );
   timer.unref();
   return { tend, stop: () => clearInterval(timer) };
+}
+
+/**
+ * What may be vouched for of a worker that was caught often enough to be suspended: what was held back when it was caught last waits for as long as it is
+ * suspended, and is lost when nobody lifted that. What it had earned before, and earns later, is paid. Pure; times in ms, receipts' own in seconds.
+ */
+function withoutForfeited(
+  waiting: readonly WorkReceipt[],
+  now: number,
+  holdBackMs: number,
+  { offences, suspendedUntil }: Pick<Standing, 'offences' | 'suspendedUntil'>,
+): { free: readonly WorkReceipt[]; forfeited: readonly WorkReceipt[] } {
+  const caughtAt = offences.at(-1);
+  if (suspendedUntil === null || caughtAt === undefined) return { free: waiting, forfeited: [] };
+  const from = waiting.findIndex(({ time }) => time * 1000 + holdBackMs > caughtAt && time * 1000 <= caughtAt);
+  if (from === -1) return { free: waiting, forfeited: [] };
+  const after = waiting.findIndex(({ time }, at) => at > from && time * 1000 > caughtAt);
+  const held = waiting.slice(from, after === -1 ? undefined : after);
+  return { free: waiting.slice(0, from), forfeited: suspendedUntil <= now ? held : [] };
 }
 
 /**

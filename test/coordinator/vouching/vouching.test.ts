@@ -153,3 +153,45 @@ test('nothing is due before its hold-back is over, and what is due is a beginnin
     }),
   );
 });
+
+test('who is caught loses what was held back of its pay once its suspension is over, unless that was lifted; what it had earned before and earns later is paid', async () => {
+  const hour = 3_600_000;
+  const offence = (number: number) =>
+    store.recordAudit({
+      ...{ shardId: `bad-${number}`, attempt: 1, worker: WORKER, at: now, outcome: 'bad' },
+      ...{ means: 'reference', distance: null, detail: '' },
+    });
+  const amounts = async () =>
+    (await store.vouchersAfter(WORKER, PAYEE, 0, 10)).map(({ first, last, signed }) => [first, last, signed.voucher.cumulativeAmount]);
+  const vouching = open(2 * hour);
+  accept(1, 2);
+  now += 3 * hour;
+  accept(3, 5);
+  await offence(1);
+  now += hour;
+  await offence(2);
+  await vouching.tend();
+  expect(await amounts()).toEqual([[1, 2, '140']]);
+  // Suspended for a day: neither paid nor lost.
+  now += 3 * hour;
+  await vouching.tend();
+  expect(await amounts()).toEqual([[1, 2, '140']]);
+  now += 24 * hour;
+  await vouching.tend();
+  accept(6, 6);
+  now += 3 * hour;
+  await vouching.tend();
+  // It is told so: what it is promised for those receipts is nothing.
+  expect(await amounts()).toEqual([
+    [1, 2, '140'],
+    [3, 5, '140'],
+    [6, 6, '210'],
+  ]);
+
+  accept(7, 7);
+  await offence(3);
+  await store.liftSuspension(WORKER);
+  now += 3 * hour;
+  await vouching.tend();
+  expect((await amounts()).at(-1)).toEqual([7, 7, '280']);
+});
