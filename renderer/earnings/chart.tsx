@@ -68,7 +68,7 @@ export function Chart({ rows, asset, practice, label }: ChartProps): React.React
   );
 }
 
-export function amountWords(row: Pick<EarningsRow, 'money' | 'practice'>, asset: ChartProps['asset'], practice: boolean): string {
+function amountWords(row: Pick<EarningsRow, 'money' | 'practice'>, asset: ChartProps['asset'], practice: boolean): string {
   const accepted = sumsOf(row, asset.asset)?.accepted ?? '0';
   return practice ? message('earned.credits', { credits: accepted }) : moneyText(accepted, asset);
 }
