@@ -339,7 +339,7 @@ export const EVENTS = {
 export type CallName = keyof typeof CALLS;
 export type CallInput<N extends CallName> = z.input<(typeof CALLS)[N]['input']>;
 export type CallOutput<N extends CallName> = z.output<(typeof CALLS)[N]['output']>;
-export type EventName = keyof typeof EVENTS;
+type EventName = keyof typeof EVENTS;
 export type EventData<N extends EventName> = z.output<(typeof EVENTS)[N]>;
 export type AnyEvent = { [N in EventName]: { event: N; data: EventData<N> } }[EventName];
 

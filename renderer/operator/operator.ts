@@ -7,7 +7,7 @@ import { connect, type Open } from '../agent/connection.ts';
 type Client = TableClient<typeof PAGE_CALLS, typeof PAGE_EVENTS>;
 
 /** What the operator's page shows: the view as it was told last, and whether the coordinator is there. */
-export interface OperatorState {
+interface OperatorState {
   link: Link;
   view: OperatorView | null;
 }

@@ -34,6 +34,7 @@ process.exit(
       return app;
     },
     operate: async () => Promise.reject(new Error('no coordinator here')),
+    escrowDesk: async () => Promise.reject(new Error('no escrow here')),
     shareNetwork: async () => Promise.reject(new Error('no coordinator here')),
     verifyLedger: () => new FakeApp().handlers['ledger.verify']({}),
     diagnose: async () => ({ parts: [], zip: () => new Uint8Array(0) }),
