@@ -214,8 +214,9 @@ export function openNetworks(parts: NetworksParts): Networks {
     const before = beforeRekey(record);
     records.put(before);
     const told = await rekeyNetwork(before, joiner(record.access.terms.coordinator), parts.worker.successions);
-    // What the user decided meanwhile counts.
-    records.put({ ...told, choices: known(id).choices });
+    // What was written down of it meanwhile stays.
+    const { following: _, ...now } = known(id);
+    records.put({ ...now, ...told });
     log('info', 'network knows the new worker key', { network: id });
   }
 
@@ -229,7 +230,9 @@ export function openNetworks(parts: NetworksParts): Networks {
           const payout = await sendClaim(record, claim);
           log('info', 'network told what the wallet said', { network: id, kind: claim.kind });
           const now = known(id);
-          records.put({ ...now, claims: later, access: { ...now.access, payout } });
+          // What the wallet said of a worker of before is not how the present one is paid.
+          const paid = payout.worker.toLowerCase() === parts.worker.address.toLowerCase() ? { payout } : {};
+          records.put({ ...now, claims: later, access: { ...now.access, ...paid } });
         } catch (thrown) {
           const { code, params } = asHearthlendError(thrown);
           log('warn', 'network not told what the wallet said', { network: id, kind: claim.kind, code, params });

@@ -137,6 +137,8 @@ export function rekeyHandlers(parts: RekeyingParts): Pick<Handlers, RekeyCalls> 
         ledger.rekey(now, now.successions, clock());
         identity.become(now);
         settle();
+        const revocation = said?.revocation ?? null;
+        if (revocation !== null) engine.networks.tellWalletSaid({ kind: 'revocation', ...revocation });
         log('info', 'worker key replaced', { from, to: now.address });
       });
     } finally {

@@ -1,11 +1,12 @@
 import { hashMessage } from 'ethers';
 import { asHearthlendError } from '../contract/errors.ts';
 import { JOIN_PATHS, JoinReply, joinText, type RekeyRequest, rekeyText } from '../contract/joining.ts';
+import type { Address } from '../contract/receipt.ts';
 import type { Succession } from '../contract/succession.ts';
 import { pathBetween } from '../contract/succession-hash.ts';
 import { askJson } from './https.ts';
 import { type Joiner, refusalOf } from './joining.ts';
-import { makeWorkerKey, signText } from './keys.ts';
+import { makeWorkerKey, signText, type WorkerKey } from './keys.ts';
 import type { JoinedNetwork } from './records.ts';
 
 /** Whether a network still knows this machine by a worker key that it had before. */
@@ -13,22 +14,34 @@ export function isFormer({ worker }: Pick<JoinedNetwork, 'worker'>, present: str
   return worker !== undefined && worker.toLowerCase() !== present.toLowerCase();
 }
 
-/** The record of a network that is to be told of the new worker key, with the key to connect that goes with it: kept before it is told. */
-export function beforeRekey(record: JoinedNetwork): JoinedNetwork {
-  return record.following === undefined ? { ...record, following: makeWorkerKey() } : record;
+/** Whom the network pays, by its own clock: what it said last, else whom this machine joined for. */
+function payeeKnown({ payee, access }: JoinedNetwork, now: number): Address | undefined {
+  const { payout } = access;
+  if (payout === undefined) return payee;
+  return payout.next !== null && now >= payout.next.at ? payout.next.payee : payout.payee;
 }
+
+/** The record of a network that is to be told of the new worker key, with the key to connect that goes with it: kept before it is told. */
+export function beforeRekey(record: JoinedNetwork): ToBeRekeyed {
+  return { ...record, following: record.following ?? makeWorkerKey() };
+}
+
+/** A record with the key to connect that goes with the new worker key. */
+type ToBeRekeyed = JoinedNetwork & { following: WorkerKey };
+
+/** What of a record is another once the network knows the new worker key. */
+type Rekeyed = Pick<JoinedNetwork, 'nkey' | 'seed' | 'aheadMs' | 'access'> & { worker: Address; payee: Address };
 
 /**
  * Tells a network that this machine goes on under another worker key. Safe to repeat: it gives the same machine the same answer.
  * @param record as `beforeRekey` made it
  * @throws NETWORK_* as the network refuses or can't be reached
  */
-export async function rekeyNetwork(record: JoinedNetwork, joiner: Joiner, successions: readonly Succession[]): Promise<JoinedNetwork> {
-  const { id, nkey, seed, access, following, choices, worker = joiner.worker, ...rest } = record;
-  if (following === undefined) return record;
+export async function rekeyNetwork(record: ToBeRekeyed, joiner: Joiner, successions: readonly Succession[]): Promise<Rekeyed> {
+  const { id, nkey, seed, access, following, worker = joiner.worker } = record;
   // Who was paid itself, without a wallet, is so under the new key.
-  const itself = record.payee === undefined || record.payee.toLowerCase() === worker.toLowerCase();
-  const payee = itself ? joiner.payee : (record.payee as string);
+  const before = payeeKnown(record, joiner.clock() + record.aheadMs) ?? worker;
+  const payee = before.toLowerCase() === worker.toLowerCase() ? joiner.payee : before;
   const successor: RekeyRequest['successor'] = {
     nkey: following.nkey,
     worker: joiner.worker,
@@ -57,11 +70,8 @@ export async function rekeyNetwork(record: JoinedNetwork, joiner: Joiner, succes
       if (status !== 200) throw refusalOf(id, status, body);
       const { now, ...renewed } = JoinReply.parse(body);
       const { network, terms, ca } = access;
-      return {
-        ...rest,
-        ...{ id, ...following, worker: joiner.worker, payee, choices },
-        ...{ aheadMs: now - joiner.clock(), access: { ...renewed, network, terms, ca } },
-      };
+      const reached = { aheadMs: now - joiner.clock(), access: { ...renewed, network, terms, ca } };
+      return { ...following, worker: joiner.worker, payee, ...reached };
     } catch (thrown) {
       last = thrown;
       if (asHearthlendError(thrown).code !== 'NETWORK_UNREACHABLE') break;

@@ -74,7 +74,7 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
         return identity.address;
       },
     });
-    const stand = { open: [] as { network: string }[], unsigned: 0, fails: false, noted: 0 };
+    const stand = { open: [] as { network: string }[], unsigned: 0, fails: false, noted: 0, told: [] as string[] };
     const handlers = rekeyHandlers({
       ...{ dataDir, identity, wallet: bench.wallet, clock: () => clock.now, log: () => undefined },
       payee: () => new Wallet(KEY).address,
@@ -96,6 +96,7 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
           joined: () => [{ id: 'studio' }],
           apart: (work: () => Promise<unknown>) => work(),
           noteWorker: () => (stand.noted += 1),
+          tellWalletSaid: ({ kind }: { kind: string }) => void stand.told.push(kind),
         } as never,
       },
     });
@@ -104,6 +105,7 @@ test('a new worker key takes the old one’s place once the wallet has signed fo
   const { identity, known, handlers, stand } = rig();
   const from = identity.address;
   const claim = await known['identity.prepare'](delegate);
+  if (claim.kind !== 'delegation') throw new Error('that is no delegation');
   await known['identity.sign']({ claim, seen: (await known['identity.describe']({ claim })).seen });
 
   const plan = await handlers['identity.rekey-plan']({ days: 30 });

@@ -117,10 +117,13 @@ describe('a network that knows this machine by a former key', () => {
       clock: Date.now,
       async prepare() {
         if (!isFormer(record, identity.address)) return;
-        record = beforeRekey(record);
-        record = await rekeyNetwork(record, asks(identity), identity.successions);
+        const before = beforeRekey(record);
+        record = before;
+        const { following: _, ...kept } = before;
+        record = { ...kept, ...(await rekeyNetwork(before, asks(identity), identity.successions)) };
       },
       onInfo: () => undefined,
+      mayBePaid: () => true,
       onLink(link) {
         states.push(link.state);
         if (link.state === 'connected') up.resolve();
