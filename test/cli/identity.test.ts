@@ -39,3 +39,34 @@ test('what a wallet elsewhere is to sign goes out as typed data and comes back, 
   expect(await console.run('identity', 'delegate', '--in', file, '--signature', signature).exitCode).toBe(2);
   expect(kept).toHaveLength(1);
 });
+
+test('a wallet elsewhere signs for a new worker key before it takes the old one’s place; nobody is asked twice', async () => {
+  const [wallet, from, to] = ['11', '22', '33'].map((byte) => `0x${byte.repeat(20)}`) as [string, string, string];
+  const term = { networkKey: `0x${'00'.repeat(20)}`, scope: 'earn', notBefore: 1_800_000_000, expiry: 1_800_000_060 };
+  const delegation = { kind: 'delegation', delegation: { wallet, worker: to, ...term, nonce: 8 } };
+  const revocation = { kind: 'revocation', revocation: { wallet, worker: from, nonce: 8 } };
+  const asked: unknown[] = [];
+  const console = openConsole(() => {
+    const opened = new FakeApp();
+    Object.assign(opened.handlers, {
+      'wallet.status': async () => noWallet({ kind: 'watch', address: wallet }),
+      'identity.rekey-plan': async () => ({ from, to, claims: [delegation, revocation] }),
+      'identity.rekey': async (given: unknown) => {
+        asked.push(given);
+        return noIdentity();
+      },
+    });
+    return opened;
+  });
+  // Nobody sits at a terminal, and the wallet is not here.
+  expect(await console.run('identity', 'rekey').exitCode).toBe(2);
+  const file = join(console.dataDir, 'to-sign.json');
+  expect(await console.run('identity', 'rekey', '--out', file).exitCode).toBe(0);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ primaryType: 'WorkerDelegation', message: { worker: to } });
+  expect(asked).toEqual([]);
+  const signature = `0x${'ab'.repeat(65)}`;
+  const done = console.run('identity', 'rekey', '--in', file, '--signature', signature, '--yes');
+  expect(await done.exitCode).toBe(0);
+  expect(done.stdout.text).toContain(`${from} is this machine's worker no more.`);
+  expect(asked).toEqual([{ agreed: [{ claim: delegation, signature }] }]);
+});
