@@ -229,7 +229,10 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
 
     const asked = operatorHandlers({
       intake: coordinator.intake,
-      trust: trustHandlers({ store, blobs, clock, log }, { reference: options.reference, inspect: options.inspect, measuring: coordinator.measuring }),
+      trust: trustHandlers(
+        { store, blobs, clock, log },
+        { reference: options.reference, inspect: options.inspect, measuring: coordinator.measuring },
+      ),
       ...{ store, keys: coordinator.keys, terms, fingerprint: authority.fingerprint, escrow, clock },
       at: () => hostAndPort(names()[0] ?? 'localhost', listening.port),
       here: () => ({

@@ -47,7 +47,13 @@ describe.skipIf(noAnvil !== null)('money that leaves the wallet', () => {
     onTestFinished(() => sending.close());
     const limit = async (perDay: string) =>
       bench.wallet.limit(await bench.sealed('limit', { password: PASSWORD, asset: assetNamed(config, null).asset, perDay }));
-    const identities = identityHandlers({ dataDir, worker: RECEIVER, wallet: bench.wallet, clock: Date.now, tellNetworks: () => undefined });
+    const identities = identityHandlers({
+      dataDir,
+      worker: RECEIVER,
+      wallet: bench.wallet,
+      clock: Date.now,
+      tellNetworks: () => undefined,
+    });
     const approved = approvedHandlers({ wallet: bench.wallet, sending, identities });
     const balances = balanceHandlers({ payments: { chain: () => rpc, gasAddress: () => RECEIVER }, wallet: bench.wallet });
     return { ...sending, bench, records, dataDir, address, limit, identities, approved, balances };
