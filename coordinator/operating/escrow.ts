@@ -42,7 +42,7 @@ const MOST_AT_ONCE = 100;
 const FOR_EVER = 2n ** 64n - 1n;
 
 interface WatchParts {
-  store: Pick<Store, 'accepted' | 'acceptedSince' | 'promises'>;
+  store: Pick<Store, 'uncovered' | 'acceptedSince' | 'promises'>;
   terms: NetworkTerms & { settlement: NonNullable<NetworkTerms['settlement']> };
   /** Whose key signs vouchers here. */
   signer: Address;
@@ -65,17 +65,16 @@ export function watchEscrow({ store, terms, signer, read, clock, log }: WatchPar
   let toldMissing = false;
 
   async function books(): Promise<ChannelBook[]> {
-    const [accepted, promises] = await Promise.all([store.accepted(terms.asset), store.promises()]);
-    const promised = new Map(promises.filter((each) => each.token === token).map((each) => [keyOf(each), each]));
-    const known = accepted.map((each) => {
-      const key = keyOf(each);
-      const amount = promised.get(key)?.amount ?? 0n;
-      promised.delete(key);
-      return { worker: each.worker, payee: each.payee, accepted: each.amount, promised: amount };
-    });
-    // Whatever was promised is owed, also where this coordinator knows no receipts for it.
-    const others = [...promised.values()].map(({ worker, payee, amount }) => ({ worker, payee, accepted: amount, promised: amount }));
-    return [...known, ...others];
+    const [uncovered, promises] = await Promise.all([store.uncovered(terms.asset), store.promises()]);
+    const channels = new Map<string, ChannelBook>();
+    for (const { worker, payee, token: of, amount } of promises)
+      if (of === token) channels.set(keyOf({ worker, payee }), { worker, payee, accepted: amount, promised: amount });
+    // What a liar forfeited was covered by a voucher that promises nothing for it, and is not owed.
+    for (const { worker, payee, amount } of uncovered) {
+      const { promised } = channels.get(keyOf({ worker, payee })) ?? { promised: 0n };
+      channels.set(keyOf({ worker, payee }), { worker, payee, accepted: promised + amount, promised });
+    }
+    return [...channels.values()];
   }
 
   function sumsOf(channels: readonly ChannelBook[]): Liabilities {

@@ -4,6 +4,7 @@ import type { Address } from '../../core/contract/receipt.ts';
 export interface ChannelBook {
   worker: Address;
   payee: Address;
+  /** And not forfeited. */
   accepted: bigint;
   /** By the voucher signed last. */
   promised: bigint;

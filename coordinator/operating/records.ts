@@ -6,8 +6,8 @@ import type { Address } from '../../core/contract/receipt.ts';
 export interface OperatorReads {
   counts(at: number): Promise<Counts>;
   workerCounts(): Promise<Map<Address, WorkerCounts>>;
-  /** What was accepted in an asset since the beginning, by worker and by whom it is to be paid to (lower case). */
-  accepted(asset: AssetId): Promise<Array<{ worker: Address; payee: Address; amount: bigint }>>;
+  /** What was accepted in an asset and no voucher covers yet, by worker and by whom it is to be paid to (lower case). */
+  uncovered(asset: AssetId): Promise<Array<{ worker: Address; payee: Address; amount: bigint }>>;
   /** What of an asset was accepted at `at` or later, to the minute: a minute that has begun before counts whole. */
   acceptedSince(asset: AssetId, at: number): Promise<bigint>;
 }

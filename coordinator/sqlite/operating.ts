@@ -1,4 +1,4 @@
-import type { AssetId } from '../../core/contract/money.ts';
+import { type AssetId, isPracticeCredit } from '../../core/contract/money.ts';
 import type { Address, WorkReceipt } from '../../core/contract/receipt.ts';
 import { splitAmount } from '../../core/contract/vouching.ts';
 import type { Counts, OperatorReads, WorkerCounts } from '../operating/records.ts';
@@ -27,7 +27,9 @@ export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
   );
   let added = 0;
   const sums = new Map<Address, { accepted: number; earned: Map<AssetId, bigint> }>();
-  const channels = new Map<AssetId, Map<string, { worker: Address; payee: Address; amount: bigint }>>();
+  const selectCovered = db.prepare<[], { worker: string; last: number }>('SELECT worker, MAX(last) AS last FROM epochs GROUP BY worker');
+  /** Of each worker, oldest first, what no voucher covered when that was looked at last. Credits are never vouched for. */
+  const waiting = new Map<Address, { sequence: number; asset: AssetId; parts: ReturnType<typeof splitAmount> }[]>();
   /** What was accepted in each minute of the longest hold-back there may be. */
   const minutes = new Map<AssetId, Map<number, bigint>>();
 
@@ -35,16 +37,15 @@ export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
     for (;;) {
       const rows = read(() => receiptsAfter.all(added, PAGE));
       for (const { at, receipt } of rows) {
-        const { worker, payee, furtherPayees, asset, amount, time } = JSON.parse(receipt) as WorkReceipt;
+        const { worker, payee, furtherPayees, asset, amount, time, sequence } = JSON.parse(receipt) as WorkReceipt;
         const sum = sums.get(worker) ?? { accepted: 0, earned: new Map<AssetId, bigint>() };
         sums.set(worker, sum);
         sum.accepted += 1;
         sum.earned.set(asset, (sum.earned.get(asset) ?? 0n) + BigInt(amount));
-        const ofAsset = channels.get(asset) ?? new Map();
-        channels.set(asset, ofAsset);
-        for (const part of splitAmount({ amount, payee, furtherPayees })) {
-          const key = `${worker} ${part.payee}`;
-          ofAsset.set(key, { worker, payee: part.payee, amount: (ofAsset.get(key)?.amount ?? 0n) + part.amount });
+        if (!isPracticeCredit(asset)) {
+          const ofWorker = waiting.get(worker) ?? [];
+          waiting.set(worker, ofWorker);
+          ofWorker.push({ sequence, asset, parts: splitAmount({ amount, payee, furtherPayees }) });
         }
         const ofMinutes = minutes.get(asset) ?? new Map<number, bigint>();
         minutes.set(asset, ofMinutes);
@@ -81,9 +82,21 @@ export function sqliteOperating({ db, read }: OpenDatabase): OperatorReads {
         counts.set(worker, { ...(counts.get(worker) ?? { accepted: 0, earned: new Map() }), open: count });
       return counts;
     },
-    async accepted(asset) {
+    async uncovered(asset) {
       await addUp();
-      return [...(channels.get(asset)?.values() ?? [])];
+      for (const { worker, last } of read(() => selectCovered.all())) {
+        const ofWorker = waiting.get(worker) ?? [];
+        const first = ofWorker.findIndex(({ sequence }) => sequence > last);
+        ofWorker.splice(0, first === -1 ? ofWorker.length : first);
+      }
+      const sums = new Map<string, { worker: Address; payee: Address; amount: bigint }>();
+      for (const [worker, ofWorker] of waiting) {
+        for (const { payee, amount } of ofWorker.flatMap((each) => (each.asset === asset ? each.parts : []))) {
+          const key = `${worker} ${payee}`;
+          sums.set(key, { worker, payee, amount: (sums.get(key)?.amount ?? 0n) + amount });
+        }
+      }
+      return [...sums.values()];
     },
     async acceptedSince(asset, at) {
       await addUp();

@@ -52,7 +52,7 @@ const terms = {
 };
 const FOR_EVER = 2n ** 64n - 1n;
 const store = {
-  accepted: async () => [{ worker: WORKER, payee: PAYEE, amount: 5n * WHOLE }],
+  uncovered: async () => [{ worker: WORKER, payee: PAYEE, amount: 2n * WHOLE }],
   acceptedSince: async () => WHOLE,
   promises: async () => [{ worker: WORKER, payee: PAYEE, token: NATIVE_TOKEN, amount: 3n * WHOLE }],
 };

@@ -118,6 +118,7 @@ test('what both sides have signed is vouched for after a minute, each time for w
   const expected = { domain, payer: PAYER, worker: WORKER, payee: PAYEE, asset: NATIVE_TOKEN, previous: one.signed.voucher };
   expect(checkVoucher(two.signed, { ...expected, signers: [signer.address], receipts })).toEqual([]);
   expect(await store.vouchersAfter(WORKER, PAYEE, 3, 10)).toEqual([two]);
+  expect(await store.uncovered(asset)).toEqual([{ worker: WORKER, payee: PAYEE, amount: 140n }]);
   expect(await store.promises()).toEqual([{ worker: WORKER, payee: PAYEE, token: NATIVE_TOKEN, amount: 280n }]);
 });
 
