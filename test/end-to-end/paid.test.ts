@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Contract, Wallet } from 'ethers';
@@ -178,6 +178,13 @@ test('from a funded escrow over shards, receipts and vouchers to the balance of 
   const open = reconciled?.divergences.reduce((sum, { kind, amount }) => (kind === 'not-claimed' ? sum + BigInt(amount) : -1n), 0n);
   expect(BigInt(reconciled?.paid ?? -1) + (open ?? -1n)).toBe(PRICE * 5n);
   const day = { from: Date.now() - 3_600_000, to: Date.now() + 3_600_000, zone: 'UTC' };
+  // What a page has written lies in the data folder, for its owner alone.
+  const saved = await client.call('earnings.save', { what: 'tax' });
+  expect(saved).toMatchObject({ path: expect.stringContaining(agentDir), rows: expect.any(Number) });
+  expect(readFileSync(saved.path, 'utf8').trim().split('\n').length).toBe(saved.rows + 1);
+  expect(statSync(saved.path).mode & 0o777).toBe(0o600);
+  const [home] = await client.call('earnings.summary', {});
+  expect(home).toMatchObject({ symbol: 'ETH', decimals: 18, practice: false });
   const report = await client.call('earnings.report', { ...day, by: 'network' });
   expect(report.rows.map(({ key }) => key)).toEqual([{ by: 'network', network }]);
   expect(report.total.money).toMatchObject([{ accepted: `${PRICE * 5n}`, promised: `${PRICE * 5n}`, acceptedShards: 5, fiat: null }]);

@@ -1,9 +1,12 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { parseBaseUnits } from '../../core/contract/money.ts';
 import type { EventData } from '../../core/contract/rpc.ts';
 import type { CurrentShard } from '../../core/contract/snapshot.ts';
 import { addQuestion, changeAnswer } from '../../renderer/agent/answers.ts';
 import { type AppState, applyChanged, applyCurrentText, applyPrompt, applySnapshot, FIRST_STATE } from '../../renderer/agent/app-state.ts';
 import { pauseMs } from '../../renderer/agent/connection.ts';
+import { atMostText } from '../../renderer/words/amounts.ts';
 import { currentShard, practising } from '../fakes/snapshots.ts';
 
 const live = (): AppState => applySnapshot(FIRST_STATE, practising(), 1);
@@ -86,4 +89,14 @@ test('pauses between tries double from a quarter of a second to ten seconds, spr
   expect([0, 1, 2, 3].map((failures) => pauseMs(failures, 0.5))).toEqual([250, 500, 1000, 2000]);
   expect(pauseMs(1000, 0.5)).toBe(10_000);
   expect([pauseMs(0, 0), Math.round(pauseMs(0, 1))]).toEqual([200, 300]);
+});
+
+test('what is paid at the most is rounded up to three digits, never down', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 2n ** 255n }), fc.nat({ max: 18 }), (amount, decimals) => {
+      const shown = parseBaseUnits(atMostText(amount, decimals), decimals) ?? -1n;
+      expect(shown >= amount && (shown - amount) * 100n <= amount).toBe(true);
+      expect(atMostText(amount, decimals).replace(/[.0]/g, '').length).toBeLessThanOrEqual(4);
+    }),
+  );
 });
