@@ -68,7 +68,7 @@ test('a page is given a model’s files and a request’s bytes, is told of when
       worker.send({ type: 'run' } as never, new Uint8Array(3));
       worker.send({ type: 'load', id: 7, model: 'huge' } as never, undefined);
       const heardOf = async (words: RegExp) => {
-        while (!heard.some((each) => words.test(each))) await new Promise((resolve) => setImmediate(resolve));
+        while (!heard.some((each) => words.test(each))) await new Promise((resolve) => setTimeout(resolve, 10));
       };
       await heardOf(/no GPU|imitates/);
       await heardOf(/^data/);

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { HearthlendError } from '../../../core/contract/errors.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../core/contract/safetensors.ts';
@@ -84,7 +85,7 @@ async function probeWithoutWalls() {
       const { result } = await ask('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true, userGesture: true });
       return (result as { value?: unknown }).value;
     };
-    while ((await evaluate('"hearthlendWays" in globalThis')) !== true) await new Promise(setImmediate);
+    while ((await evaluate('"hearthlendWays" in globalThis')) !== true) await delay(10);
     return {
       evaluate,
       refused: [],

@@ -8,10 +8,13 @@ import { openLedger } from '../../../core/ledger/ledger.ts';
 import { verifyLedger } from '../../../core/ledger/verify.ts';
 import { NETWORK, WORKER } from './scene.ts';
 
+/** Each starts a process, which takes longer than what it writes; thousands of kills are for `npm run torture`. */
+const ROUNDS = 7;
+
 test('whatever instant its process is killed at, what it said was recorded is there, whole, and counted once', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'crash-')), 'ledger.db');
   let before = 0;
-  for (let round = 0; round < 12; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-writer.ts'), path], { stdio: ['ignore', 'pipe', 'inherit'] });
     let told = 0;
     let text = '';
@@ -33,5 +36,5 @@ test('whatever instant its process is killed at, what it said was recorded is th
     before = ledger.acceptedCount();
     ledger.close();
   }
-  expect(before).toBeGreaterThan(12);
+  expect(before).toBeGreaterThan(ROUNDS);
 });

@@ -7,7 +7,7 @@ import { createModelStore } from '../../../../core/models/store.ts';
 import { openBench, REPOSITORY, split } from './workbench.ts';
 
 const PROCESS = fileURLToPath(new URL('../../../fakes/adding-process.ts', import.meta.url));
-const KILLS = 12;
+const KILLS = 6;
 
 test('killed at any instant, an added model is there as a whole or not at all, and in the end it is there', async () => {
   const bench = await openBench({ diskBytes: 1 << 30 });
