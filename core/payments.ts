@@ -31,6 +31,8 @@ import type { ConnectedNetwork } from './work/ports.ts';
 const TEND_MS = 60_000;
 /** How often while a transaction of ours is on its way. */
 const FOLLOW_MS = 10_000;
+/** A batch is signed by both sides within so long, as a rule. */
+const SOON_MS = 1000;
 /** An authorised signer is asked for again after so long: it may have been revoked. */
 const SIGNER_MS = 600_000;
 const GAS_KEY_FILE = 'gas-key.json';
@@ -103,6 +105,7 @@ export function openPayments(parts: PaymentsParts): Payments {
   const folder = join(parts.dataDir, 'payments');
   const records = openTransactionRecords(folder, () => parts.onChange());
   const followed = new Map<string, ConnectedNetwork>();
+  const soon = new Map<string, NodeJS.Timeout>();
   const views = new Map<string, ChainView>();
   const signers = new Map<string, { at: number; holds: boolean }>();
   const chains = new Map<string, ChainRpc>();
@@ -177,6 +180,17 @@ export function openPayments(parts: PaymentsParts): Payments {
     for (const own of channelsIn(network)) if (!(await collectFor(from, network, own))) return;
   }
 
+  /** A voucher is here before its receipts are signed for, which takes a moment: it is asked for again then. */
+  function collectSoon(from: ConnectedNetwork): void {
+    const { id } = from.info;
+    if (soon.has(id)) return;
+    const again = () => {
+      soon.delete(id);
+      if (followed.get(id) === from) void inTurn(() => collect(from).catch(failed(id, 'vouchers could not be taken')));
+    };
+    soon.set(id, setTimeout(again, SOON_MS).unref());
+  }
+
   /** What one worker was promised. False where the network proved wrong. */
   async function collectFor(from: ConnectedNetwork, network: ReturnType<typeof paying>, own: OwnChannel): Promise<boolean> {
     const { id } = network;
@@ -189,7 +203,10 @@ export function openPayments(parts: PaymentsParts): Payments {
       let taken = 0;
       for (const offer of offers) {
         // Recorded here only once both sides have signed for its receipts; until then it is asked for again.
-        if (offer.last > ledger.lastBatched(id, own.worker)) break;
+        if (offer.last > ledger.lastBatched(id, own.worker)) {
+          collectSoon(from);
+          break;
+        }
         const { voucher, domain } = offer.signed;
         // Of another payee: what is promised to that one is asked for by itself.
         if (!same(voucher.payee, own.payee) && same(voucher.worker, own.worker)) continue;
@@ -499,6 +516,7 @@ export function openPayments(parts: PaymentsParts): Payments {
     async close() {
       clearInterval(timer);
       clearInterval(following);
+      for (const each of soon.values()) clearTimeout(each);
       await inTurn(async () => undefined);
     },
     handlers: {

@@ -92,7 +92,10 @@ export function createNatsNetwork(options: NatsNetworkOptions): NatsNetwork {
     onLink(next) {
       link = next;
       options.onLink(next);
-      if (next.state === 'connected') emit({ type: 'work' });
+      if (next.state !== 'connected') return;
+      emit({ type: 'work' });
+      // What was promised while nobody listened.
+      emit({ type: 'voucher' });
     },
     onEvent(event) {
       if (event.type === 'revoked') {
