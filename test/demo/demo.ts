@@ -35,6 +35,7 @@ let story = newStory();
 let page: PageServer | undefined;
 let browser: number | undefined;
 let performing: Promise<void> | undefined;
+let pictured = true;
 
 /** @param event the same as JSON, where it is more than words */
 function print(line: string, event?: Record<string, unknown>): void {
@@ -113,8 +114,13 @@ else {
   if (options.json) process.stdout.write(`${JSON.stringify({ event: 'summary', ...over })}\n`);
   page?.show();
   if (options.picture !== undefined && page !== undefined) {
-    await takePicture(page.newCode().url, options.picture);
-    print(say('line.picture', { path: options.picture }));
+    try {
+      await takePicture(page.newCode().url, options.picture);
+      print(say('line.picture', { path: options.picture }));
+    } catch (thrown) {
+      pictured = false;
+      print(say('line.no-picture', { detail: (thrown as Error).message }), { event: 'error', detail: (thrown as Error).message });
+    }
   }
   if (page !== undefined && (page.watching > 0 || options.keep)) {
     print(say('line.stays'));
@@ -122,4 +128,4 @@ else {
   }
 }
 await cleanUp();
-process.exit(isKept(story) ? 0 : 1);
+process.exit(isKept(story) && pictured ? 0 : 1);

@@ -57,7 +57,7 @@ function Row({ row }: { row: MoneyRow }): React.ReactNode {
         </td>
       ))}
       <td className="mono transaction" data-label={say('money.transaction')} title={row.hash ?? undefined}>
-        {row.hash === null ? <span className="faint">{say('unknown')}</span> : short(row.hash)}
+        {row.hash === null ? <span className="faint">{say('unknown')}</span> : <span>{short(row.hash)}</span>}
         {row.block !== null && <span className="faint">{say('money.block', { block: String(row.block) })}</span>}
       </td>
     </tr>
