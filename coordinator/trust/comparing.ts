@@ -48,6 +48,10 @@ export function createComparing(context: Context, offerMs = OFFER_MS): Comparing
   /** Since when somebody has a twin, by this coordinator's steady clock. */
   const heldSince = new Map<string, number>();
   const unfollow = store.onApplied((applied) => {
+    // Each coordinator tells, once it can lend it: whichever is asked then knows of it.
+    if (applied.name === 'issueTwin' && applied.result === applied.args[0].shard.id)
+      context.emit({ type: 'work' }, applied.args[1].offered);
+    if (applied.name === 'offerTwin' && applied.result) context.emit({ type: 'work' }, applied.args[2]);
     if (awaited.size === 0) return;
     for (const id of shardsOf(applied)) {
       awaited.get(id)?.resolve();
@@ -98,7 +102,6 @@ export function createComparing(context: Context, offerMs = OFFER_MS): Comparing
     const twin = { source, worker: attempt.worker, outputs: submission.commitment, backend: submission.backend ?? null, offered };
     const id = await store.issueTwin(copied, twin);
     if (id !== shard.id) await holding.letGo(holder);
-    else context.emit({ type: 'work' }, offered);
     return id === null ? null : store.twin(id);
   }
 
@@ -137,10 +140,7 @@ export function createComparing(context: Context, offerMs = OFFER_MS): Comparing
           const next = tried.length < OFFERS ? await pick(claimantOf(claim), shard, tried) : null;
           if (next === null) {
             if (await drop(id)) return null;
-          } else if (await store.offerTwin(id, twin.offered, next)) {
-            tried.push(next);
-            context.emit({ type: 'work' }, next);
-          }
+          } else if (await store.offerTwin(id, twin.offered, next)) tried.push(next);
           offer = timer(offerMs);
           continue;
         }

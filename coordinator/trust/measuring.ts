@@ -73,7 +73,6 @@ export function createMeasuring(context: Context, answerMs = ANSWER_MS): Measuri
     const twin = { source: { shardId: shard.id, attempt: MEASURED }, worker: NOBODY, outputs, backend: null, offered: asker.address };
     const over = settled(shard.id);
     if ((await store.issueTwin(record, twin)) === null) return null;
-    context.emit({ type: 'work' }, asker.address);
     await over;
     try {
       const lent = (await store.attemptsOf(shard.id)).find(({ submission }) => submission !== null)?.submission;

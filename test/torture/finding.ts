@@ -14,3 +14,8 @@ export function checks(): { wrong: string[]; expect: (right: boolean, otherwise:
     },
   };
 }
+
+/** What two parts of one came to. */
+export function both(one: Finding, other: Finding): Finding {
+  return { did: `${one.did}\n  ${other.did}`, wrong: [...one.wrong, ...other.wrong] };
+}

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tortureByClock } from './clock.ts';
 import { tortureByEndurance } from './endurance.ts';
-import type { Finding } from './finding.ts';
+import { both, type Finding } from './finding.ts';
 import { tortureByFrames } from './frames.ts';
 import { tortureByFullDisk } from './full-disk.ts';
 import { tortureByKills } from './kills.ts';
+import { tortureByLiveLiars } from './live-liars.ts';
 import { tortureByModels } from './models.ts';
 import { atRandom, tortureByNetwork } from './network.ts';
 import { tortureByHonesty, tortureByLiars } from './strangers.ts';
@@ -31,7 +32,7 @@ const parts: Record<string, (dir: string) => Finding | Promise<Finding>> = {
   disk: (dir) => tortureByFullDisk(dir, times(20)),
   kills: (dir) => tortureByKills(dir, times(1000)),
   network: (dir) => tortureByNetwork(dir, atRandom(times(600_000), seed), 6),
-  liars: (dir) => tortureByLiars(dir, times(100_000), seed),
+  liars: async (dir) => both(await tortureByLiars(dir, times(100_000), seed), await tortureByLiveLiars(dir, times(600_000))),
   honesty: (dir) => tortureByHonesty(dir, times(100_000), times(300)),
   endurance: (dir) => tortureByEndurance(dir, scale),
 };

@@ -23,8 +23,16 @@ describe.skipIf(missing !== null)('two coordinators of one network', () => {
     stores = [await replicas.open(networkId, 'a'), await replicas.open(networkId, 'b')];
     const [one, two] = stores as [NatsStore, NatsStore];
     const blobs = openBlobs(replicas.dir(networkId, 'bytes'));
-    first = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: one.store, caughtUp: one.caughtUp, blobs, name: 'one' } });
-    second = new SimulatedNetwork({ leaseMs: 60_000, shared: { networkId, store: two.store, caughtUp: two.caughtUp, blobs, name: 'two' } });
+    first = new SimulatedNetwork({
+      leaseMs: 60_000,
+      offerMs: 10_000,
+      shared: { networkId, store: one.store, caughtUp: one.caughtUp, blobs, name: 'one' },
+    });
+    second = new SimulatedNetwork({
+      leaseMs: 60_000,
+      offerMs: 10_000,
+      shared: { networkId, store: two.store, caughtUp: two.caughtUp, blobs, name: 'two' },
+    });
     // An hour wrong, one of them.
     second.now += 3_600_000;
   });
@@ -122,5 +130,28 @@ describe.skipIf(missing !== null)('two coordinators of one network', () => {
     await first.submitResult(a, lease as Lease, 10);
     await done;
     expect(jobs).toContain('running');
+  });
+
+  test('a result that one audits by a second machine is held against what that hands in with the other', async () => {
+    for (const { address } of [a, b]) {
+      for (let number = 0; number < 10; number += 1) {
+        const audit = { shardId: `${address}-${number}`, attempt: 1, worker: address, at: first.now, outcome: 'valid' } as const;
+        await first.store.recordAudit({ ...audit, means: 'reference', distance: 0, detail: '' });
+      }
+    }
+    first.random = () => 0.5;
+    second.random = () => 0.5;
+    const job = await first.submit(await first.model(), 1);
+    const [lease] = await first.lease(a);
+    expect(await first.lease(b)).toEqual([]);
+    const reply = first.submitResult(a, lease as Lease, 10);
+    await expect.poll(() => second.told).toContainEqual({ event: { type: 'work' }, to: b.address });
+    const [twin] = await second.lease(b);
+    expect(twin?.shard.jobId).not.toBe(job);
+    expect(await second.submitResult(b, twin as Lease, 10)).toMatchObject({ type: 'accepted', audited: true });
+    expect(await reply).toMatchObject({ type: 'accepted', audited: true });
+    await caughtUp();
+    for (const { store } of [first, second])
+      expect((await store.audits(a.address, 1))[0]).toMatchObject({ outcome: 'valid', means: 'worker' });
   });
 });
