@@ -35,7 +35,7 @@ test('settings that are saved are read again', () => {
     requests: fc.record({ port: fc.integer({ min: 0, max: 65_535 }) }),
     chains: fc.constant(Settings.parse({}).chains),
     claims: fc.constant(Settings.parse({}).claims),
-    prices: fc.constant([]),
+    prices: fc.constant(Settings.parse({}).prices),
     rules: fc.constant(Settings.parse({}).rules),
     loadWatts: fc.option(fc.integer({ min: 1, max: 5000 })),
     theme: fc.constantFrom('system', 'dark', 'light'),
