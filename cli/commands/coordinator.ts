@@ -105,9 +105,12 @@ export async function runCoordinatorStatus(context: Context): Promise<ExitCode> 
     ['coordinator.status.jobs', message('coordinator.status.jobs-text', jobs)],
     ['coordinator.status.shards', message('coordinator.status.shards-text', shards)],
     ['coordinator.status.audits', message('coordinator.status.audits-text', audits)],
-    ...money.map(({ asset, accepted }): [MessageKey, string] => [
+    ...money.map(({ asset, accepted, forAudits }): [MessageKey, string] => [
       isPracticeCredit(asset) ? 'coordinator.status.credits' : 'coordinator.status.money',
-      `${formatBaseUnits(BigInt(accepted), 0)} ${isPracticeCredit(asset) ? '' : asset}`.trim(),
+      message('coordinator.status.accepted-text', {
+        accepted: `${formatBaseUnits(BigInt(accepted), 0)} ${isPracticeCredit(asset) ? '' : asset}`.trim(),
+        audits: formatBaseUnits(BigInt(forAudits), 0),
+      }),
     ]),
   ];
   if (status.escrow !== null) rows.push(...escrowRows(status.escrow));

@@ -43,11 +43,12 @@ export function operatorHandlers({
     ...trust,
     async status() {
       const { connected, ...facts } = here();
-      const [counts, members, openInvitations, promises, owed] = await Promise.all([
+      const [counts, members, openInvitations, promises, auditPay, owed] = await Promise.all([
         store.counts(clock()),
         memberCounts(store),
         store.openInvitations(clock()),
         store.promises(),
+        store.auditPay(),
         escrow?.status() ?? null,
       ]);
       const { jobs, shards, audits, suspended, accepted } = counts;
@@ -58,7 +59,8 @@ export function operatorHandlers({
           const token = terms.settlement === null ? null : tokenOf(terms.settlement, asset);
           const promised = promises.filter((each) => each.token === token).reduce((sum, each) => sum + each.amount, 0n);
           const settled = owed !== null && asset === terms.asset && owed.channelsRead === owed.channels ? owed.claimed : null;
-          return { asset, accepted: String(amount), promised: token === null ? null : String(promised), settled };
+          const forAudits = String(auditPay.get(asset) ?? 0n);
+          return { asset, accepted: String(amount), forAudits, promised: token === null ? null : String(promised), settled };
         }),
         escrow: owed,
       };

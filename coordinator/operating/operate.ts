@@ -32,8 +32,7 @@ import { openRequesterRoutes } from '../requester-routes.ts';
 import type { Store } from '../store.ts';
 import type { Authority } from '../tls/authority.ts';
 import { hostAndPort, reachableNames, usefulElsewhere } from '../tls/names.ts';
-import { leastHoldBack } from '../trust/hold-back.ts';
-import { LEAST_AUDITS } from '../trust/reputation.ts';
+import { LEAST_CAUGHT, leastHoldBack } from '../trust/hold-back.ts';
 import { unpredictable } from '../trust/unpredictable.ts';
 import { announce } from './announce.ts';
 import { openControl } from './control.ts';
@@ -260,7 +259,7 @@ export async function operateNetwork(options: OperateOptions): Promise<Operating
     log('info', 'coordinator-started', { id, https: listening.port, control: control.port });
     if (terms.settlement !== null) {
       // Of a machine that is trusted, and saves the whole price by not computing at all.
-      const leastResults = leastHoldBack(1, LEAST_AUDITS, 1);
+      const leastResults = Math.ceil(leastHoldBack(1, LEAST_CAUGHT, 1));
       log('info', 'hold-back', { holdBackMs: terms.holdBackMs, leastResults });
     }
     const failed = Promise.race([state.failed, ...(own === null ? [] : [own.server.failed])]);

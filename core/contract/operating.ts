@@ -85,8 +85,13 @@ export const CoordinatorStatus = z.strictObject({
   jobs: z.record(z.enum(['queued', 'running', 'done', 'failed', 'cancelled']), z.int().min(0)),
   shards: z.record(z.enum(['queued', 'leased', 'settling']), z.int().min(0)),
   audits: z.strictObject({ valid: z.int().min(0), bad: z.int().min(0), undecided: z.int().min(0) }),
-  /** Since the beginning. `promised` and `settled` are null where the network promises nothing that is worth anything. */
-  money: z.array(z.strictObject({ asset: AssetId, accepted: Amount, promised: Amount.nullable(), settled: Amount.nullable() })).max(1024),
+  /**
+   * Since the beginning. `forAudits`: what of `accepted` was lent for audits alone, for which no requester is charged. `promised` and `settled` are null
+   * where the network promises nothing that is worth anything.
+   */
+  money: z
+    .array(z.strictObject({ asset: AssetId, accepted: Amount, forAudits: Amount, promised: Amount.nullable(), settled: Amount.nullable() }))
+    .max(1024),
   /** Null where the network promises nothing that is worth anything. */
   escrow: EscrowStatus.nullable(),
 });

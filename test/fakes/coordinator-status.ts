@@ -21,7 +21,7 @@ export function coordinatorStatus(now: number): CoordinatorStatus {
     jobs: { queued: 1, running: 1, done: 12, failed: 0, cancelled: 0 },
     shards: { queued: 310, leased: 24, settling: 3 },
     audits: { valid: 812, bad: 2, undecided: 0 },
-    money: [{ asset: ASSET, accepted: half(32n), promised: half(28n), settled: half(24n) }],
+    money: [{ asset: ASSET, accepted: half(32n), forAudits: half(1n), promised: half(28n), settled: half(24n) }],
     escrow: {
       ...{ chainId: 1612, contract: `0x${'2'.repeat(40)}`, payer: `0x${'3'.repeat(40)}`, asset: ASSET, symbol: 'OPEN', decimals: 18 },
       owed: { unvouched: half(4n), heldBack: half(3n), unclaimed: half(4n), total: half(8n) },
