@@ -56,11 +56,12 @@ export async function perform(stage: Stage): Promise<void> {
   }
 }
 
-/** Short texts for all of them, until the coordinator has found out who lies. */
+/** Short texts for all of them, until the coordinator has found out who lies, and each honest machine has earned something. */
 async function findTheLiar(stage: Stage, { desk }: Cast): Promise<void> {
   let asked = 0;
   let answered = 0;
-  const isFound = () => stage.story().machines.some(({ name, state }) => name === LIAR && state === 'suspended');
+  const isFound = () =>
+    stage.story().machines.every(({ name, state, audits }) => (name === LIAR ? state === 'suspended' : audits.valid > 0));
   for (let round = 0; round < MOST_ROUNDS && !isFound(); round += 1) {
     asked += WORDS.length;
     await Promise.all(
@@ -71,9 +72,9 @@ async function findTheLiar(stage: Stage, { desk }: Cast): Promise<void> {
       }),
     );
     // What came of the last audits is known a moment later.
-    await sleep(2 * LOOK_MS);
+    await sleep(6 * LOOK_MS);
   }
-  await until(stage, 'the liar is suspended', isFound);
+  await until(stage, 'the liar is suspended and everybody else has work accepted', isFound);
 }
 
 /** The prompt, to one machine or through stages. In the second case the machine that has the last stage loses its power in the middle. */
