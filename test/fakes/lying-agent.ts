@@ -23,7 +23,7 @@ import { agreedRandom, inputReturned, LIARS, type Liar, randomLike } from './lie
 import { inProcessReference } from './reference.ts';
 
 /** Beside the ways of one that lies alone: what accomplices of the same mind say too, and the truth. */
-export type Lie = Liar | 'what accomplices say' | 'the truth';
+type Lie = Liar | 'what accomplices say' | 'the truth';
 const LIES: readonly Lie[] = [...LIARS, 'what accomplices say', 'the truth'];
 
 /** What came of one lease, or why there was none. */
