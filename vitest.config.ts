@@ -13,6 +13,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    expect: { poll: { timeout: 30_000 } },
     pool: 'forks',
     // Half of the time tests wait: for a browser, a disk, a process to end.
     maxWorkers: 3,
