@@ -182,7 +182,11 @@ export async function tortureByNetwork(dir: string, acts: Iterable<Act>, ahead: 
       await sleep(act.afterMs);
       if (act.what === 'nats') {
         const { pid } = rig.server;
-        if (pid !== undefined) process.kill(pid, 'SIGKILL');
+        try {
+          if (pid !== undefined) process.kill(pid, 'SIGKILL');
+        } catch {
+          continue; // It is dead from before, and just about to be started again.
+        }
         counts.nats += 1;
       } else if (act.what === 'cut') {
         if (cable === null) continue;
