@@ -28,6 +28,7 @@ const sources: Record<string, string> = {
   'electron/preload.ts': "import { ipcRenderer } from 'electron';\nconsole.log(ipcRenderer);\n",
   'electron/gpu-window/preload.ts': "import { ipcRenderer } from 'electron';\nconsole.log(ipcRenderer);\n",
   'core/wallet/signer/main.ts': "process.stdout.write('signs');\n",
+  'core/wallet/signer/payer.ts': "process.stdout.write('pays');\n",
   'core/word.ts': "export const word: string = 'first ';\n",
   'worker/native/main.ts':
     "import { zipSync } from 'fflate';\nimport { InferenceSession } from 'onnxruntime-node';\nconsole.log(typeof zipSync, typeof InferenceSession);\n",
@@ -39,6 +40,7 @@ const sources: Record<string, string> = {
   'worker/webgpu/bridge.ts': "console.log('bridges');\n",
   'worker/webgpu/index.html': '<!doctype html><script type="module" src="./page.js"></script>\n',
   'renderer/index.html': '<!doctype html><html><body><div id="root"></div><script type="module" src="./main.tsx"></script></body></html>\n',
+  'renderer/operator.html': '<!doctype html><html><body><script type="module" src="./main.tsx"></script></body></html>\n',
   'renderer/main.tsx':
     "import '@fontsource-variable/inter';\nimport { createRoot } from 'react-dom/client';\nconst root = document.getElementById('root');\nif (root) createRoot(root).render(<p>hello</p>);\n",
 };
