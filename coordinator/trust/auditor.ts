@@ -212,6 +212,7 @@ export function createAuditor(context: Context, policy: AuditPolicy, comparing: 
       const twin = strange ? await store.twin(shard.id) : null;
       const known = canary !== null || twin !== null;
       const probability = known ? 1 : probabilityOf(shard.origin, policy.probability, store.standing(attempt.worker));
+      if (probability === 0) return { audited: false };
       const key: AttemptKey = { shardId: attempt.shardId, attempt: attempt.attempt };
       if (!(await store.drawAudit(key, drawsAudit(probability, policy.random())))) return { audited: false };
       if (twin !== null) return examineTwin(claim, twin);

@@ -36,10 +36,3 @@ export function quantile(values: readonly number[], part: number): number {
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
-
-/** Mean time of each stretch of `length` steps between consecutive times: what comes in bursts is told apart from what is quick. */
-export function stretches(times: readonly number[], length: number): number[] {
-  const means: number[] = [];
-  for (let at = length; at < times.length; at += length) means.push(((times[at] as number) - (times[at - length] as number)) / length);
-  return means;
-}

@@ -14,10 +14,10 @@ import { Rest } from './rest.ts';
 import { runShard } from './run-shard.ts';
 
 /** Results on their way to a network at once, and their bytes, which are in memory until they are durable; computing waits beyond that. */
-const MAX_DELIVERIES = 16;
+const MAX_DELIVERIES = 40;
 const MAX_DELIVERY_BYTES = 256 * 2 ** 20;
 /** Results of shorter shards are handed in together while more are on their way: what costs most is waiting for the disk. */
-const GATHER = { ms: 25, results: 8 };
+const GATHER = { shardMs: 25, ms: 60, results: 16 };
 /**
  * Shards handed to each worker: one that it computes, and as many as it finds when it has that for so long it lacks none while this thread delivers
  * results; one at least.
@@ -289,7 +289,7 @@ export function createWorkLoop(ports: WorkPorts): WorkLoop {
   /** Waits for further results where some will be there in a moment. */
   async function gather(): Promise<void> {
     await turn();
-    if (fresh.length === 0 || fresh.length >= GATHER.results || lastMs === null || lastMs > GATHER.ms || !moreComes()) return;
+    if (fresh.length === 0 || fresh.length >= GATHER.results || lastMs === null || lastMs > GATHER.shardMs || !moreComes()) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     gathered = resolve;
     const timer = setTimeout(resolve, GATHER.ms);

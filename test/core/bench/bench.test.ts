@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openBare } from '../../../core/bench/bare.ts';
 import { createGate } from '../../../core/bench/gate.ts';
 import { measureInventory } from '../../../core/bench/inventory.ts';
-import { measure, median, quantile, stretches } from '../../../core/bench/measure.ts';
+import { measure, median, quantile } from '../../../core/bench/measure.ts';
 import { inputShape } from '../../../core/bench/onnx.ts';
 import { writeModel } from '../../../core/bench/shards.ts';
 import type { EmbeddedCoordinator } from '../../../core/contract/jobs.ts';
@@ -33,11 +33,6 @@ test('medians and quantiles are values that were measured', () => {
   expect(median([3, 1, 2])).toBe(2);
   expect(quantile([5, 1, 4, 2, 3], 0.99)).toBe(5);
   expect(median([])).toBeNaN();
-});
-
-test('a stretch is the mean time between its ends: what comes in bursts is not taken for quick', () => {
-  expect(stretches([0, 0, 0, 30, 30, 30, 60], 3)).toEqual([10, 10]);
-  expect(stretches([7], 3)).toEqual([]);
 });
 
 test('a figure is told with four digits, and with a baseline and a ratio only where there are', () => {
