@@ -117,9 +117,9 @@ test('an older copy of the ledger together with its signed end is whole by itsel
 });
 
 test.each([
-  ['UPDATE totals SET acceptedAmount = acceptedAmount + 1', 'totals'],
+  ["UPDATE earned SET acceptedShards = acceptedShards + 1 WHERE part = 'network' AND slot = (SELECT MAX(slot) FROM earned)", 'earned'],
   ["UPDATE attempts SET state = 'rejected' WHERE receiptSequence = 2", 'attempts'],
-  ['UPDATE slots SET acceptedShards = acceptedShards + 1', 'slots'],
+  ['UPDATE shares SET receipts = receipts + 1', 'shares'],
 ])('a derived row changed is found, and named with its entry: %s', async (sql, table) => {
   const dataDir = tampered((db) => db.exec(sql));
   const { last }: { last: Line } = await run(dataDir, 'ledger', 'verify');
