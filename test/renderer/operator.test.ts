@@ -112,7 +112,7 @@ test('the operator’s page tells how the network stands and what it owes, live,
   await page.getByRole('heading', { name: '1 machine is here' }).waitFor();
 
   for (const theme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: theme });
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
     for (const width of [1280, 420]) {
       await page.setViewportSize({ width, height: 900 });
       expect(await overflowing(page), `${theme} ${width}`).toEqual([]);

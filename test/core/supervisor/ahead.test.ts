@@ -390,7 +390,7 @@ test('whatever happens to workers, each shard begins once and ends once, and pay
           crashes += 1;
         }
         await quiet();
-        expect(live()?.asked.length ?? 0).toBeLessThanOrEqual(2);
+        expect(live()?.asked.length ?? 0).toBeLessThanOrEqual(AT_ONCE);
         expect(workers.filter(({ killed }) => !killed).length).toBeLessThanOrEqual(1);
       }
       while (runs.some(({ ended }) => ended === undefined)) {
