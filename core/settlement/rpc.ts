@@ -63,7 +63,11 @@ export function openChainRpc(config: ChainConfig, fetcher: typeof fetch = fetch)
       text = await boundedText(response);
     } catch (thrown) {
       verified.delete(url);
-      throw new HearthlendError('CHAIN_UNREACHABLE', { chain: config.name, detail: detailOf(thrown) }, { cause: thrown });
+      throw new HearthlendError(
+        'CHAIN_UNREACHABLE',
+        { chain: config.name, detail: `${hostOf(url)} did not answer${why(thrown)}` },
+        { cause: thrown },
+      );
     }
     const answer = Answer.safeParse(jsonOf(text));
     if (!answer.success || answer.data.id !== id) {
@@ -176,7 +180,9 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-function detailOf(thrown: unknown): string {
-  const cause = (thrown as { cause?: { code?: string } }).cause?.code;
-  return cause ?? (thrown as Error).name;
+/** In brackets, where the system or the clock says it. */
+function why(thrown: unknown): string {
+  const code = (thrown as { cause?: { code?: string } }).cause?.code;
+  if (code !== undefined) return ` (${code})`;
+  return (thrown as Error).name === 'TimeoutError' ? ' in time' : '';
 }
