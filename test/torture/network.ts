@@ -92,8 +92,16 @@ export async function tortureByNetwork(dir: string, acts: Iterable<Act>, ahead: 
   };
   const once = async (dataDir: string, ...argv: string[]) => (await lines(dataDir, ...argv)).at(-1) ?? {};
   const restart = async (player: Player, event: string): Promise<void> => {
-    player.program = new Program(player.dataDir, player.argv, player.wrapper);
-    await player.program.until(event);
+    // As a service manager does: nats-server may be down at just that moment.
+    for (const end = performance.now() + SETTLE_MS; ; await sleep(500)) {
+      player.program = new Program(player.dataDir, player.argv, player.wrapper);
+      try {
+        await player.program.until(event);
+        return;
+      } catch (thrown) {
+        if (player.program.lines.at(-1)?.code !== 'NATS_UNREACHABLE' || performance.now() > end) throw thrown;
+      }
+    }
   };
 
   try {
