@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { shareCalls } from '../../core/contract/sharing.ts';
 
 /**
  * Makes what was committed to a database in WAL mode durable, off the main thread: the commits themselves then need no wait for the disk
@@ -8,8 +9,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 export class LogSync {
   readonly #path: string;
   #file: Promise<FileHandle> | undefined;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  readonly #shared = shareCalls(() => this.#sync());
+  #last: Promise<void> | undefined;
 
   /** @param databasePath whose log is meant; it is there once anything was written */
   constructor(databasePath: string) {
@@ -18,31 +19,16 @@ export class LogSync {
 
   /** Resolves when everything that was committed before this call is on the disk. Rejects with the system's error. */
   sync(): Promise<void> {
-    if (this.#running === undefined) return this.#start();
-    // What runs may have begun before the last commit: one more follows it, for all who ask until then.
-    this.#next ??= this.#running
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined;
-        return this.#start();
-      });
-    return this.#next;
+    this.#last = this.#shared();
+    return this.#last;
   }
 
   /** Lets go of the log, after what is under way. Never rejects: there is nothing left to lose. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.#running, this.#next]);
+    await this.#last?.catch(() => undefined);
     const file = await this.#file?.catch(() => undefined);
     await file?.close().catch(() => undefined);
     this.#file = undefined;
-  }
-
-  #start(): Promise<void> {
-    const running = this.#sync().finally(() => {
-      if (this.#running === running) this.#running = undefined;
-    });
-    this.#running = running;
-    return running;
   }
 
   async #sync(): Promise<void> {
