@@ -23,6 +23,8 @@ const AWAY_MS = { least: 500, most: 4000 };
 const PAUSE_MS = { least: 300, most: 2500 };
 /** When everything is there again, what is open ends within this. */
 const SETTLE_MS = 180_000;
+/** Fewer than what a coordinator gives its nats-server up at. */
+const NATS_KILLS_A_MINUTE = 4;
 const ISOLATION = ['os', 'chromium', 'process'];
 
 /** What happens `afterMs` after what happened before: to a player for `awayMs`, to nats-server, or to the cable of the first agent. */
@@ -186,9 +188,14 @@ export async function tortureByNetwork(dir: string, acts: Iterable<Act>, ahead: 
     };
     const requesting = Promise.all(Array.from({ length: ahead }, submitting));
 
+    let natsKills: number[] = [];
     for (const act of acts) {
       await sleep(act.afterMs);
       if (act.what === 'nats') {
+        // Whoever ends more often is not started again: that would be no help.
+        natsKills = natsKills.filter((at) => performance.now() - at < 60_000);
+        if (natsKills.length >= NATS_KILLS_A_MINUTE) continue;
+        natsKills.push(performance.now());
         const { pid } = rig.server;
         try {
           if (pid !== undefined) process.kill(pid, 'SIGKILL');
