@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { canonicalJson } from '../../core/contract/digest.ts';
+import { asHearthlendError } from '../../core/contract/errors.ts';
 import type { NetworkTerms } from '../../core/contract/joining.ts';
 import { practiceCredit } from '../../core/contract/money.ts';
 import type { LeaseRequest } from '../../core/contract/network.ts';
@@ -67,10 +68,20 @@ export function createLoad(networkId: string, store: Store, blobs: Blobs) {
       const reply = await service.lease(worker, request);
       const askedMs = performance.now() - from;
       const leases = reply.type === 'lease' ? [reply.lease, ...(reply.further ?? [])] : [];
-      for (const { shard, attempt } of leases) {
-        const facts = { commitment, outputBytes: outputs.byteLength, units: 1, runMs: RUN_MS, backend: 'cpu' as const };
-        await service.submit(worker, { shardId: shard.id, attempt, ...facts }, outputs);
-      }
+      // Together, as agents do: one that is audited waits for what another machine makes of it, and that may wait for another of these.
+      await Promise.all(
+        leases.map(async ({ shard, attempt }) => {
+          const facts = { commitment, outputBytes: outputs.byteLength, units: 1, runMs: RUN_MS, backend: 'cpu' as const };
+          for (;;) {
+            try {
+              return await service.submit(worker, { shardId: shard.id, attempt, ...facts }, outputs);
+            } catch (thrown) {
+              // It isn't known yet, and comes again.
+              if (asHearthlendError(thrown).code !== 'CANCELLED') throw thrown;
+            }
+          }
+        }),
+      );
       return { askedMs, leases: leases.length };
     },
     close,
