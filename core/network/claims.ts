@@ -1,9 +1,7 @@
 import { ANY_NETWORK, type WalletClaim } from '../contract/delegation.ts';
-import { asHearthlendError, HearthlendError } from '../contract/errors.ts';
 import { JOIN_PATHS, Payout } from '../contract/joining.ts';
 import type { Address } from '../contract/receipt.ts';
-import { askJson } from './https.ts';
-import { refusalOf } from './joining.ts';
+import { askJoined } from './granting.ts';
 import type { JoinedNetwork } from './records.ts';
 
 /** More of them wait for no network. */
@@ -34,24 +32,6 @@ export function mayBePaid({ payee, payees = [] }: JoinedNetwork, own: Address, n
 }
 
 /** Tells a network what the wallet said. @throws NETWORK_UNREACHABLE, and as the network refuses */
-export async function sendClaim({ id, access }: JoinedNetwork, claim: WalletClaim): Promise<Payout> {
-  let last: unknown = new HearthlendError('NETWORK_UNREACHABLE', { network: id, detail: 'it has no address' });
-  for (const base of access.https) {
-    try {
-      const { status, body } = await askJson({
-        network: id,
-        url: new URL(JOIN_PATHS.claims, base).href,
-        ca: access.ca,
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ claim }),
-      });
-      if (status !== 200) throw refusalOf(id, status, body);
-      return Payout.parse(body);
-    } catch (thrown) {
-      last = thrown;
-      if (asHearthlendError(thrown).code !== 'NETWORK_UNREACHABLE') break;
-    }
-  }
-  throw last;
+export async function sendClaim(network: JoinedNetwork, claim: WalletClaim): Promise<Payout> {
+  return Payout.parse(await askJoined(network, JOIN_PATHS.claims, { claim }));
 }

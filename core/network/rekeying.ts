@@ -1,11 +1,10 @@
 import { hashMessage } from 'ethers';
-import { asHearthlendError } from '../contract/errors.ts';
-import { JOIN_PATHS, JoinReply, joinText, type RekeyRequest, rekeyText } from '../contract/joining.ts';
+import { JOIN_PATHS, joinText, type RekeyRequest, rekeyText } from '../contract/joining.ts';
 import type { Address } from '../contract/receipt.ts';
 import type { Succession } from '../contract/succession.ts';
 import { pathBetween } from '../contract/succession-hash.ts';
-import { askJson } from './https.ts';
-import { type Joiner, refusalOf } from './joining.ts';
+import { askForAccess } from './granting.ts';
+import type { Joiner } from './joining.ts';
 import { makeWorkerKey, signText, type WorkerKey } from './keys.ts';
 import type { JoinedNetwork } from './records.ts';
 
@@ -56,26 +55,6 @@ export async function rekeyNetwork(record: ToBeRekeyed, joiner: Joiner, successi
     ...{ nkey, at, successions: path, successor },
     signature: signText(seed, rekeyText(id, { nkey, at, successor })),
   };
-  let last: unknown;
-  for (const base of access.https) {
-    try {
-      const { status, body } = await askJson({
-        network: id,
-        url: new URL(JOIN_PATHS.rekey, base).href,
-        ca: access.ca,
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(request),
-      });
-      if (status !== 200) throw refusalOf(id, status, body);
-      const { now, ...renewed } = JoinReply.parse(body);
-      const { network, terms, ca } = access;
-      const reached = { aheadMs: now - joiner.clock(), access: { ...renewed, network, terms, ca } };
-      return { ...following, worker: joiner.worker, payee, ...reached };
-    } catch (thrown) {
-      last = thrown;
-      if (asHearthlendError(thrown).code !== 'NETWORK_UNREACHABLE') break;
-    }
-  }
-  throw last;
+  const reached = await askForAccess({ id, access }, JOIN_PATHS.rekey, request, () => joiner.clock());
+  return { ...following, worker: joiner.worker, payee, ...reached };
 }

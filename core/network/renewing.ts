@@ -1,7 +1,6 @@
 import { asHearthlendError, type HearthlendError } from '../contract/errors.ts';
-import { JOIN_PATHS, JoinReply, renewText } from '../contract/joining.ts';
-import { askJson } from './https.ts';
-import { refusalOf } from './joining.ts';
+import { JOIN_PATHS, renewText } from '../contract/joining.ts';
+import { askForAccess } from './granting.ts';
 import { signText } from './keys.ts';
 import type { JoinedNetwork } from './records.ts';
 
@@ -65,33 +64,12 @@ export function createRenewing({ record, save, clock }: RenewingOptions): Renewi
 
   async function ask(): Promise<void> {
     const before = record();
-    const { id, nkey, seed, access } = before;
+    const { id, nkey, seed } = before;
     const at = clock() + before.aheadMs;
     const request = { nkey, at, signature: signText(seed, renewText(id, { nkey, at })) };
-    let last: unknown;
-    for (const base of access.https) {
-      try {
-        const { status, body } = await askJson({
-          network: id,
-          url: new URL(JOIN_PATHS.renew, base).href,
-          ca: access.ca,
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(request),
-        });
-        if (status !== 200) throw refusalOf(id, status, body);
-        const { now, ...renewed } = JoinReply.parse(body);
-        grantedAt = clock();
-        // Who it is and what was agreed to stay; where it is reached and what it pays may change.
-        const { network, terms, ca } = access;
-        save({ ...record(), aheadMs: now - clock(), access: { ...renewed, network, terms, ca } });
-        return;
-      } catch (thrown) {
-        last = thrown;
-        if (asHearthlendError(thrown).code !== 'NETWORK_UNREACHABLE') break;
-      }
-    }
-    throw last;
+    const granted = await askForAccess(before, JOIN_PATHS.renew, request, clock);
+    grantedAt = clock();
+    save({ ...record(), ...granted });
   }
 
   return {
