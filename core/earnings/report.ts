@@ -1,3 +1,4 @@
+import { type EarnedSums, sumsBetween } from '../contract/earned-sums.ts';
 import type { AssetSums, EarningsKey, EarningsQuery, EarningsReport, EarningsRow, FiatView, NetSums } from '../contract/earnings.ts';
 import { MAX_EARNINGS_ROWS } from '../contract/earnings.ts';
 import { HearthlendError } from '../contract/errors.ts';
@@ -14,17 +15,6 @@ interface Key {
   asset: AssetId;
 }
 
-/** What came of it since the beginning; energy in millijoules. */
-interface Sums {
-  accepted: bigint;
-  acceptedShards: number;
-  promised: bigint;
-  paid: bigint;
-  measured: number;
-  estimated: number;
-  knownShards: number;
-}
-
 /** One that was computed and is not accepted yet. */
 interface Waiting {
   network: string;
@@ -38,7 +28,7 @@ interface Waiting {
 
 /** The record that sums are kept in. Times at whole quarters of an hour. */
 export interface EarnedSource {
-  until(key: Key, at: number): Sums;
+  until(key: Key, at: number): EarnedSums;
   keys(part: Key['part']): Key[];
   energies(key: Key, from: number, to: number): Iterable<{ at: number; millijoules: number }>;
   since(key: Key): number | null;
@@ -66,7 +56,7 @@ export interface ReportParts {
 /** One asset's sums of one row, and where its energy is to be found. */
 interface Part {
   asset: AssetId;
-  sums: Sums;
+  sums: EarnedSums;
   expected: bigint;
   quarters(): Iterable<{ at: number; millijoules: number }>;
 }
@@ -100,9 +90,9 @@ export function earningsReport(query: EarningsQuery, parts: ReportParts): Earnin
     const columns = all.map((key) => ({ key, sums: [period.from, ...periods.map(({ to }) => to)].map((at) => source.until(key, at)) }));
     const rows = periods.map(({ from, to }, index): EarningsRow => {
       const here = columns.map(({ key, sums }): Part => {
-        const [later, earlier] = [sums[index + 1] as Sums, sums[index] as Sums];
+        const [later, earlier] = [sums[index + 1] as EarnedSums, sums[index] as EarnedSums];
         const expected = waitingOf(waiting, { from, to }, () => true).get(key.asset) ?? 0n;
-        return { asset: key.asset, sums: minus(later, earlier), expected, quarters: () => source.energies(key, from, to) };
+        return { asset: key.asset, sums: sumsBetween(earlier, later), expected, quarters: () => source.energies(key, from, to) };
       });
       return { key: { by, from, to }, ...rowSums(here, zone, true, parts) };
     });
@@ -131,7 +121,7 @@ export function earningsReport(query: EarningsQuery, parts: ReportParts): Earnin
 function partOf(key: Key, { from, to }: Period, { source }: ReportParts, expected: ReadonlyMap<AssetId, bigint>): Part {
   return {
     asset: key.asset,
-    sums: minus(source.until(key, to), source.until(key, from)),
+    sums: sumsBetween(source.until(key, from), source.until(key, to)),
     expected: expected.get(key.asset) ?? 0n,
     quarters: () => source.energies(key, from, to),
   };
@@ -181,7 +171,7 @@ function rowSums(here: readonly Part[], zone: string, vouched: boolean, parts: R
     })
     .sort((a, b) => (a.asset < b.asset ? -1 : 1));
   const only = (wanted: boolean) => assets.filter(({ practice }) => practice === wanted).map(({ practice: _, ...sums }) => sums);
-  const sum = (of: (sums: Sums) => number) => here.reduce((total, { sums }) => total + of(sums), 0);
+  const sum = (of: (sums: EarnedSums) => number) => here.reduce((total, { sums }) => total + of(sums), 0);
   const [measured, estimated, knownShards] = [sum((each) => each.measured), sum((each) => each.estimated), sum((each) => each.knownShards)];
   const acceptedShards = sum((each) => each.acceptedShards);
   const money = only(false);
@@ -225,16 +215,4 @@ function netOf(
   const missing = views.includes(null) ? 'price' : electricity === null ? unknown : null;
   const brought = views.reduce<number>((sum, value) => sum + (value ?? 0), 0);
   return { currency, electricity, net: missing === null ? brought - (electricity ?? 0) : null, missing };
-}
-
-function minus(later: Sums, earlier: Sums): Sums {
-  return {
-    accepted: later.accepted - earlier.accepted,
-    acceptedShards: later.acceptedShards - earlier.acceptedShards,
-    promised: later.promised - earlier.promised,
-    paid: later.paid - earlier.paid,
-    measured: later.measured - earlier.measured,
-    estimated: later.estimated - earlier.estimated,
-    knownShards: later.knownShards - earlier.knownShards,
-  };
 }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3';
+import { type EarnedSums, sumsBetween } from '../contract/earned-sums.ts';
 
 /** Every time zone's midnight lies at a whole quarter of an hour. */
 export const SLOT_MS = 900_000;
@@ -11,18 +12,6 @@ export interface EarnedKey {
   part: EarnedPart;
   name: string;
   asset: string;
-}
-
-/** Since the beginning. Amounts in base units, energy in millijoules: measured, and reckoned from what a device takes under load. */
-export interface EarnedSums {
-  accepted: bigint;
-  acceptedShards: number;
-  promised: bigint;
-  paid: bigint;
-  measured: number;
-  estimated: number;
-  /** Shards whose energy is known. */
-  knownShards: number;
 }
 
 const NOTHING: EarnedSums = {
@@ -152,7 +141,7 @@ export class Earned {
 
   /** What was added from one time up to another. */
   between(key: EarnedKey, from: number, to: number): EarnedSums {
-    return minus(this.until(key, to), this.until(key, from));
+    return sumsBetween(this.until(key, from), this.until(key, to));
   }
 
   /** Energy in millijoules by quarter of an hour (its start in ms since 1970), of those that have any. */
@@ -253,17 +242,5 @@ function added(sums: EarnedSums, plus: Partial<EarnedSums>): EarnedSums {
     measured: sums.measured + (plus.measured ?? 0),
     estimated: sums.estimated + (plus.estimated ?? 0),
     knownShards: sums.knownShards + (plus.knownShards ?? 0),
-  };
-}
-
-function minus(later: EarnedSums, earlier: EarnedSums): EarnedSums {
-  return {
-    accepted: later.accepted - earlier.accepted,
-    acceptedShards: later.acceptedShards - earlier.acceptedShards,
-    promised: later.promised - earlier.promised,
-    paid: later.paid - earlier.paid,
-    measured: later.measured - earlier.measured,
-    estimated: later.estimated - earlier.estimated,
-    knownShards: later.knownShards - earlier.knownShards,
   };
 }

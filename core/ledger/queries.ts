@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { Sha256 } from '../contract/digest.ts';
+import type { EarnedSums } from '../contract/earned-sums.ts';
 import type { NetworkEarnings } from '../contract/networks.ts';
 import type { Address, WorkReceipt } from '../contract/receipt.ts';
 import type { AssetEarnings, TaskRow } from '../contract/snapshot.ts';
@@ -7,7 +8,7 @@ import { channelOf } from '../contract/voucher-hash.ts';
 import { knownMessage } from './activity.ts';
 import type { Attempt } from './attempt.ts';
 import { type AttemptRow, attemptOf, type Derived } from './derived.ts';
-import type { Earned, EarnedSums } from './earned.ts';
+import type { Earned } from './earned.ts';
 import type { Promises } from './promises.ts';
 import type { Shares } from './shares.ts';
 
